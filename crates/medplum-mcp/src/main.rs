@@ -1,0 +1,2 @@
+//! The `medplum-mcp` program.
+fn main() {}
