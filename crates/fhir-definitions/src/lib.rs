@@ -1,11 +1,18 @@
-//! FHIR R4 and Medplum's own types as data.
-mod definitions {
-    //! To be filled.
-    /// The definitions.
-    #[derive(Debug)]
-    pub struct Definitions {}
-}
+//! FHIR R4 and Medplum's own types as data: elements, bindings, search parameters; validation; did-you-mean.
+//!
+//! Everything here works offline and without I/O. The definitions are generated from Medplum's own package (see
+//! `generate/README.md`), compressed into the binary, and inflated when they are first asked for.
+
+mod definitions;
+mod did_you_mean;
+mod load;
+pub mod model;
 pub mod names;
 
 pub use definitions::Definitions;
+pub use did_you_mean::nearest;
+pub use model::{
+    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation,
+    ParameterKind, SearchParameter, Strength, TypeInfo, TypeKind, ValueSet,
+};
 pub use names::{NameError, OperationName, ResourceId, ResourceType};
