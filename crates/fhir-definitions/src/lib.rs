@@ -5,9 +5,11 @@
 
 mod definitions;
 mod did_you_mean;
+mod forms;
 mod load;
 pub mod model;
 pub mod names;
+pub mod schema;
 
 pub use definitions::Definitions;
 pub use did_you_mean::nearest;
