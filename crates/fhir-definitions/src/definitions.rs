@@ -14,6 +14,7 @@ use crate::model::{
 /// There is one, loaded when it is first asked for and then shared: [`Definitions::get`].
 #[derive(Debug, Default)]
 pub struct Definitions {
+    pub(crate) version: &'static str,
     pub(crate) by_name: HashMap<&'static str, u32>,
     pub(crate) types: Vec<TypeInfo>,
     pub(crate) elements: Vec<Element>,
@@ -36,6 +37,12 @@ impl Definitions {
     #[must_use]
     pub fn get() -> &'static Self {
         DEFINITIONS.get_or_init(|| load::load(load::text()))
+    }
+
+    /// The version of Medplum's package that the definitions come from.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.version
     }
 
     /// The resource types that can be stored, in the order of their names.
@@ -204,6 +211,11 @@ impl Definitions {
         self.lineage(info)
             .take(depth)
             .flat_map(|t| t.params.of(&self.params))
+    }
+
+    /// The search parameters that a type itself defines.
+    pub(crate) fn own_parameters(&self, info: &TypeInfo) -> &[SearchParameter] {
+        info.params.of(&self.params)
     }
 
     /// The search parameter of a resource type by its name.

@@ -3,6 +3,7 @@
 //! Everything here works offline and without I/O. The definitions are generated from Medplum's own package (see
 //! `generate/README.md`), compressed into the binary, and inflated when they are first asked for.
 
+pub mod capabilities;
 mod definitions;
 mod did_you_mean;
 mod forms;

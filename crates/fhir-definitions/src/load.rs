@@ -43,6 +43,7 @@ pub(crate) fn load(text: &'static str) -> Definitions {
             Some("V") => loader.value_set_line(&mut fields),
             Some("S") => loader.system_line(line),
             Some("M") => loader.rules_line(&mut fields),
+            Some("D") => loader.tables.version = next(&mut fields),
             Some("R") => loader.tables.result_parameters.extend(fields),
             Some("O") => loader.operation_line(&mut fields),
             Some("K") => loader.compartment_line(&mut fields),
@@ -194,7 +195,7 @@ impl Loader {
             expression: next(fields),
             element_types: next(fields),
             targets: next(fields),
-            value_set: next(fields),
+            binding: binding(next(fields)),
             components: next(fields),
             description: next(fields),
         });
@@ -270,11 +271,12 @@ impl Loader {
         for of in &mut tables.element_types {
             of.index = find(of.name);
         }
-        for binding in tables
+        let of_elements = tables
             .elements
             .iter_mut()
-            .filter_map(|e| e.binding.as_mut())
-        {
+            .filter_map(|e| e.binding.as_mut());
+        let of_params = tables.params.iter_mut().filter_map(|p| p.binding.as_mut());
+        for binding in of_elements.chain(of_params) {
             binding.index = value_sets
                 .get(binding.value_set)
                 .copied()

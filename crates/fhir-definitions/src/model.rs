@@ -235,8 +235,8 @@ pub struct SearchParameter {
     pub expression: &'static str,
     /// One line of description.
     pub description: &'static str,
-    /// The value set that its codes must be in, empty if there is none.
-    pub value_set: &'static str,
+    /// The value set of its codes, with how strictly it binds the element that is looked at.
+    pub binding: Option<Binding>,
     pub(crate) element_types: &'static str,
     pub(crate) targets: &'static str,
     pub(crate) components: &'static str,
