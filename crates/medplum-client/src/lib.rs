@@ -1,1 +1,63 @@
-//! To be filled.
+//! The Medplum API as FHIR interactions, for any Rust program.
+//!
+//! ```text
+//! Interaction ─▶ Gate ─▶ Client::send ─▶ Reply
+//! ```
+//!
+//! What is asked of Medplum is an [`Interaction`]: a value that knows its method, path and body, and from which its
+//! [`Effect`] is computed. [`Client::send`] is the only door to the network, and it asks the [`Gate`] first. There is
+//! no other way to reach Medplum in this crate, so a limit that the gate holds is held everywhere.
+//!
+//! Nothing here knows of MCP, tools or agents.
+
+mod base_url;
+mod binary;
+mod bots;
+mod bundle;
+mod client;
+mod clock;
+mod config;
+mod effect;
+mod error;
+mod gate;
+mod graphql;
+mod interaction;
+mod invalid;
+mod membership;
+mod operation;
+mod outcome;
+mod page;
+mod parameters;
+mod patch;
+mod path;
+mod query;
+mod raw;
+mod recognise;
+mod reply;
+mod request;
+mod retry;
+mod token;
+
+pub use base_url::{BaseUrl, FhirPath};
+pub use bots::BotReach;
+pub use bundle::{Batch, BatchEntry, BatchKind};
+pub use client::{Call, Client};
+pub use clock::{Clock, Surroundings};
+pub use config::{Config, Credentials};
+pub use effect::Effect;
+pub use error::{ConfigError, Error, Sent};
+pub use fhir_definitions::{NameError, OperationName, ResourceId, ResourceType};
+pub use gate::{Asked, Gate, Open, Refusal};
+pub use graphql::GraphQl;
+pub use interaction::{Interaction, Label, Search};
+pub use invalid::InvalidRequest;
+pub use membership::Membership;
+pub use operation::{Level, Operation};
+pub use outcome::{Issue, Outcome};
+pub use page::next_page;
+pub use parameters::to_parameters;
+pub use patch::JsonPatch;
+pub use query::Query;
+pub use raw::Raw;
+pub use reply::{Body, Reply};
+pub use request::{Method, Request};

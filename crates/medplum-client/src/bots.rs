@@ -1,0 +1,199 @@
+//! Which bots a request can run, now or later.
+
+use std::collections::BTreeSet;
+
+use fhir_definitions::ResourceId;
+use serde_json::Value;
+
+use crate::bundle::Batch;
+use crate::graphql::GraphQl;
+use crate::interaction::Interaction;
+use crate::operation::{Level, Operation};
+
+/// The bots that a request can lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BotReach {
+    /// These and no others; often none.
+    Only(BTreeSet<ResourceId>),
+    /// One that cannot be told from the request.
+    Any,
+}
+
+/// Types through which a stored resource makes a bot run later: on a change, under an operation's name, on a message,
+/// by the clock.
+const LEADING_TYPES: &[&str] = &["Subscription", "OperationDefinition", "Agent", "Bot"];
+
+impl BotReach {
+    fn none() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+
+    fn one(bot: &ResourceId) -> Self {
+        Self::Only(BTreeSet::from([bot.clone()]))
+    }
+
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Only(mut bots), Self::Only(more)) => {
+                bots.extend(more);
+                Self::Only(bots)
+            }
+            _ => Self::Any,
+        }
+    }
+}
+
+impl Interaction {
+    /// The bots that this can run, or that what it stores can run later. What cannot be told is [`BotReach::Any`].
+    pub fn bots(&self) -> BotReach {
+        match self {
+            Self::ExecuteBot { bot, .. } => BotReach::one(bot),
+            Self::Operation(operation) => of_operation(operation),
+            Self::GraphQl(document) => of_graphql(document),
+            Self::Batch(batch) => of_batch(batch),
+            Self::Raw(raw) if raw.effect().is_read() => BotReach::none(),
+            Self::Raw(_) => BotReach::Any,
+            Self::Create { resource_type, resource, .. } => of_resource(resource_type.as_str(), None, resource),
+            Self::Update { resource_type, id, resource, .. } => of_resource(resource_type.as_str(), Some(id), resource),
+            Self::Patch { resource_type, id, patch } => of_patch(resource_type.as_str(), id, patch.operations()),
+            Self::Delete { .. } | Self::CreateBinary { .. } => BotReach::none(),
+            Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } | Self::Search(_) => {
+                BotReach::none()
+            }
+        }
+    }
+}
+
+fn of_operation(operation: &Operation) -> BotReach {
+    if operation.effect().is_read() {
+        return BotReach::none();
+    }
+    match &operation.level {
+        Level::Instance(t, id) if t.as_str() == "Bot" && ["execute", "deploy"].contains(&operation.name.as_str()) => {
+            BotReach::one(id)
+        }
+        _ => BotReach::Any,
+    }
+}
+
+fn of_graphql(document: &GraphQl) -> BotReach {
+    let leads = |name: &str| LEADING_TYPES.iter().any(|t| name.starts_with(t));
+    if document.effect().is_read() || !document.field_names().into_iter().any(leads) {
+        BotReach::none()
+    } else {
+        BotReach::Any
+    }
+}
+
+fn of_batch(batch: &Batch) -> BotReach {
+    batch.entries().iter().map(|entry| entry.interaction.bots()).fold(BotReach::none(), BotReach::and)
+}
+
+fn of_resource(resource_type: &str, id: Option<&ResourceId>, resource: &Value) -> BotReach {
+    if !LEADING_TYPES.contains(&resource_type) {
+        return BotReach::none();
+    }
+    if resource_type == "Bot" {
+        let scheduled = resource
+            .as_object()
+            .is_some_and(|bot| bot.keys().any(|key| key.trim_start_matches('_').starts_with("cron")));
+        return match (scheduled, id) {
+            (false, _) => BotReach::none(),
+            (true, Some(id)) => BotReach::one(id),
+            (true, None) => BotReach::Any,
+        };
+    }
+    let elements = resource.as_object().into_iter().flatten();
+    // meta.author may well be a bot that only wrote the resource.
+    elements.filter(|(key, _)| *key != "meta").map(|(_, value)| named_in(value)).fold(BotReach::none(), BotReach::and)
+}
+
+fn of_patch(resource_type: &str, id: &ResourceId, operations: &[Value]) -> BotReach {
+    if !LEADING_TYPES.contains(&resource_type) {
+        return BotReach::none();
+    }
+    let path = |operation: &Value| operation.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if resource_type == "Bot" {
+        let schedules =
+            operations.iter().any(|o| path(o).is_empty() || path(o).trim_start_matches(['/', '_']).starts_with("cron"));
+        return if schedules { BotReach::one(id) } else { BotReach::none() };
+    }
+    let moves = |o: &Value| o.get("from").is_some();
+    if operations.iter().any(moves) {
+        return BotReach::Any;
+    }
+    operations.iter().filter_map(|o| o.get("value")).map(named_in).fold(BotReach::none(), BotReach::and)
+}
+
+/// The bots that any text of a value names: `Bot/<id>`, relative or absolute. A name that is filled in by the server
+/// (`urn:uuid:`, a conditional reference) could be any.
+fn named_in(value: &Value) -> BotReach {
+    match value {
+        Value::String(text) => named_by(text),
+        Value::Array(values) => values.iter().map(named_in).fold(BotReach::none(), BotReach::and),
+        Value::Object(object) => object.values().map(named_in).fold(BotReach::none(), BotReach::and),
+        _ => BotReach::none(),
+    }
+}
+
+fn named_by(text: &str) -> BotReach {
+    let text = text.trim();
+    if text.starts_with("urn:uuid:") || text.contains("Bot?") || text.contains('%') && text.contains("Bot") {
+        return BotReach::Any;
+    }
+    let Some((before, after)) = text.split_once("Bot/") else {
+        return BotReach::none();
+    };
+    if !before.is_empty() && !before.ends_with('/') {
+        return BotReach::none();
+    }
+    let id = after.split(['/', '?', '#']).next().unwrap_or_default();
+    ResourceId::parse(id).map_or(BotReach::Any, |id| BotReach::one(&id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const BOT: &str = "287f13cd-ce73-4f66-bb4b-28542e6acf24";
+
+    fn reach(resource: Value) -> BotReach {
+        Interaction::create(resource, None).unwrap().bots()
+    }
+
+    fn one() -> BotReach {
+        BotReach::one(&BOT.parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_stored_may_lead_to_a_bot() {
+        let endpoint =
+            |e: &str| json!({"resourceType": "Subscription", "channel": {"type": "rest-hook", "endpoint": e}});
+        assert_eq!(reach(endpoint(&format!("Bot/{BOT}"))), one());
+        assert_eq!(reach(endpoint(&format!("https://api.medplum.com/fhir/R4/Bot/{BOT}"))), one());
+        assert_eq!(reach(endpoint("urn:uuid:1")), BotReach::Any);
+        assert_eq!(reach(endpoint("Bot?identifier=x")), BotReach::Any);
+        assert_eq!(reach(endpoint("https://hooks.example/in")), BotReach::none());
+        let operation = json!({"resourceType": "OperationDefinition", "extension": [{"url": "x", "valueReference": {"reference": format!("Bot/{BOT}")}}]});
+        assert_eq!(reach(operation), one());
+        assert_eq!(reach(json!({"resourceType": "Bot", "name": "x"})), BotReach::none());
+        assert_eq!(reach(json!({"resourceType": "Bot", "name": "x", "cronString": "* * * * *"})), BotReach::Any);
+        assert_eq!(
+            reach(json!({"resourceType": "Patient", "meta": {"author": {"reference": format!("Bot/{BOT}")}}})),
+            BotReach::none()
+        );
+    }
+
+    #[test]
+    fn a_mutation_of_a_leading_type_reaches_any() {
+        let reach = |query: &str| GraphQl::parse(query, None, None).map(Interaction::GraphQl).unwrap().bots();
+        assert_eq!(reach("mutation { x: SubscriptionCreate(res: $r) { id } }"), BotReach::Any);
+        assert_eq!(
+            reach("mutation { ...F } fragment F on Mutation { BotUpdate(id: \"1\", res: {}) { id } }"),
+            BotReach::Any
+        );
+        assert_eq!(reach("mutation { PatientCreate(res: $r) { id } }"), BotReach::none());
+        assert_eq!(reach("{ BotList { id } }"), BotReach::none());
+    }
+}

@@ -1,0 +1,502 @@
+//! The only door to Medplum.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use rustls_platform_verifier::BuilderVerifierExt;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::clock::Surroundings;
+use crate::config::{Config, Credentials};
+use crate::error::{ConfigError, Error, Sent};
+use crate::gate::{Asked, Gate};
+use crate::interaction::Interaction;
+use crate::membership::Membership;
+use crate::outcome::Outcome;
+use crate::reply::{Body, Reply};
+use crate::request::{FORM, Method, Request};
+use crate::retry::{Failure, Retries, throttle_wait};
+use crate::token::{Issued, Token, TokenStore};
+
+/// What belongs to one call rather than to the client.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    /// On whose behalf, instead of the configured membership.
+    pub on_behalf_of: Option<Membership>,
+}
+
+/// A Medplum server, as one client application. Clones share their connections and token.
+///
+/// Dropping the future of [`Client::send`] drops its request.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    gate: Box<dyn Gate>,
+    surroundings: Surroundings,
+    tokens: TokenStore,
+    http: OnceLock<reqwest::Client>,
+}
+
+/// An answer as it came: any status.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Why an attempt has no answer.
+struct Broken {
+    failure: Failure,
+    reason: &'static str,
+    sent: Sent,
+    too_large: bool,
+}
+
+impl Client {
+    /// A client that asks this gate. Nothing is sent, and no certificate is read, before the first call.
+    pub fn new(config: Config, gate: impl Gate + 'static) -> Self {
+        Self::with_surroundings(config, gate, Surroundings::default())
+    }
+
+    /// A client with its own time and chance.
+    pub fn with_surroundings(config: Config, gate: impl Gate + 'static, surroundings: Surroundings) -> Self {
+        let inner =
+            Inner { config, gate: Box::new(gate), surroundings, tokens: TokenStore::default(), http: OnceLock::new() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Sends an interaction and waits for its answer.
+    ///
+    /// The gate is asked first. Before an operation on an instance, the instance is read: on an unknown id Medplum
+    /// would look for a bot of the operation's name.
+    ///
+    /// # Errors
+    /// [`Error`]: refused, unreachable, lost, or what Medplum answered.
+    pub async fn send(&self, call: &Call, interaction: &Interaction) -> Result<Reply, Error> {
+        self.ask_gate(call, interaction)?;
+        for guard in interaction.guards() {
+            self.ask_gate(call, &guard)?;
+            self.exchange(call, &guard).await?;
+        }
+        self.exchange(call, interaction).await
+    }
+
+    /// The search for the page behind a bundle; none if it is the last. See [`next_page`](crate::next_page).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if its link leads elsewhere.
+    pub fn next_page(&self, bundle: &Value) -> Result<Option<Interaction>, Error> {
+        crate::page::next_page(bundle, &self.inner.config.base_url, &self.inner.config.fhir_path)
+    }
+
+    fn ask_gate(&self, call: &Call, interaction: &Interaction) -> Result<(), Error> {
+        let asked = Asked { interaction, effect: interaction.effect(), on_behalf_of: call.on_behalf_of.as_ref() };
+        Ok(self.inner.gate.check(&asked)?)
+    }
+
+    async fn exchange(&self, call: &Call, interaction: &Interaction) -> Result<Reply, Error> {
+        let request = interaction.to_request();
+        let reads = interaction.effect().is_read();
+        let safe = interaction.is_safe_to_replay();
+        let started = self.now();
+        let mut retries = Retries::default();
+        let mut token = self.token().await?;
+        let mut uncertain = false;
+        let mut attempts = 0_u32;
+        loop {
+            let attempt = self.attempt(&request, &token, call).await;
+            attempts = attempts.saturating_add(1);
+            let failure = match &attempt {
+                Ok(answer) if answer.status == 401 && attempts == 1 => {
+                    token = self.renew(&token).await?;
+                    continue;
+                }
+                Ok(answer) => self.failure_of(answer),
+                Err(broken) => broken.retryable(),
+            };
+            let left = matches!(failure, Some(Failure::Lost | Failure::Unavailable));
+            uncertain |= left && !reads;
+            let chance = self.inner.surroundings.clock.chance();
+            if let Some(wait) = failure.and_then(|failure| retries.next(failure, safe, chance)) {
+                self.inner.surroundings.clock.sleep(wait).await;
+                continue;
+            }
+            let reply = match attempt {
+                Ok(answer) => self.reply(interaction, answer, uncertain),
+                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, reads)),
+            };
+            log(interaction, &reply, attempts, self.now().saturating_duration_since(started));
+            return reply;
+        }
+    }
+
+    /// What in an answer is worth another attempt.
+    fn failure_of(&self, answer: &Answer) -> Option<Failure> {
+        match answer.status {
+            429 => {
+                let body = serde_json::from_slice(&answer.body).ok();
+                Some(Failure::Throttled(throttle_wait(
+                    &answer.headers,
+                    body.as_ref(),
+                    self.inner.surroundings.clock.now(),
+                )))
+            }
+            502..=504 => Some(Failure::Unavailable),
+            _ => None,
+        }
+    }
+
+    async fn attempt(&self, request: &Request, token: &Token, call: &Call) -> Result<Answer, Broken> {
+        let mut builder = self.builder(request)?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.value.expose_secret()))
+            .map_err(|_| Broken::unusable("the access token cannot stand in a header"))?;
+        bearer.set_sensitive(true);
+        builder = builder.header(AUTHORIZATION, bearer).header("x-medplum", "extended");
+        if let Some(membership) = call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref()) {
+            builder = builder.header("x-medplum-on-behalf-of", membership.as_str());
+        }
+        self.perform(builder).await
+    }
+
+    fn builder(&self, request: &Request) -> Result<reqwest::RequestBuilder, Broken> {
+        let config = &self.inner.config;
+        let fhir = if request.fhir { config.fhir_path.as_str() } else { "" };
+        let url = format!("{}{fhir}{}", config.base_url.as_str(), request.relative_url());
+        // Without a path the base is named without its slash, as in `POST fhir/R4`.
+        let url = if request.path.is_empty() && request.query.is_empty() {
+            url.trim_end_matches('/').to_owned()
+        } else {
+            url
+        };
+        let mut builder = self.http()?.request(method(request.method), url).header(ACCEPT, request.accept);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if let Some((content_type, body)) = &request.body {
+            builder = builder.header(CONTENT_TYPE, content_type).body(body.clone());
+        }
+        Ok(builder)
+    }
+
+    async fn perform(&self, builder: reqwest::RequestBuilder) -> Result<Answer, Broken> {
+        let mut response = builder.send().await.map_err(|error| Broken::before_answer(&error))?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let sent = if (200..300).contains(&status) { Sent::Done } else { Sent::Maybe };
+        let limit = self.inner.config.max_response_bytes;
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
+                    return Err(Broken::too_large(sent));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(Answer { status, headers, body: body.freeze() }),
+                Err(error) => return Err(Broken::within_answer(&error, sent)),
+            }
+        }
+    }
+
+    fn reply(&self, interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<Reply, Error> {
+        let reads = interaction.effect().is_read();
+        let status = answer.status;
+        match status {
+            200..=299 | 304 => {}
+            401 if matches!(self.inner.config.credentials, Credentials::AccessToken(_)) => {
+                return Err(Error::AccessToken);
+            }
+            300..=399 => return Err(Error::Redirect { status }),
+            _ => {
+                let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+                let mut outcome = Outcome::new(status, body.as_ref());
+                outcome.uncertain = uncertain || (!reads && status >= 500);
+                if let Some(Failure::Throttled(wait)) = self.failure_of(&answer) {
+                    outcome.retry_after = Some(wait);
+                }
+                return Err(Error::Outcome(Box::new(outcome)));
+            }
+        }
+        let text = |name| answer.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+        let version = text(ETAG)
+            .and_then(|etag| etag.trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"'))
+            .map(str::to_owned);
+        let location = text(LOCATION).or_else(|| text(reqwest::header::CONTENT_LOCATION)).map(str::to_owned);
+        let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
+        let sent = if reads { Sent::No } else { Sent::Done };
+        let body = body_of(interaction, status, &content_type, answer.body, sent)?;
+        Ok(Reply { status, body, version, location, replayed: uncertain })
+    }
+
+    async fn token(&self) -> Result<Token, Error> {
+        self.inner.tokens.get(|| self.now(), || self.fetch_token()).await
+    }
+
+    /// Another token after a 401; one that was given from outside is never replaced.
+    async fn renew(&self, refused: &Token) -> Result<Token, Error> {
+        match &self.inner.config.credentials {
+            Credentials::AccessToken(_) => Err(Error::AccessToken),
+            Credentials::Client { .. } => {
+                self.inner.tokens.replace(refused, || self.now(), || self.fetch_token()).await
+            }
+        }
+    }
+
+    async fn fetch_token(&self) -> Result<Issued, Error> {
+        let (id, secret) = match &self.inner.config.credentials {
+            Credentials::AccessToken(value) => {
+                return Ok(Issued { value: value.clone(), lifetime: Duration::from_secs(u32::MAX.into()) });
+            }
+            Credentials::Client { id, secret } => (id, secret),
+        };
+        let mut retries = Retries::default();
+        let mut attempts = 0_u32;
+        loop {
+            let answer = self.ask_for_token(id, secret).await;
+            attempts = attempts.saturating_add(1);
+            let failure = match &answer {
+                Ok(answer) => self.failure_of(answer),
+                Err(broken) => broken.retryable(),
+            };
+            let chance = self.inner.surroundings.clock.chance();
+            // A token request changes nothing, so it may always be sent again.
+            if let Some(wait) = failure.and_then(|failure| retries.next(failure, true, chance)) {
+                self.inner.surroundings.clock.sleep(wait).await;
+                continue;
+            }
+            return match answer {
+                Ok(answer) => issued(answer),
+                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, true)),
+            };
+        }
+    }
+
+    async fn ask_for_token(&self, id: &str, secret: &SecretString) -> Result<Answer, Broken> {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", id)
+            .append_pair("client_secret", secret.expose_secret())
+            .finish();
+        let url = format!("{}oauth2/token", self.inner.config.base_url.as_str());
+        let builder = self.http()?.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, FORM).body(form);
+        self.perform(builder).await
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, Broken> {
+        if let Some(http) = self.inner.http.get() {
+            return Ok(http);
+        }
+        let built = build_http(&self.inner.config).map_err(|_| {
+            Broken::unusable("the HTTPS client cannot be set up: the platform's certificates cannot be read")
+        })?;
+        Ok(self.inner.http.get_or_init(|| built))
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.surroundings.clock.monotonic()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.inner.config.base_url.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Broken {
+    /// The request could not even be put together.
+    fn unusable(reason: &'static str) -> Self {
+        Self { failure: Failure::NoConnection, reason, sent: Sent::No, too_large: false }
+    }
+
+    fn before_answer(error: &reqwest::Error) -> Self {
+        if error.is_builder() {
+            return Self::unusable("the request cannot be put together");
+        }
+        if error.is_connect() {
+            return Self {
+                failure: Failure::NoConnection,
+                reason: connect_reason(error),
+                sent: Sent::No,
+                too_large: false,
+            };
+        }
+        let reason = if error.is_timeout() { "Medplum did not answer in time" } else { "the connection was lost" };
+        Self { failure: Failure::Lost, reason, sent: Sent::Maybe, too_large: false }
+    }
+
+    fn within_answer(error: &reqwest::Error, sent: Sent) -> Self {
+        let reason = if error.is_timeout() { "the answer stopped coming" } else { "the answer broke off" };
+        Self { failure: Failure::Lost, reason, sent, too_large: false }
+    }
+
+    /// What another attempt could mend. A body that is too large would not be smaller.
+    fn retryable(&self) -> Option<Failure> {
+        (!self.too_large).then_some(self.failure)
+    }
+
+    fn too_large(sent: Sent) -> Self {
+        Self { failure: Failure::Lost, reason: "the answer is too large", sent, too_large: true }
+    }
+
+    fn into_error(self, config: &Config, attempts: u32, reads: bool) -> Error {
+        let sent = if reads { Sent::No } else { self.sent };
+        if self.too_large {
+            return Error::TooLarge { limit: config.max_response_bytes, sent };
+        }
+        match self.failure {
+            Failure::NoConnection => Error::Unreachable { reason: self.reason, attempts },
+            _ => Error::Lost { reason: self.reason, sent },
+        }
+    }
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
+fn build_http(config: &Config) -> Result<reqwest::Client, ConfigError> {
+    let failed = |reason| move |_| ConfigError::Http(reason);
+    let agent = HeaderValue::from_str(&config.user_agent)
+        .map_err(|_| ConfigError::Http("the user agent cannot stand in a header"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed("no TLS version is usable"))?;
+    // Reading the platform's certificates takes longer than starting: where no https is spoken they are left alone.
+    let tls = if config.base_url.is_https() {
+        tls.with_platform_verifier()
+            .map_err(failed("the platform's certificates cannot be read"))?
+            .with_no_client_auth()
+    } else {
+        tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+    };
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(config.connect_timeout)
+        .read_timeout(config.timeout)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .default_headers(HeaderMap::from_iter([(USER_AGENT, agent)]));
+    if config.base_url.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|_| ConfigError::Http("the HTTP client cannot be built"))
+}
+
+/// What kind of trouble a failed connection was, without its address.
+fn connect_reason(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        return "the connection timed out";
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return "the TLS handshake failed";
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            match io.kind() {
+                std::io::ErrorKind::ConnectionRefused => return "the connection was refused",
+                std::io::ErrorKind::InvalidData => return "the TLS handshake failed",
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => {
+                    return "the connection was closed";
+                }
+                _ => {}
+            }
+        }
+        if error.to_string().contains("dns error") {
+            return "its name cannot be resolved";
+        }
+        cause = error.source();
+    }
+    "no connection"
+}
+
+fn body_of(
+    interaction: &Interaction,
+    status: u16,
+    content_type: &str,
+    content: Bytes,
+    sent: Sent,
+) -> Result<Body, Error> {
+    if content.is_empty() {
+        return Ok(Body::Empty);
+    }
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media_type == "application/json" || media_type.ends_with("+json") {
+        let value = serde_json::from_slice(&content).map_err(|_| Error::NotFhir {
+            status,
+            reason: "its JSON cannot be read",
+            sent,
+        })?;
+        return Ok(Body::Json(value));
+    }
+    // A login page or a proxy's word in place of FHIR is not an answer.
+    let expects_fhir =
+        !matches!(interaction, Interaction::ExecuteBot { .. } | Interaction::Operation(_) | Interaction::Raw(_))
+            && !is_binary(interaction);
+    if expects_fhir {
+        let reason = if media_type == "text/html" { "it is an HTML page" } else { "it is not JSON" };
+        return Err(Error::NotFhir { status, reason, sent });
+    }
+    Ok(Body::Other { content_type: content_type.to_owned(), content })
+}
+
+fn is_binary(interaction: &Interaction) -> bool {
+    matches!(interaction, Interaction::Read { resource_type, .. } if resource_type.as_str() == "Binary")
+}
+
+fn issued(answer: Answer) -> Result<Issued, Error> {
+    let status = answer.status;
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    match status {
+        200..=299 => {}
+        400 | 401 | 403 => {
+            let description = body.get("error_description").and_then(Value::as_str).map(str::to_owned);
+            return Err(Error::Credentials { description });
+        }
+        300..=399 => return Err(Error::Redirect { status }),
+        _ => return Err(Error::Outcome(Box::new(Outcome::new(status, Some(&body))))),
+    }
+    let Some(value) = body.get("access_token").and_then(Value::as_str) else {
+        return Err(Error::NotFhir { status, reason: "its sign-in gave no access token", sent: Sent::No });
+    };
+    let seconds = body.get("expires_in").and_then(Value::as_f64).unwrap_or(3600.0).clamp(0.0, 1e9);
+    Ok(Issued { value: SecretString::from(value), lifetime: Duration::from_secs_f64(seconds) })
+}
+
+/// One line an exchange, of what kind it was and how it ended: no path, no id, no value.
+fn log(interaction: &Interaction, reply: &Result<Reply, Error>, attempts: u32, took: Duration) {
+    let label = interaction.label();
+    let status = match reply {
+        Ok(reply) => Some(reply.status),
+        Err(error) => error.status(),
+    };
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(
+        interaction = label.interaction,
+        resource_type = label.resource_type,
+        status,
+        attempts,
+        ms,
+        "medplum"
+    );
+}

@@ -1,0 +1,59 @@
+//! How to reach Medplum and as whom: read once, validated once.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::base_url::{BaseUrl, FhirPath};
+use crate::membership::Membership;
+
+/// As whom the client asks.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A ClientApplication's id and secret: OAuth2 client credentials.
+    Client {
+        /// The client's id.
+        id: String,
+        /// The client's secret.
+        secret: SecretString,
+    },
+    /// An access token made elsewhere. It is never refreshed.
+    AccessToken(SecretString),
+}
+
+/// The configuration of a [`Client`](crate::Client).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The server.
+    pub base_url: BaseUrl,
+    /// The FHIR base below it.
+    pub fhir_path: FhirPath,
+    /// As whom.
+    pub credentials: Credentials,
+    /// On whose behalf, unless a call says otherwise.
+    pub on_behalf_of: Option<Membership>,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for the next bytes of an answer.
+    pub timeout: Duration,
+    /// The largest body that is read, in bytes, after decompression.
+    pub max_response_bytes: usize,
+    /// What this program calls itself.
+    pub user_agent: String,
+}
+
+impl Config {
+    /// The configuration with Medplum's usual time-outs: 5 s to connect, 30 s for the rest; bodies up to 64 MB.
+    pub fn new(base_url: BaseUrl, credentials: Credentials) -> Self {
+        Self {
+            base_url,
+            fhir_path: FhirPath::default(),
+            credentials,
+            on_behalf_of: None,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            max_response_bytes: 64_000_000,
+            user_agent: concat!("medplum-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Every failure of the client. No token, secret, URL or query is in any of them, nor in a cause behind them.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::gate::Refusal;
+use crate::invalid::InvalidRequest;
+use crate::outcome::Outcome;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The base URL.
+    #[error("the base URL cannot be used: {reason}. An example: https://api.medplum.com/")]
+    BaseUrl {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The path of the FHIR base.
+    #[error("the FHIR path cannot be used: it is a relative path such as fhir/R4/")]
+    FhirPath,
+    /// The HTTP client could not be built: usually the platform's certificates cannot be read.
+    #[error("the HTTPS client cannot be set up: {0}")]
+    Http(&'static str),
+}
+
+/// What is known of a request that failed on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It never left.
+    No,
+    /// It left, and Medplum may have carried it out.
+    Maybe,
+    /// Medplum carried it out; its answer was lost.
+    Done,
+}
+
+/// Why an interaction has no reply.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request is not one that can be sent. Nothing was sent.
+    #[error("{0}")]
+    Invalid(#[from] InvalidRequest),
+    /// The gate refused. Nothing was sent.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The client cannot be set up.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// Medplum does not accept the credentials.
+    #[error("Medplum refused the credentials{}", detail(.description))]
+    Credentials {
+        /// Medplum's word for it, such as `Invalid secret`.
+        description: Option<String>,
+    },
+    /// Medplum does not accept a token that was given from outside, which cannot be refreshed.
+    #[error("Medplum refused the access token: it is wrong or has expired")]
+    AccessToken,
+    /// Medplum answered with a failure.
+    #[error("{0}")]
+    Outcome(Box<Outcome>),
+    /// No connection. Nothing was sent.
+    #[error("Medplum cannot be reached ({reason}), after {attempts} attempts. Nothing was sent")]
+    Unreachable {
+        /// What failed: the name, the connection, TLS.
+        reason: &'static str,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The connection failed after the request was sent.
+    #[error("{reason}{}", fate(*.sent))]
+    Lost {
+        /// What happened.
+        reason: &'static str,
+        /// What is known of the request.
+        sent: Sent,
+    },
+    /// The answer is larger than the ceiling.
+    #[error("the answer is larger than {} MB{}", .limit / 1_000_000, fate(*.sent))]
+    TooLarge {
+        /// The ceiling, in bytes.
+        limit: usize,
+        /// What is known of the request.
+        sent: Sent,
+    },
+    /// The answer is not what a FHIR server sends.
+    #[error("the answer (HTTP {status}) is not FHIR: {reason}{}", fate(*.sent))]
+    NotFhir {
+        /// The HTTP status.
+        status: u16,
+        /// What it is instead.
+        reason: &'static str,
+        /// What is known of the request.
+        sent: Sent,
+    },
+    /// A redirect, which is never followed: it would carry the token elsewhere.
+    #[error("the server answered with a redirect (HTTP {status}), which is not followed")]
+    Redirect {
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+impl Error {
+    /// Whether a write may have been carried out all the same.
+    pub fn may_have_acted(&self) -> bool {
+        let sent = match self {
+            Self::Lost { sent, .. } | Self::TooLarge { sent, .. } | Self::NotFhir { sent, .. } => *sent,
+            Self::Outcome(outcome) => return outcome.uncertain,
+            _ => Sent::No,
+        };
+        sent != Sent::No
+    }
+
+    /// The HTTP status, if Medplum answered with one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Outcome(outcome) => Some(outcome.status),
+            Self::NotFhir { status, .. } | Self::Redirect { status } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// How long Medplum asks to wait, where it was too many requests.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Outcome(outcome) => outcome.retry_after,
+            _ => None,
+        }
+    }
+}
+
+fn detail(description: &Option<String>) -> String {
+    description.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
+}
+
+fn fate(sent: Sent) -> &'static str {
+    match sent {
+        Sent::No => "",
+        Sent::Maybe => ". The request may have been carried out",
+        Sent::Done => ". The request was carried out; only its answer was lost",
+    }
+}

@@ -1,0 +1,412 @@
+//! Everything that can be asked of Medplum.
+
+use bytes::Bytes;
+use fhir_definitions::{ResourceId, ResourceType};
+use serde_json::Value;
+
+use crate::bundle::Batch;
+use crate::effect::Effect;
+use crate::graphql::GraphQl;
+use crate::invalid::InvalidRequest;
+use crate::operation::{Level, Operation};
+use crate::patch::JsonPatch;
+use crate::query::Query;
+use crate::raw::Raw;
+use crate::request::{FHIR_JSON, FORM, JSON, JSON_PATCH, Method, Request};
+
+/// A longer URL is sent as a POST to `_search`: Medplum answers a URL over 16 KB with an empty 431.
+const LONGEST_SEARCH_URL: usize = 6_000;
+
+/// One thing asked of Medplum. FHIR's RESTful interactions (<https://hl7.org/fhir/R4/http.html>), GraphQL, bots, and
+/// what is left over as [`Raw`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Interaction {
+    /// What the server can do.
+    Metadata,
+    /// A resource by its id.
+    Read {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Its id.
+        id: ResourceId,
+        /// Parameters, usually none.
+        query: Query,
+    },
+    /// One version of a resource.
+    VersionRead {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Its id.
+        id: ResourceId,
+        /// The version's id.
+        version: ResourceId,
+    },
+    /// All versions of a resource. Medplum keeps no history of a type or of the system.
+    History {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Its id.
+        id: ResourceId,
+        /// `_count`, `_offset`.
+        query: Query,
+    },
+    /// Resources that match.
+    Search(Search),
+    /// A new resource.
+    Create {
+        /// Its type; the resource's own is the same.
+        resource_type: ResourceType,
+        /// The resource.
+        resource: Value,
+        /// Create only if nothing matches this search.
+        if_none_exist: Option<Query>,
+    },
+    /// A new Binary by its bytes.
+    CreateBinary {
+        /// What the bytes are.
+        content_type: String,
+        /// The content.
+        content: Bytes,
+    },
+    /// A resource in a new version.
+    Update {
+        /// Its type; the resource's own is the same.
+        resource_type: ResourceType,
+        /// Its id; the resource's own is the same.
+        id: ResourceId,
+        /// The resource.
+        resource: Value,
+        /// The version that it must still have.
+        if_match: Option<ResourceId>,
+    },
+    /// Some elements of a resource.
+    Patch {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Its id.
+        id: ResourceId,
+        /// What to change.
+        patch: JsonPatch,
+    },
+    /// A resource's deletion.
+    Delete {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Its id.
+        id: ResourceId,
+    },
+    /// An operation.
+    Operation(Operation),
+    /// A GraphQL document.
+    GraphQl(GraphQl),
+    /// A batch or transaction.
+    Batch(Batch),
+    /// A bot's run.
+    ExecuteBot {
+        /// The bot.
+        bot: ResourceId,
+        /// What it is given.
+        input: Bytes,
+        /// What that is.
+        content_type: String,
+    },
+    /// Anything else, by method and path.
+    Raw(Raw),
+}
+
+/// A search of one type, or of several with `_type` (<https://hl7.org/fhir/R4/search.html>).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// The type; none where `_type` names several.
+    pub resource_type: Option<ResourceType>,
+    /// The parameters.
+    pub query: Query,
+    /// POST to `_search` rather than GET.
+    pub by_post: bool,
+}
+
+/// What an interaction is, without anything of a patient in it: for logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// `read`, `search`, `operation` …
+    pub interaction: &'static str,
+    /// The resource type, if it is of one.
+    pub resource_type: Option<&'a str>,
+}
+
+impl Interaction {
+    /// A resource by its id.
+    pub fn read(resource_type: ResourceType, id: ResourceId) -> Self {
+        Self::Read { resource_type, id, query: Query::new() }
+    }
+
+    /// A search of one type.
+    pub fn search(resource_type: ResourceType, query: Query) -> Self {
+        Self::Search(Search { resource_type: Some(resource_type), query, by_post: false })
+    }
+
+    /// A new resource, of the type that it names itself.
+    ///
+    /// A Binary with `data` is created by its bytes, which is how Medplum takes one.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] if it is not a resource, or if `if_none_exist` names nothing to look for.
+    pub fn create(resource: Value, if_none_exist: Option<Query>) -> Result<Self, InvalidRequest> {
+        let resource_type = type_of(&resource)?;
+        if let Some(condition) = &if_none_exist {
+            check_condition(condition)?;
+        }
+        let is_upload = resource_type.as_str() == "Binary" && if_none_exist.is_none();
+        if is_upload && let Some(upload) = crate::binary::binary_content(&resource)? {
+            return Ok(upload);
+        }
+        Ok(Self::Create { resource_type, resource, if_none_exist })
+    }
+
+    /// A resource in a new version, of the type and id that it names itself.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] if it is not a resource with an id.
+    pub fn update(resource: Value, if_match: Option<ResourceId>) -> Result<Self, InvalidRequest> {
+        let resource_type = type_of(&resource)?;
+        let Some(id) = resource.get("id").and_then(Value::as_str) else {
+            return Err(InvalidRequest::Body(format!(
+                "resource.id is missing: the id of the {resource_type} to update. A new one is made by create_resource"
+            )));
+        };
+        let id = ResourceId::parse(id)?;
+        Ok(Self::Update { resource_type, id, resource, if_match })
+    }
+
+    /// An operation; `$graphql` on the system is taken as the GraphQL document that it carries.
+    ///
+    /// # Errors
+    /// [`InvalidRequest::GraphQl`] for a document that does not parse.
+    pub fn operation(operation: Operation) -> Result<Self, InvalidRequest> {
+        if operation.level == Level::System && operation.name.as_str() == "graphql" && operation.method == Method::Post
+        {
+            return Ok(Self::GraphQl(GraphQl::from_body(operation.body.as_ref().unwrap_or(&Value::Null))?));
+        }
+        Ok(Self::Operation(operation))
+    }
+
+    /// What asking this does.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } | Self::Search(_) => {
+                Effect::Read
+            }
+            Self::Create { .. }
+            | Self::CreateBinary { .. }
+            | Self::Update { .. }
+            | Self::Patch { .. }
+            | Self::Delete { .. } => Effect::Write,
+            Self::Operation(operation) => operation.effect(),
+            Self::GraphQl(document) => document.effect(),
+            Self::Batch(batch) => batch.effect(),
+            Self::ExecuteBot { .. } => Effect::Run,
+            Self::Raw(raw) => raw.effect(),
+        }
+    }
+
+    /// The reads that must succeed before this is sent: on an unknown id Medplum looks for a bot of an instance-level
+    /// operation's name.
+    pub fn guards(&self) -> Vec<Self> {
+        let guard = |resource_type: &ResourceType, id: &ResourceId| Self::read(resource_type.clone(), id.clone());
+        match self {
+            Self::Operation(Operation { level: Level::Instance(resource_type, id), .. }) => {
+                vec![guard(resource_type, id)]
+            }
+            Self::ExecuteBot { bot, .. } => {
+                ResourceType::parse("Bot").map(|t| vec![guard(&t, bot)]).unwrap_or_default()
+            }
+            Self::Batch(batch) => batch.entries().iter().flat_map(|entry| entry.interaction.guards()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether this may be sent again after an attempt whose fate is unknown.
+    ///
+    /// GET, PUT and DELETE of plain resources may, and a create that is conditional; nothing else, and nothing that
+    /// runs.
+    pub fn is_safe_to_replay(&self) -> bool {
+        match self {
+            Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } => true,
+            Self::Search(search) => !self.is_posted(search),
+            Self::Update { .. } | Self::Delete { .. } => true,
+            Self::Create { if_none_exist, .. } => if_none_exist.is_some(),
+            Self::Operation(operation) => operation.method == Method::Get && operation.effect().is_read(),
+            Self::Raw(raw) => raw.effect().is_read(),
+            Self::CreateBinary { .. }
+            | Self::Patch { .. }
+            | Self::GraphQl(_)
+            | Self::Batch(_)
+            | Self::ExecuteBot { .. } => false,
+        }
+    }
+
+    /// What this is, for logs.
+    pub fn label(&self) -> Label<'_> {
+        let of = |interaction, resource_type| Label { interaction, resource_type };
+        match self {
+            Self::Metadata => of("capabilities", None),
+            Self::Read { resource_type, .. } => of("read", Some(resource_type.as_str())),
+            Self::VersionRead { resource_type, .. } => of("vread", Some(resource_type.as_str())),
+            Self::History { resource_type, .. } => of("history", Some(resource_type.as_str())),
+            Self::Search(search) => of("search", search.resource_type.as_ref().map(ResourceType::as_str)),
+            Self::Create { resource_type, .. } => of("create", Some(resource_type.as_str())),
+            Self::CreateBinary { .. } => of("create", Some("Binary")),
+            Self::Update { resource_type, .. } => of("update", Some(resource_type.as_str())),
+            Self::Patch { resource_type, .. } => of("patch", Some(resource_type.as_str())),
+            Self::Delete { resource_type, .. } => of("delete", Some(resource_type.as_str())),
+            Self::Operation(operation) => match &operation.level {
+                Level::System => of("operation", None),
+                Level::Type(t) | Level::Instance(t, _) => of("operation", Some(t.as_str())),
+            },
+            Self::GraphQl(_) => of("graphql", None),
+            Self::Batch(batch) => of(batch.kind().as_str(), None),
+            Self::ExecuteBot { .. } => of("execute", Some("Bot")),
+            Self::Raw(_) => of("raw", None),
+        }
+    }
+
+    /// This as a request, the path and query encoded once.
+    pub fn to_request(&self) -> Request {
+        match self {
+            Self::Metadata => Request::new(Method::Get, "metadata"),
+            Self::Read { resource_type, id, query } => Request {
+                accept: accept_of(resource_type),
+                ..Request::new(Method::Get, format!("{resource_type}/{id}"))
+            }
+            .query(query),
+            Self::VersionRead { resource_type, id, version } => {
+                Request::new(Method::Get, format!("{resource_type}/{id}/_history/{version}"))
+            }
+            Self::History { resource_type, id, query } => {
+                Request::new(Method::Get, format!("{resource_type}/{id}/_history")).query(query)
+            }
+            Self::Search(search) => self.search_request(search),
+            Self::Create { resource_type, resource, if_none_exist } => {
+                Request::new(Method::Post, resource_type.as_str())
+                    .header("if-none-exist", if_none_exist.as_ref().map(Query::encode))
+                    .json(FHIR_JSON, resource)
+            }
+            Self::CreateBinary { content_type, content } => {
+                Request { body: Some((content_type.clone(), content.clone())), ..Request::new(Method::Post, "Binary") }
+            }
+            Self::Update { resource_type, id, resource, if_match } => {
+                Request::new(Method::Put, format!("{resource_type}/{id}"))
+                    .header("if-match", if_match.as_ref().map(|version| format!("W/\"{version}\"")))
+                    .json(FHIR_JSON, resource)
+            }
+            Self::Patch { resource_type, id, patch } => {
+                Request::new(Method::Patch, format!("{resource_type}/{id}")).json(JSON_PATCH, &patch.to_value())
+            }
+            Self::Delete { resource_type, id } => Request::new(Method::Delete, format!("{resource_type}/{id}")),
+            Self::Operation(operation) => {
+                let request = Request::new(operation.method, operation.path()).query(&operation.query);
+                match &operation.body {
+                    Some(body) => request.json(FHIR_JSON, body),
+                    None => request,
+                }
+            }
+            Self::GraphQl(document) => Request::new(Method::Post, "$graphql").json(FHIR_JSON, &document.to_body()),
+            Self::Batch(batch) => Request::new(Method::Post, "").json(FHIR_JSON, &batch.to_bundle()),
+            Self::ExecuteBot { bot, input, content_type } => Request {
+                accept: "*/*",
+                body: Some((content_type.clone(), input.clone())),
+                ..Request::new(Method::Post, format!("Bot/{bot}/$execute"))
+            },
+            Self::Raw(raw) => raw_request(raw),
+        }
+    }
+
+    /// This as a bundle's entry asks it: a search always stands in the URL there.
+    pub(crate) fn to_entry_request(&self) -> Request {
+        match self {
+            Self::Search(search) => {
+                let path = search.resource_type.as_ref().map(ResourceType::as_str).unwrap_or_default();
+                Request::new(Method::Get, path).query(&search.query)
+            }
+            _ => self.to_request(),
+        }
+    }
+
+    fn is_posted(&self, search: &Search) -> bool {
+        search.by_post || (search.resource_type.is_some() && search.query.encode().len() > LONGEST_SEARCH_URL)
+    }
+
+    fn search_request(&self, search: &Search) -> Request {
+        let path = search.resource_type.as_ref().map(ResourceType::as_str).unwrap_or_default();
+        if self.is_posted(search) {
+            let form = Bytes::from(search.query.encode());
+            return Request {
+                body: Some((FORM.to_owned(), form)),
+                ..Request::new(Method::Post, format!("{path}/_search"))
+            };
+        }
+        Request::new(Method::Get, path).query(&search.query)
+    }
+}
+
+/// Medplum answers a Binary with its content, whatever type that is.
+fn accept_of(resource_type: &ResourceType) -> &'static str {
+    if resource_type.as_str() == "Binary" { "*/*" } else { FHIR_JSON }
+}
+
+fn raw_request(raw: &Raw) -> Request {
+    let request = Request { fhir: raw.fhir, ..Request::new(raw.method, raw.segments.join("/")) }.query(&raw.query);
+    let content_type = match (raw.method, raw.fhir) {
+        (Method::Patch, _) => JSON_PATCH,
+        (_, true) => FHIR_JSON,
+        (_, false) => JSON,
+    };
+    match &raw.body {
+        Some(body) => request.json(content_type, body),
+        None => request,
+    }
+}
+
+/// The type that a resource names itself.
+pub(crate) fn type_of(resource: &Value) -> Result<ResourceType, InvalidRequest> {
+    let Some(name) = resource.get("resourceType").and_then(Value::as_str) else {
+        return Err(InvalidRequest::Body(
+            "resource.resourceType is missing: a resource names its type, such as {\"resourceType\":\"Patient\", …}"
+                .into(),
+        ));
+    };
+    Ok(ResourceType::parse(name)?)
+}
+
+/// A condition that is empty, or that has an empty value, would match everything or nothing that was meant.
+pub(crate) fn check_condition(condition: &Query) -> Result<(), InvalidRequest> {
+    const RESULT_PARAMETERS: &[&str] = &[
+        "_count",
+        "_offset",
+        "_sort",
+        "_total",
+        "_summary",
+        "_elements",
+        "_fields",
+        "_include",
+        "_revinclude",
+        "_format",
+        "_pretty",
+        "_cursor",
+    ];
+    if condition.iter().any(|(_, value)| value.trim().is_empty()) {
+        return Err(InvalidRequest::Condition(
+            "a parameter has no value, which matches every resource. Pass a search such as identifier=http://hospital.example/mrn|4711",
+        ));
+    }
+    let looks_for_something =
+        condition.iter().any(|(key, _)| !RESULT_PARAMETERS.contains(&key.split(':').next().unwrap_or(key)));
+    if looks_for_something {
+        Ok(())
+    } else {
+        Err(InvalidRequest::Condition(
+            "it is empty, and Medplum would then create a duplicate. Pass a search such as identifier=http://hospital.example/mrn|4711",
+        ))
+    }
+}

@@ -1,0 +1,99 @@
+//! What Medplum says when it refuses: its status and its OperationOutcome
+//! (<https://hl7.org/fhir/R4/operationoutcome.html>).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A failure that Medplum answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The HTTP status, or an entry's.
+    pub status: u16,
+    /// Medplum's id of the outcome: `not-found`, `gone`, `forbidden`, `precondition-failed` …
+    pub id: Option<String>,
+    /// What it says, in its order.
+    pub issues: Vec<Issue>,
+    /// The id by which the server's log knows the request.
+    pub request_id: Option<String>,
+    /// How long it asks to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether an earlier attempt of the same write may have been carried out.
+    pub uncertain: bool,
+}
+
+/// One issue of an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// The kind: `invalid`, `structure`, `not-found` …
+    pub code: String,
+    /// What is wrong, in Medplum's words.
+    pub text: String,
+    /// The elements that it is about.
+    pub expression: Vec<String>,
+}
+
+impl Outcome {
+    /// Takes the body of a failed answer. A body that is no OperationOutcome gives an outcome without issues, or
+    /// with the `error_description` of an OAuth error.
+    pub fn new(status: u16, body: Option<&Value>) -> Self {
+        let empty =
+            Self { status, id: None, issues: Vec::new(), request_id: None, retry_after: None, uncertain: false };
+        let Some(body) = body else {
+            return empty;
+        };
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        if body.get("resourceType").and_then(Value::as_str) != Some("OperationOutcome") {
+            let said = text("error_description").or_else(|| text("message")).or_else(|| text("error"));
+            let issues = said.map(|text| Issue { code: "unknown".into(), text, expression: Vec::new() });
+            return Self { issues: issues.into_iter().collect(), ..empty };
+        }
+        let issues = body.get("issue").and_then(Value::as_array).into_iter().flatten().map(Issue::new).collect();
+        Self { id: text("id"), issues, request_id: request_id(body), ..empty }
+    }
+
+    /// Whether it carries this id, such as `not-found`.
+    pub fn is(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id)
+    }
+}
+
+impl Issue {
+    fn new(issue: &Value) -> Self {
+        let text = |pointer: &str| issue.pointer(pointer).and_then(Value::as_str);
+        let expression = issue.get("expression").and_then(Value::as_array);
+        Self {
+            code: text("/code").unwrap_or("unknown").to_owned(),
+            text: text("/details/text").or_else(|| text("/diagnostics")).unwrap_or_default().to_owned(),
+            expression: expression.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Medplum answered {}", self.status)?;
+        for (index, issue) in self.issues.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { "; " })?;
+            f.write_str(if issue.text.is_empty() { &issue.code } else { &issue.text })?;
+            if !issue.expression.is_empty() {
+                write!(f, " ({})", issue.expression.join(", "))?;
+            }
+        }
+        if self.uncertain {
+            f.write_str(". An earlier attempt may have been carried out")?;
+        }
+        Ok(())
+    }
+}
+
+/// Medplum's tracing extension carries the id of the request.
+fn request_id(outcome: &Value) -> Option<String> {
+    let extensions = |value: &Value| value.get("extension").and_then(Value::as_array).cloned().unwrap_or_default();
+    extensions(outcome)
+        .iter()
+        .flat_map(&extensions)
+        .find(|part| part.get("url").and_then(Value::as_str) == Some("requestId"))
+        .and_then(|part| part.get("valueId").and_then(Value::as_str).map(str::to_owned))
+}

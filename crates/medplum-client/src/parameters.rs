@@ -1,0 +1,63 @@
+//! Plain arguments as a Parameters resource (<https://hl7.org/fhir/R4/parameters.html>).
+
+use serde_json::{Map, Value, json};
+
+/// Wraps the arguments of an operation. A resource is taken as it is.
+///
+/// The type of a value decides its element: a truth value is `valueBoolean`, a whole number `valueInteger`, another
+/// number `valueDecimal`, a text `valueString`, a resource `resource`, an object with `system` and `code`
+/// `valueCoding`, one with `reference` `valueReference`, any other the text of its JSON. A list repeats the
+/// parameter, and null is left out.
+pub fn to_parameters(arguments: &Map<String, Value>) -> Value {
+    if arguments.get("resourceType").is_some_and(Value::is_string) {
+        return Value::Object(arguments.clone());
+    }
+    let parameter: Vec<Value> = arguments.iter().flat_map(|(name, value)| parameters(name, value)).collect();
+    json!({ "resourceType": "Parameters", "parameter": parameter })
+}
+
+fn parameters(name: &str, value: &Value) -> Vec<Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(values) => values.iter().flat_map(|value| parameters(name, value)).collect(),
+        value => {
+            let mut parameter = Map::new();
+            parameter.insert("name".into(), name.into());
+            let (element, value) = element(value);
+            parameter.insert(element.into(), value);
+            vec![Value::Object(parameter)]
+        }
+    }
+}
+
+fn element(value: &Value) -> (&'static str, Value) {
+    let element = match value {
+        Value::Bool(_) => "valueBoolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "valueInteger",
+        Value::Number(_) => "valueDecimal",
+        Value::Object(object) if object.contains_key("resourceType") => "resource",
+        Value::Object(object) if object.contains_key("system") && object.contains_key("code") => "valueCoding",
+        Value::Object(object) if object.contains_key("reference") => "valueReference",
+        Value::Object(_) => return ("valueString", Value::String(value.to_string())),
+        _ => "valueString",
+    };
+    (element, value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_arguments_become_parameters() {
+        let given = json!({"a": true, "b": 3, "c": 1.5, "d": "x", "e": {"resourceType": "Patient"}, "f": {"system": "s", "code": "c"}, "g": {"reference": "Patient/1"}, "h": {"other": 1}, "i": ["x", 2], "j": null});
+        let expected = json!({"resourceType": "Parameters", "parameter": [
+            {"name": "a", "valueBoolean": true}, {"name": "b", "valueInteger": 3}, {"name": "c", "valueDecimal": 1.5},
+            {"name": "d", "valueString": "x"}, {"name": "e", "resource": {"resourceType": "Patient"}},
+            {"name": "f", "valueCoding": {"system": "s", "code": "c"}}, {"name": "g", "valueReference": {"reference": "Patient/1"}},
+            {"name": "h", "valueString": "{\"other\":1}"}, {"name": "i", "valueString": "x"}, {"name": "i", "valueInteger": 2}]});
+        assert_eq!(to_parameters(given.as_object().unwrap()), expected);
+        let whole = json!({"resourceType": "Parameters", "parameter": []});
+        assert_eq!(to_parameters(whole.as_object().unwrap()), whole);
+    }
+}

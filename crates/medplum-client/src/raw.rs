@@ -1,0 +1,75 @@
+//! A request to a path that is not a FHIR interaction of ours.
+
+use fhir_definitions::ResourceId;
+use serde_json::Value;
+
+use crate::effect::Effect;
+use crate::query::Query;
+use crate::request::Method;
+
+/// A request by method and path, under the FHIR base or beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Raw {
+    pub(crate) method: Method,
+    /// Whether the segments stand behind the FHIR base, or behind the server's own.
+    pub(crate) fhir: bool,
+    pub(crate) segments: Vec<String>,
+    pub(crate) query: Query,
+    pub(crate) body: Option<Value>,
+}
+
+/// A segment of a path that only reads.
+enum Part {
+    Is(&'static str),
+    Id,
+    /// One or more segments, whatever they are.
+    Rest,
+}
+
+use Part::{Id, Is, Rest};
+
+/// The reads beside the server's FHIR interface.
+const ROOT_READS: &[&[Part]] = &[
+    &[Is("auth"), Is("me")],
+    &[Is("oauth2"), Is("userinfo")],
+    &[Is("healthcheck")],
+    &[Is("openapi.json")],
+    &[Is(".well-known"), Rest],
+    &[Is("admin"), Is("projects"), Id],
+    &[Is("admin"), Is("projects"), Id, Is("members"), Id],
+];
+
+/// The reads under the FHIR base that are no FHIR interaction.
+const FHIR_READS: &[&[Part]] = &[&[Is("$versions")], &[Is(".well-known"), Rest], &[Is("job"), Id, Is("status")]];
+
+impl Raw {
+    /// A read only if its path is on the list and its method is GET. A `$` anywhere else may run a bot.
+    pub fn effect(&self) -> Effect {
+        let list = if self.fhir { FHIR_READS } else { ROOT_READS };
+        let listed = list.iter().any(|parts| matches(parts, &self.segments));
+        if listed && self.method == Method::Get && self.body.is_none() {
+            Effect::Read
+        } else if self.segments.iter().any(|s| s.contains('$')) || !self.fhir {
+            Effect::Run
+        } else {
+            Effect::Write
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+}
+
+fn matches(parts: &[Part], segments: &[String]) -> bool {
+    match (parts.split_first(), segments.split_first()) {
+        (None, None) => true,
+        (Some((Rest, _)), Some(_)) => segments.iter().all(|s| !s.contains('$')),
+        (Some((Is(word), parts)), Some((segment, segments))) => word == segment && matches(parts, segments),
+        (Some((Id, parts)), Some((segment, segments))) => {
+            ResourceId::parse(segment).is_ok() && matches(parts, segments)
+        }
+        _ => false,
+    }
+}
