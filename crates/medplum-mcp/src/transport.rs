@@ -163,7 +163,7 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
     }
 
     /// rmcp closes the transport of a conversation that was opened, and drops any other: that one is written out here.
-    async fn end(&self) -> Option<ClientJsonRpcMessage> {
+    async fn end(&mut self) -> Option<ClientJsonRpcMessage> {
         if !self.opened {
             self.outbox.drained().await;
         }

@@ -425,7 +425,7 @@ async fn bytes_that_are_no_text_are_answered() {
         .refused(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/\xff\"}")
         .await;
     assert_eq!((id, code), (json!(1), -32700));
-    assert!(message.contains("byte 42"), "{message}");
+    assert!(message.contains("byte 41"), "{message}");
 }
 
 #[tokio::test]
