@@ -58,6 +58,62 @@ pub(crate) enum Literal {
     Quantity { value: Decimal, unit: String },
 }
 
+impl Expr {
+    /// Calls back with every name of a type: of `is`, `as` and `ofType`, and at the start of paths.
+    pub(crate) fn each_type_name<'e>(&'e self, found: &mut impl FnMut(&'e str)) {
+        match self {
+            Self::Path { base, steps } => {
+                if let Some(base) = base {
+                    base.each_type_name(found);
+                }
+                for step in steps {
+                    step.each_type_name(found);
+                }
+            }
+            Self::Sign { operand, .. } => operand.each_type_name(found),
+            Self::Binary { left, right, .. } => {
+                left.each_type_name(found);
+                right.each_type_name(found);
+            }
+            Self::Union(branches) => branches.iter().for_each(|branch| branch.each_type_name(found)),
+            Self::Type { operand, name, .. } => {
+                operand.each_type_name(found);
+                name.each_type_name(found);
+            }
+            Self::Empty | Self::Literal(_) | Self::This | Self::Index | Self::Total | Self::Variable(_) => {}
+        }
+    }
+}
+
+impl Step {
+    fn each_type_name<'e>(&'e self, found: &mut impl FnMut(&'e str)) {
+        match self {
+            Self::Member(member) if member.may_be_type => found(&member.name),
+            Self::Member(_) => {}
+            Self::Call(call) => {
+                call.arguments.iter().for_each(|argument| argument.each_type_name(found));
+                if let Some(name) = &call.type_name {
+                    name.each_type_name(found);
+                }
+            }
+            Self::At(index) => index.each_type_name(found),
+        }
+    }
+}
+
+impl TypeName {
+    fn each_type_name<'e>(&'e self, found: &mut impl FnMut(&'e str)) {
+        // System's types are known here, and are nobody else's to check.
+        let is_system = matches!(
+            self.name.as_str(),
+            "Boolean" | "String" | "Integer" | "Decimal" | "Date" | "DateTime" | "Time" | "Quantity"
+        );
+        if !is_system && self.namespace != Some(Namespace::System) {
+            found(&self.name);
+        }
+    }
+}
+
 /// One link of a path.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {

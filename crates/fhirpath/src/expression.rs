@@ -29,6 +29,16 @@ impl Expression {
         parser::parse(text).map(|tree| Self { tree: Arc::new(tree) })
     }
 
+    /// The FHIR types that the expression names, in `is`, `as` and `ofType` and at the start of paths, as they come.
+    /// Which of them exist is not known here: someone with the definitions should look, as a misspelt type finds
+    /// nothing.
+    #[must_use]
+    pub fn type_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.tree.each_type_name(&mut |name| names.push(name));
+        names
+    }
+
     /// The values that the expression finds, starting from a resource or a piece of one.
     ///
     /// # Errors

@@ -322,6 +322,7 @@ impl<'t> Parser<'t> {
 
     /// `Quantity`, `FHIR.Quantity`, `System.Quantity`.
     fn type_name(&mut self) -> Result<TypeName, ParseError> {
+        let position = self.position;
         let bracketed = self.eat("(")?;
         let mut name = self.plain_name()?;
         let mut namespace = None;
@@ -331,6 +332,12 @@ impl<'t> Parser<'t> {
         }
         if bracketed {
             self.expect(")", "behind the name of a type")?;
+        }
+        // The primitive types are a closed list, so a slip of case can be told here; of resources only a model knows.
+        let is_primitive = namespace != Some(Namespace::System) && types::system_type(&name).is_some();
+        if name.starts_with(|first: char| first.is_ascii_lowercase()) && !is_primitive {
+            let hint = types::in_any_case(&name).map_or_else(String::new, |right| format!("; did you mean {right}?"));
+            return Err(ParseError::new(position, format!("there is no type {name}{hint}")));
         }
         Ok(TypeName { namespace, name })
     }

@@ -74,6 +74,11 @@ pub(crate) fn of_choice(key: &str, name: &str) -> Option<&'static str> {
     suffix.starts_with(|first: char| first.is_ascii_uppercase()).then(|| of_suffix(suffix)).flatten()
 }
 
+/// The type of that name in another spelling of its letters' case.
+pub(crate) fn in_any_case(name: &str) -> Option<&'static str> {
+    CHOICE_TYPES.iter().map(|(_, known)| *known).find(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Every way to read `key` as an element's name and a type: `onsetDateTime` as (`onset`, dateTime) and
 /// (`onsetDate`, time).
 pub(crate) fn splits(key: &str) -> impl Iterator<Item = (&str, &'static str)> {
