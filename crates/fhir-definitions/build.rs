@@ -14,12 +14,6 @@ fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&text)?;
-    fs::write(
-        Path::new(&out).join("definitions.deflate"),
-        encoder.finish()?,
-    )?;
-    fs::write(
-        Path::new(&out).join("definitions.len"),
-        text.len().to_string(),
-    )
+    fs::write(Path::new(&out).join("definitions.deflate"), encoder.finish()?)?;
+    fs::write(Path::new(&out).join("definitions.len"), text.len().to_string())
 }

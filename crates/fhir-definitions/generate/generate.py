@@ -20,6 +20,8 @@ LEFT_OUT = {"http://snomed.info/sct", "http://www.ama-assn.org/go/cpt", "http://
 # How many codes a value set may have to be kept, by the strongest binding to it. Required ones are always kept.
 MOST_CODES = {"required": 10_000, "extensible": 300, "preferred": 40}
 PREFIX = ("http://hl7.org/fhir/StructureDefinition/", "https://medplum.com/fhir/StructureDefinition/")
+# Where a resource type may stand, Medplum's own may stand too.
+RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
 SYSTEM_TYPES = "http://hl7.org/fhirpath/System."
 
 
@@ -377,6 +379,7 @@ def row(expressions, components, base, p):
 
 def write_value_sets(types, codes):
     order = ("required", "extensible", "preferred")
+    own = [n for n, sd in types.by_name.items() if sd["medplum"] and sd["kind"] != "complex-type"]
     strongest = {}
     for sd in types.by_name.values():
         for e in sd["snapshot"]["element"]:
@@ -392,6 +395,8 @@ def write_value_sets(types, codes):
             continue
         line("V", url, "closed" if closed else "open", clean(codes.sets.get(url, {}).get("title") or codes.sets.get(url, {}).get("name")))
         if closed:
+            if len(systems.get(RESOURCE_TYPES, [])) > 100:
+                systems[RESOURCE_TYPES] = sorted({*systems[RESOURCE_TYPES], *own})
             for system in sorted(systems):
                 if systems[system]:
                     line("S", system, *systems[system])

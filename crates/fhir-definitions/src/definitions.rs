@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use crate::load;
 use crate::model::{
-    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation,
-    ParameterKind, SearchParameter, TypeInfo, TypeKind, ValueSet,
+    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation, ParameterKind,
+    SearchParameter, TypeInfo, TypeKind, ValueSet,
 };
 
 /// FHIR R4 and Medplum's own types: elements, value sets, search parameters, operations, compartments.
@@ -58,16 +58,13 @@ impl Definitions {
     /// The type of that name; a nested type goes by its path, `Patient.contact`.
     #[must_use]
     pub fn type_info(&self, name: &str) -> Option<&TypeInfo> {
-        self.by_name
-            .get(name)
-            .and_then(|&index| self.type_at(index))
+        self.by_name.get(name).and_then(|&index| self.type_at(index))
     }
 
     /// The resource type of that name.
     #[must_use]
     pub fn resource_type(&self, name: &str) -> Option<&TypeInfo> {
-        self.type_info(name)
-            .filter(|t| t.kind == TypeKind::Resource)
+        self.type_info(name).filter(|t| t.kind == TypeKind::Resource)
     }
 
     /// Whether there is such a resource type.
@@ -104,11 +101,7 @@ impl Definitions {
 
     /// The element of a JSON name, and, for a choice, the type that the name says: `valueQuantity`.
     #[must_use]
-    pub fn element(
-        &self,
-        info: &TypeInfo,
-        json_name: &str,
-    ) -> Option<(&Element, Option<&ElementType>)> {
+    pub fn element(&self, info: &TypeInfo, json_name: &str) -> Option<(&Element, Option<&ElementType>)> {
         self.elements_by_json(info, json_name)
     }
 
@@ -125,10 +118,7 @@ impl Definitions {
                         return Some((element, self.types_of(element).first()));
                     }
                 } else if let Some(rest) = json_name.strip_prefix(element.name)
-                    && let Some(kind) = self
-                        .types_of(element)
-                        .iter()
-                        .find(|t| capital_eq(t.name, rest))
+                    && let Some(kind) = self.types_of(element).iter().find(|t| capital_eq(t.name, rest))
                 {
                     return Some((element, Some(kind)));
                 }
@@ -190,10 +180,7 @@ impl Definitions {
     #[must_use]
     pub fn value_set(&self, url: &str) -> Option<&ValueSet> {
         let url = url.split('|').next().unwrap_or(url);
-        self.value_sets
-            .binary_search_by(|v| v.url.cmp(url))
-            .ok()
-            .and_then(|i| self.value_sets.get(i))
+        self.value_sets.binary_search_by(|v| v.url.cmp(url)).ok().and_then(|i| self.value_sets.get(i))
     }
 
     /// The codes of a value set, one list for each code system. Empty if the set is open.
@@ -203,14 +190,9 @@ impl Definitions {
     }
 
     /// The search parameters of a resource type, in the order of their names: its own, then those of every type.
-    pub fn search_parameters<'a>(
-        &'a self,
-        info: &'a TypeInfo,
-    ) -> impl Iterator<Item = &'a SearchParameter> {
+    pub fn search_parameters<'a>(&'a self, info: &'a TypeInfo) -> impl Iterator<Item = &'a SearchParameter> {
         let depth = if info.searchable { usize::MAX } else { 0 };
-        self.lineage(info)
-            .take(depth)
-            .flat_map(|t| t.params.of(&self.params))
+        self.lineage(info).take(depth).flat_map(|t| t.params.of(&self.params))
     }
 
     /// The search parameters that a type itself defines.
@@ -224,11 +206,7 @@ impl Definitions {
         let mut of = if info.searchable { Some(info) } else { None };
         while let Some(current) = of {
             let params = current.params.of(&self.params);
-            if let Some(found) = params
-                .binary_search_by(|p| p.code.cmp(code))
-                .ok()
-                .and_then(|i| params.get(i))
-            {
+            if let Some(found) = params.binary_search_by(|p| p.code.cmp(code)).ok().and_then(|i| params.get(i)) {
                 return Some(found);
             }
             of = self.base_of(current);
@@ -255,13 +233,8 @@ impl Definitions {
     }
 
     /// The operations that Medplum answers itself on a type or its instances.
-    pub fn routed_operations<'a>(
-        &'a self,
-        resource_type: &'a str,
-    ) -> impl Iterator<Item = &'a Operation> {
-        self.operations
-            .iter()
-            .filter(move |o| o.routed() && o.types().any(|t| t == resource_type || t == "Resource"))
+    pub fn routed_operations<'a>(&'a self, resource_type: &'a str) -> impl Iterator<Item = &'a Operation> {
+        self.operations.iter().filter(move |o| o.routed() && o.types().any(|t| t == resource_type || t == "Resource"))
     }
 
     /// Every entry of every compartment.
@@ -272,24 +245,16 @@ impl Definitions {
 
     /// How a type belongs to a compartment: `compartment_entry("Patient", "Observation")`.
     #[must_use]
-    pub fn compartment_entry(
-        &self,
-        compartment: &str,
-        resource_type: &str,
-    ) -> Option<&CompartmentEntry> {
-        self.compartments
-            .iter()
-            .find(|e| e.compartment == compartment && e.resource_type == resource_type)
+    pub fn compartment_entry(&self, compartment: &str, resource_type: &str) -> Option<&CompartmentEntry> {
+        self.compartments.iter().find(|e| e.compartment == compartment && e.resource_type == resource_type)
     }
 }
 
 /// Whether `rest` is the name with a capital in front: `quantity` or `Quantity` against `Quantity`.
-fn capital_eq(name: &str, rest: &str) -> bool {
+pub(crate) fn capital_eq(name: &str, rest: &str) -> bool {
     let (name, rest) = (name.as_bytes(), rest.as_bytes());
     match (name.split_first(), rest.split_first()) {
-        (Some((a, name)), Some((b, rest))) => {
-            b.is_ascii_uppercase() && a.eq_ignore_ascii_case(b) && name == rest
-        }
+        (Some((a, name)), Some((b, rest))) => b.is_ascii_uppercase() && a.eq_ignore_ascii_case(b) && name == rest,
         _ => false,
     }
 }

@@ -18,21 +18,12 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
     let best = scored.first().map_or(0.0, |s| s.0);
-    scored
-        .into_iter()
-        .take_while(|s| s.0 >= best - 0.12)
-        .map(|s| s.1)
-        .take(MOST)
-        .collect()
+    scored.into_iter().take_while(|s| s.0 >= best - 0.12).map(|s| s.1).take(MOST).collect()
 }
 
 /// Small letters without separators, so that `birth_date`, `birthDate` and `birth-date` are the same.
 fn folded(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .take(80)
-        .flat_map(char::to_lowercase)
-        .collect()
+    text.chars().filter(|c| c.is_alphanumeric()).take(80).flat_map(char::to_lowercase).collect()
 }
 
 /// Between 0 and 1. A name that holds the other whole counts as near, as `name` does for `family-name`.
@@ -41,8 +32,8 @@ fn likeness(given: &str, candidate: &str) -> f64 {
         return 1.0;
     }
     let edits = strsim::normalized_damerau_levenshtein(given, candidate);
-    let contained = (given.len() >= 4 && candidate.contains(given))
-        || (candidate.len() >= 4 && given.contains(candidate));
+    let contained =
+        (given.len() >= 4 && candidate.contains(given)) || (candidate.len() >= 4 && given.contains(candidate));
     if contained { edits.max(0.75) } else { edits }
 }
 
@@ -50,26 +41,14 @@ impl Definitions {
     /// Resource types whose names are like this one.
     #[must_use]
     pub fn nearest_types(&self, given: &str) -> Vec<&'static str> {
-        nearest(
-            given,
-            self.types
-                .iter()
-                .filter(|t| t.kind == TypeKind::Resource)
-                .map(|t| t.name),
-        )
+        nearest(given, self.types.iter().filter(|t| t.kind == TypeKind::Resource).map(|t| t.name))
     }
 
     /// Elements of a type whose JSON names are like this one; a choice appears under each of its names.
     #[must_use]
     pub fn nearest_elements(&self, info: &TypeInfo, given: &str) -> Vec<String> {
-        let names: Vec<String> = self
-            .elements(info)
-            .flat_map(|e| self.json_names(e))
-            .collect();
-        nearest(given, names.iter().map(String::as_str))
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+        let names: Vec<String> = self.elements(info).flat_map(|e| self.json_names(e)).collect();
+        nearest(given, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
     }
 
     /// Search parameters of a type whose names are like this one. The name of an element finds the parameters that
@@ -77,9 +56,7 @@ impl Definitions {
     #[must_use]
     pub fn nearest_parameters(&self, info: &TypeInfo, given: &str) -> Vec<&'static str> {
         let mut found = nearest(given, self.search_parameters(info).map(|p| p.code));
-        let element = self
-            .element(info, given)
-            .map_or(given, |(element, _)| element.name);
+        let element = self.element(info, given).map_or(given, |(element, _)| element.name);
         let by_path = format!("{}.{element}", info.name);
         for p in self.search_parameters(info) {
             let looks_at_it = p
@@ -97,34 +74,20 @@ impl Definitions {
     /// Operations whose names are like this one: those that Medplum answers itself.
     #[must_use]
     pub fn nearest_operations(&self, given: &str) -> Vec<&'static str> {
-        nearest(
-            given,
-            self.operations
-                .iter()
-                .filter(|o| o.routed())
-                .map(|o| o.code),
-        )
+        nearest(given, self.operations.iter().filter(|o| o.routed()).map(|o| o.code))
     }
 
     /// Codes of a value set that are like this one.
     #[must_use]
     pub fn nearest_codes(&self, set: &ValueSet, given: &str) -> Vec<&'static str> {
-        nearest(
-            given,
-            self.codes(set)
-                .iter()
-                .flat_map(super::model::CodeList::codes),
-        )
+        nearest(given, self.codes(set).iter().flat_map(super::model::CodeList::codes))
     }
 
     /// The names that an element has in JSON: one, or one for each type of a choice.
     #[must_use]
     pub fn json_names(&self, element: &Element) -> Vec<String> {
         if element.choice {
-            self.types_of(element)
-                .iter()
-                .map(|t| format!("{}{}", element.name, capitalized(t.name)))
-                .collect()
+            self.types_of(element).iter().map(|t| format!("{}{}", element.name, capitalized(t.name))).collect()
         } else {
             vec![element.name.to_owned()]
         }
@@ -134,12 +97,7 @@ impl Definitions {
 /// The text with a capital in front.
 pub(crate) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|c| c.to_ascii_uppercase())
-        .into_iter()
-        .chain(chars)
-        .collect()
+    chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect()
 }
 
 #[cfg(test)]
@@ -151,42 +109,19 @@ mod tests {
         let defs = Definitions::get();
         let patient = defs.resource_type("Patient").unwrap();
         let observation = defs.resource_type("Observation").unwrap();
-        let gender = defs
-            .value_set("http://hl7.org/fhir/ValueSet/administrative-gender")
-            .unwrap();
+        let gender = defs.value_set("http://hl7.org/fhir/ValueSet/administrative-gender").unwrap();
         let lines = [
             format!("patient: {:?}", defs.nearest_types("patient")),
             format!("Pateint: {:?}", defs.nearest_types("Pateint")),
-            format!(
-                "Medication_Request: {:?}",
-                defs.nearest_types("Medication_Request")
-            ),
+            format!("Medication_Request: {:?}", defs.nearest_types("Medication_Request")),
             format!("Zebra: {:?}", defs.nearest_types("Zebra")),
             format!("dob: {:?}", defs.nearest_elements(patient, "dob")),
-            format!(
-                "birthdate: {:?}",
-                defs.nearest_elements(patient, "birthdate")
-            ),
-            format!(
-                "valueQuantitty: {:?}",
-                defs.nearest_elements(observation, "valueQuantitty")
-            ),
-            format!(
-                "?familly: {:?}",
-                defs.nearest_parameters(patient, "familly")
-            ),
-            format!(
-                "?birthDate: {:?}",
-                defs.nearest_parameters(patient, "birthDate")
-            ),
-            format!(
-                "?effectiveDateTime: {:?}",
-                defs.nearest_parameters(observation, "effectiveDateTime")
-            ),
-            format!(
-                "?patient_id: {:?}",
-                defs.nearest_parameters(observation, "patient_id")
-            ),
+            format!("birthdate: {:?}", defs.nearest_elements(patient, "birthdate")),
+            format!("valueQuantitty: {:?}", defs.nearest_elements(observation, "valueQuantitty")),
+            format!("?familly: {:?}", defs.nearest_parameters(patient, "familly")),
+            format!("?birthDate: {:?}", defs.nearest_parameters(patient, "birthDate")),
+            format!("?effectiveDateTime: {:?}", defs.nearest_parameters(observation, "effectiveDateTime")),
+            format!("?patient_id: {:?}", defs.nearest_parameters(observation, "patient_id")),
             format!("$everthing: {:?}", defs.nearest_operations("everthing")),
             format!("Female: {:?}", defs.nearest_codes(gender, "Female")),
         ];

@@ -5,21 +5,13 @@ use serde_json::json;
 use crate::{Binding, Definitions, ElementType, Strength};
 
 /// An example that fits the element: its own codes, its own reference targets.
-pub(crate) fn example_for(
-    defs: &Definitions,
-    of: &ElementType,
-    binding: Option<&Binding>,
-) -> Option<String> {
-    let bound = binding
-        .filter(|b| b.strength <= Strength::Extensible)
-        .and_then(|b| defs.bound_set(b));
+pub(crate) fn example_for(defs: &Definitions, of: &ElementType, binding: Option<&Binding>) -> Option<String> {
+    let bound = binding.filter(|b| b.strength <= Strength::Extensible).and_then(|b| defs.bound_set(b));
     let first = bound.and_then(|set| defs.codes(set).first());
     let code = first.and_then(|list| list.codes().next().map(|code| (list.system, code)));
     match (of.name, code) {
         ("code", Some((_, code))) => Some(json!(code).to_string()),
-        ("Coding", Some((system, code))) => {
-            Some(json!({"system": system, "code": code}).to_string())
-        }
+        ("Coding", Some((system, code))) => Some(json!({"system": system, "code": code}).to_string()),
         ("CodeableConcept", Some((system, code))) => {
             Some(json!({"coding": [{"system": system, "code": code}]}).to_string())
         }
@@ -51,9 +43,7 @@ pub(crate) fn ways(type_name: &str) -> Option<&'static str> {
 pub(crate) fn example(type_name: &str) -> Option<&'static str> {
     Some(match type_name {
         "HumanName" => r#"{"family":"Smith","given":["Alice"]}"#,
-        "CodeableConcept" => {
-            r#"{"coding":[{"system":"http://loinc.org","code":"29463-7"}],"text":"Body weight"}"#
-        }
+        "CodeableConcept" => r#"{"coding":[{"system":"http://loinc.org","code":"29463-7"}],"text":"Body weight"}"#,
         "Coding" => r#"{"system":"http://loinc.org","code":"29463-7"}"#,
         "Reference" => r#"{"reference":"Patient/2758b284-b8c2-4a6a-a3cd-373d94953408"}"#,
         "Identifier" => r#"{"system":"http://hospital.example/mrn","value":"4711"}"#,
@@ -65,16 +55,12 @@ pub(crate) fn example(type_name: &str) -> Option<&'static str> {
         "Ratio" => r#"{"numerator":{"value":1,"unit":"mg"},"denominator":{"value":1,"unit":"mL"}}"#,
         "Period" => r#"{"start":"2024-01-15","end":"2024-02-15"}"#,
         "ContactPoint" => r#"{"system":"phone","value":"+49 89 1234","use":"mobile"}"#,
-        "Address" => {
-            r#"{"line":["1 High Street"],"city":"Oxford","postalCode":"OX1 4AA","country":"GB"}"#
-        }
+        "Address" => r#"{"line":["1 High Street"],"city":"Oxford","postalCode":"OX1 4AA","country":"GB"}"#,
         "Annotation" => r#"{"text":"Seen today"}"#,
         "Attachment" => r#"{"contentType":"application/pdf","url":"https://files.example/a.pdf"}"#,
         "Dosage" => r#"{"text":"1 tablet twice a day"}"#,
         "Timing" => r#"{"repeat":{"frequency":2,"period":1,"periodUnit":"d"}}"#,
-        "Narrative" => {
-            r#"{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">…</div>"}"#
-        }
+        "Narrative" => r#"{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">…</div>"}"#,
         "Meta" => r#"{"versionId":"…","lastUpdated":"…","tag":[{"code":"…"}]}"#,
         "Extension" => r#"{"url":"http://example.org/an-extension","valueString":"…"}"#,
         "date" => r#""2024-01-15""#,

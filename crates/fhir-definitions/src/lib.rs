@@ -9,13 +9,16 @@ mod did_you_mean;
 mod forms;
 mod load;
 pub mod model;
+mod model_for_fhirpath;
 pub mod names;
+pub mod references;
 pub mod schema;
+pub mod validate;
 
 pub use definitions::Definitions;
 pub use did_you_mean::nearest;
 pub use model::{
-    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation,
-    ParameterKind, SearchParameter, Strength, TypeInfo, TypeKind, ValueSet,
+    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation, ParameterKind,
+    SearchParameter, Strength, TypeInfo, TypeKind, ValueSet,
 };
 pub use names::{NameError, OperationName, ResourceId, ResourceType};

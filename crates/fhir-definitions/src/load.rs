@@ -8,8 +8,8 @@ use flate2::read::DeflateDecoder;
 
 use crate::Definitions;
 use crate::model::{
-    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation,
-    ParameterKind, SearchParameter, Span, Strength, TypeInfo, TypeKind, ValueSet,
+    Binding, CodeList, CompartmentEntry, Constraint, Element, ElementType, KindRules, Operation, ParameterKind,
+    SearchParameter, Span, Strength, TypeInfo, TypeKind, ValueSet,
 };
 
 static DEFLATED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/definitions.deflate"));
@@ -21,10 +21,7 @@ pub(crate) const NOWHERE: u32 = u32::MAX;
 /// The text of the definitions, inflated. It is kept for as long as the program runs.
 pub(crate) fn text() -> &'static str {
     let mut text = String::with_capacity(LENGTH.parse().unwrap_or(0));
-    if DeflateDecoder::new(DEFLATED)
-        .read_to_string(&mut text)
-        .is_err()
-    {
+    if DeflateDecoder::new(DEFLATED).read_to_string(&mut text).is_err() {
         text.clear();
     }
     text.leak()
@@ -67,10 +64,7 @@ fn len<T>(table: &[T]) -> u32 {
 }
 
 fn from<T>(table: &[T]) -> Span {
-    Span {
-        start: len(table),
-        end: len(table),
-    }
+    Span { start: len(table), end: len(table) }
 }
 
 #[derive(Default)]
@@ -112,11 +106,7 @@ impl Loader {
         let full = next(fields);
         let name = full.strip_suffix("[x]").unwrap_or(full);
         let (min, max) = next(fields).split_once("..").unwrap_or(("0", "1"));
-        let max = if max == "*" {
-            u32::MAX
-        } else {
-            max.parse().unwrap_or(1)
-        };
+        let max = if max == "*" { u32::MAX } else { max.parse().unwrap_or(1) };
         let types = self.types(next(fields));
         let binding = binding(next(fields));
         let medplum = next(fields) == "medplum";
@@ -143,37 +133,18 @@ impl Loader {
     fn types(&mut self, field: &'static str) -> Span {
         let start = len(&self.tables.element_types);
         for part in field.split(',').filter(|p| !p.is_empty()) {
-            let (name, targets) = part
-                .strip_suffix(')')
-                .and_then(|p| p.split_once('('))
-                .unwrap_or((part, ""));
+            let (name, targets) = part.strip_suffix(')').and_then(|p| p.split_once('(')).unwrap_or((part, ""));
             let first = len(&self.tables.targets);
-            self.tables
-                .targets
-                .extend(targets.split('|').filter(|t| !t.is_empty()));
-            let targets = Span {
-                start: first,
-                end: len(&self.tables.targets),
-            };
-            self.tables.element_types.push(ElementType {
-                name,
-                index: NOWHERE,
-                targets,
-            });
+            self.tables.targets.extend(targets.split('|').filter(|t| !t.is_empty()));
+            let targets = Span { start: first, end: len(&self.tables.targets) };
+            self.tables.element_types.push(ElementType { name, index: NOWHERE, targets });
         }
-        Span {
-            start,
-            end: len(&self.tables.element_types),
-        }
+        Span { start, end: len(&self.tables.element_types) }
     }
 
     /// A constraint belongs to the line before it: an element, or the type itself.
     fn constraint_line(&mut self, fields: &mut Fields) {
-        let constraint = Constraint {
-            key: next(fields),
-            expression: next(fields),
-            human: next(fields),
-        };
+        let constraint = Constraint { key: next(fields), expression: next(fields), human: next(fields) };
         let tables = &mut self.tables;
         tables.constraints.push(constraint);
         let end = len(&tables.constraints);
@@ -221,10 +192,7 @@ impl Loader {
         let mut parts = line.splitn(3, '\t').skip(1);
         let system = parts.next().unwrap_or_default();
         let tables = &mut self.tables;
-        tables.code_lists.push(CodeList {
-            system,
-            codes: parts.next().unwrap_or_default(),
-        });
+        tables.code_lists.push(CodeList { system, codes: parts.next().unwrap_or_default() });
         let end = len(&tables.code_lists);
         if let Some(owner) = tables.value_sets.last_mut() {
             owner.systems.end = end;
@@ -260,10 +228,7 @@ impl Loader {
 
     /// Turns the names that lines use for each other into indexes.
     fn finish(self) -> Definitions {
-        let Self {
-            mut tables,
-            value_sets,
-        } = self;
+        let Self { mut tables, value_sets } = self;
         let find = |name: &str| tables.by_name.get(name).copied().unwrap_or(NOWHERE);
         for info in &mut tables.types {
             info.base_index = find(info.base);
@@ -271,16 +236,10 @@ impl Loader {
         for of in &mut tables.element_types {
             of.index = find(of.name);
         }
-        let of_elements = tables
-            .elements
-            .iter_mut()
-            .filter_map(|e| e.binding.as_mut());
+        let of_elements = tables.elements.iter_mut().filter_map(|e| e.binding.as_mut());
         let of_params = tables.params.iter_mut().filter_map(|p| p.binding.as_mut());
         for binding in of_elements.chain(of_params) {
-            binding.index = value_sets
-                .get(binding.value_set)
-                .copied()
-                .unwrap_or(NOWHERE);
+            binding.index = value_sets.get(binding.value_set).copied().unwrap_or(NOWHERE);
         }
         tables
     }
@@ -294,9 +253,5 @@ fn binding(field: &'static str) -> Option<Binding> {
         "preferred" => Strength::Preferred,
         _ => Strength::Example,
     };
-    Some(Binding {
-        strength,
-        value_set,
-        index: NOWHERE,
-    })
+    Some(Binding { strength, value_set, index: NOWHERE })
 }

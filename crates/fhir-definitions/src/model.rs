@@ -12,9 +12,7 @@ pub(crate) struct Span {
 impl Span {
     /// The rows of the run; none if it does not lie inside the table.
     pub(crate) fn of<T>(self, table: &[T]) -> &[T] {
-        table
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        table.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 

@@ -67,9 +67,7 @@ impl ResourceType {
         if starts_right && text.len() > 1 && bytes.all(|b| b.is_ascii_alphanumeric()) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::ResourceType {
-                given: text.to_owned(),
-            })
+            Err(NameError::ResourceType { given: text.to_owned() })
         }
     }
 }
@@ -81,15 +79,11 @@ impl ResourceId {
     /// [`NameError::ResourceId`] if it is empty, longer than 64, a dot segment, or has any other character than
     /// letters, digits, hyphens and dots.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let allowed = text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        let allowed = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
         if allowed && (1..=64).contains(&text.len()) && text != "." && text != ".." {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::ResourceId {
-                given: text.to_owned(),
-            })
+            Err(NameError::ResourceId { given: text.to_owned() })
         }
     }
 }
@@ -105,9 +99,7 @@ impl OperationName {
         if starts_right && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::OperationName {
-                given: text.to_owned(),
-            })
+            Err(NameError::OperationName { given: text.to_owned() })
         }
     }
 }
@@ -150,11 +142,7 @@ name_traits!(ResourceType, ResourceId, OperationName);
 /// What was given, short enough and clean enough to be repeated in an error.
 fn quoted(given: &str) -> String {
     let short: String = given.chars().filter(|c| !c.is_control()).take(80).collect();
-    let more = if given.chars().count() > 80 {
-        "…"
-    } else {
-        ""
-    };
+    let more = if given.chars().count() > 80 { "…" } else { "" };
     format!("\"{short}{more}\"")
 }
 
@@ -169,17 +157,8 @@ fn hint_type(given: &str) -> String {
         };
     }
     let mut chars = given.chars();
-    let capital: String = chars
-        .next()
-        .map(|c| c.to_ascii_uppercase())
-        .into_iter()
-        .chain(chars)
-        .collect();
-    if ResourceType::parse(&capital).is_ok() {
-        format!(". Write {capital}.")
-    } else {
-        String::new()
-    }
+    let capital: String = chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect();
+    if ResourceType::parse(&capital).is_ok() { format!(". Write {capital}.") } else { String::new() }
 }
 
 /// The right form of an id, where one change gives it: a whole reference is the usual slip.
@@ -215,39 +194,17 @@ mod tests {
 
     #[test]
     fn types() {
-        for good in [
-            "Patient",
-            "MedicationRequest",
-            "ClientApplication",
-            "CDSHooks",
-            "X1",
-        ] {
+        for good in ["Patient", "MedicationRequest", "ClientApplication", "CDSHooks", "X1"] {
             assert_eq!(ResourceType::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "P",
-            "patient",
-            "Patient/1",
-            "Pat ient",
-            "Patïent",
-            "../Patient",
-            "Patient?",
-            "1Patient",
-        ] {
+        for bad in ["", "P", "patient", "Patient/1", "Pat ient", "Patïent", "../Patient", "Patient?", "1Patient"] {
             assert!(ResourceType::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn ids() {
-        for good in [
-            "a",
-            "123",
-            "2758b284-b8c2-4a6a-a3cd-373d94953408",
-            "a.b",
-            "...",
-        ] {
+        for good in ["a", "123", "2758b284-b8c2-4a6a-a3cd-373d94953408", "a.b", "..."] {
             assert_eq!(ResourceId::parse(good).unwrap().as_str(), good);
         }
         let long = "a".repeat(65);
@@ -261,14 +218,7 @@ mod tests {
         for good in ["everything", "validate-code", "csv", "a"] {
             assert_eq!(OperationName::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "$everything",
-            "Everything",
-            "every/thing",
-            "every thing",
-            "-x",
-        ] {
+        for bad in ["", "$everything", "Everything", "every/thing", "every thing", "-x"] {
             assert!(OperationName::parse(bad).is_err(), "{bad}");
         }
     }

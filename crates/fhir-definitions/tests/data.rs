@@ -11,17 +11,8 @@ fn every_name_that_a_line_uses_exists() {
             missing.push(format!("{}: base {}", info.name, info.base));
         }
         for element in defs.own_elements(info) {
-            assert!(
-                !defs.types_of(element).is_empty(),
-                "{}.{} has no type",
-                info.name,
-                element.name
-            );
-            assert!(
-                element.choice == (defs.types_of(element).len() > 1) || element.choice,
-                "{}",
-                element.name
-            );
+            assert!(!defs.types_of(element).is_empty(), "{}.{} has no type", info.name, element.name);
+            assert!(element.choice == (defs.types_of(element).len() > 1) || element.choice, "{}", element.name);
             for of in defs.types_of(element) {
                 if defs.resolve(of).is_none() {
                     missing.push(format!("{}.{}: type {}", info.name, element.name, of.name));
@@ -31,10 +22,7 @@ fn every_name_that_a_line_uses_exists() {
                 && binding.strength == Strength::Required
                 && defs.bound_set(&binding).is_none()
             {
-                missing.push(format!(
-                    "{}.{}: value set {}",
-                    info.name, element.name, binding.value_set
-                ));
+                missing.push(format!("{}.{}: value set {}", info.name, element.name, binding.value_set));
             }
         }
     }
@@ -76,12 +64,7 @@ fn patient() {
     assert!(defs.search_parameter(patient, "_text").is_none());
     let binary = defs.resource_type("Binary").unwrap();
     assert!(defs.search_parameter(binary, "_id").is_none());
-    assert!(
-        defs.compartment_entry("Patient", "Observation")
-            .unwrap()
-            .parameters()
-            .eq(["subject", "performer"])
-    );
+    assert!(defs.compartment_entry("Patient", "Observation").unwrap().parameters().eq(["subject", "performer"]));
 }
 
 #[test]
@@ -89,10 +72,7 @@ fn date_parameters_know_what_they_look_at() {
     let defs = Definitions::get();
     let mut unknown: Vec<_> = Vec::new();
     for info in defs.resource_types() {
-        for p in defs
-            .search_parameters(info)
-            .filter(|p| p.kind == ParameterKind::Date)
-        {
+        for p in defs.search_parameters(info).filter(|p| p.kind == ParameterKind::Date) {
             if p.element_types().next().is_none() {
                 unknown.push(format!("{}.{}", info.name, p.code));
             }
@@ -104,18 +84,11 @@ fn date_parameters_know_what_they_look_at() {
 #[test]
 fn no_licensed_codes() {
     let defs = Definitions::get();
-    for set in defs
-        .types()
-        .flat_map(|t| defs.own_elements(t))
-        .filter_map(|e| e.binding)
-        .filter_map(|b| defs.bound_set(&b))
+    for set in
+        defs.types().flat_map(|t| defs.own_elements(t)).filter_map(|e| e.binding).filter_map(|b| defs.bound_set(&b))
     {
         for list in defs.codes(set) {
-            assert!(
-                !list.system.contains("snomed") && !list.system.contains("ama-assn"),
-                "{}",
-                set.url
-            );
+            assert!(!list.system.contains("snomed") && !list.system.contains("ama-assn"), "{}", set.url);
         }
     }
 }

@@ -34,41 +34,25 @@ pub(super) fn lines(defs: &Definitions, info: &TypeInfo, listed: Option<&Value>)
     let mut lines = Vec::new();
     let mut kinds = Vec::new();
     if served.is_empty() {
-        for p in defs
-            .search_parameters(info)
-            .filter(|p| !p.code.starts_with('_'))
-        {
+        for p in defs.search_parameters(info).filter(|p| !p.code.starts_with('_')) {
             lines.push(line(defs, p));
             kinds.push(p.kind);
         }
     } else {
-        for (code, kind) in served
-            .into_iter()
-            .filter(|(code, _)| !code.starts_with('_'))
-        {
+        for (code, kind) in served.into_iter().filter(|(code, _)| !code.starts_with('_')) {
             kinds.push(ParameterKind::parse(kind));
-            lines.push(
-                known(code)
-                    .map_or_else(|| format!("{code:NAME_COLUMN$} {kind}"), |p| line(defs, p)),
-            );
+            lines.push(known(code).map_or_else(|| format!("{code:NAME_COLUMN$} {kind}"), |p| line(defs, p)));
         }
     }
     lines.push("Values and modifiers:".to_owned());
-    lines.extend(
-        KINDS
-            .into_iter()
-            .filter(|k| kinds.contains(k))
-            .map(|k| legend(defs, k)),
-    );
+    lines.extend(KINDS.into_iter().filter(|k| kinds.contains(k)).map(|k| legend(defs, k)));
     lines.push(everywhere(defs));
     lines
 }
 
 /// `gender         token male | female | other | unknown`.
 fn line(defs: &Definitions, p: &SearchParameter) -> String {
-    format!("{:NAME_COLUMN$} {} {}", p.code, p.kind, values(defs, p))
-        .trim_end()
-        .to_owned()
+    format!("{:NAME_COLUMN$} {} {}", p.code, p.kind, values(defs, p)).trim_end().to_owned()
 }
 
 /// What is special about this parameter's values; empty where its kind says it all.
@@ -76,11 +60,7 @@ fn values(defs: &Definitions, p: &SearchParameter) -> String {
     match p.kind {
         ParameterKind::Reference => targets(p),
         ParameterKind::Token => tokens(defs, p),
-        ParameterKind::Composite => p
-            .components()
-            .map(|(code, _)| code)
-            .collect::<Vec<_>>()
-            .join("$"),
+        ParameterKind::Composite => p.components().map(|(code, _)| code).collect::<Vec<_>>().join("$"),
         _ => String::new(),
     }
 }
@@ -90,12 +70,7 @@ fn targets(p: &SearchParameter) -> String {
     if all.is_empty() || all.contains(&"Resource") {
         return "any type".to_owned();
     }
-    let shown = all
-        .iter()
-        .take(TARGETS_SHOWN)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(" | ");
+    let shown = all.iter().take(TARGETS_SHOWN).copied().collect::<Vec<_>>().join(" | ");
     match all.len().checked_sub(TARGETS_SHOWN) {
         Some(more) if more > 0 => format!("{shown} | … {more} more"),
         _ => shown,
@@ -105,29 +80,11 @@ fn targets(p: &SearchParameter) -> String {
 /// The codes of the value set, or the shape of an identifier or a boolean.
 fn tokens(defs: &Definitions, p: &SearchParameter) -> String {
     let types: Vec<&str> = p.element_types().collect();
-    if let Some(set) = p
-        .binding
-        .as_ref()
-        .and_then(|b| defs.bound_set(b))
-        .filter(|s| s.closed)
-    {
+    if let Some(set) = p.binding.as_ref().and_then(|b| defs.bound_set(b)).filter(|s| s.closed) {
         let lists = defs.codes(set);
-        let codes: Vec<&str> = lists
-            .iter()
-            .flat_map(CodeList::codes)
-            .take(CODES_SHOWN + 1)
-            .collect();
-        let shown = codes
-            .iter()
-            .take(CODES_SHOWN)
-            .copied()
-            .collect::<Vec<_>>()
-            .join(" | ");
-        let more = if codes.len() > CODES_SHOWN {
-            " | …"
-        } else {
-            ""
-        };
+        let codes: Vec<&str> = lists.iter().flat_map(CodeList::codes).take(CODES_SHOWN + 1).collect();
+        let shown = codes.iter().take(CODES_SHOWN).copied().collect::<Vec<_>>().join(" | ");
+        let more = if codes.len() > CODES_SHOWN { " | …" } else { "" };
         return match lists.first() {
             Some(list) if !types.contains(&"code") => {
                 format!("{}|… with {shown}{more}", list.system)
@@ -157,38 +114,20 @@ fn legend(defs: &Definitions, kind: ParameterKind) -> String {
         ParameterKind::Composite => "the parts joined by $: 8480-6$gt140",
         ParameterKind::Special => "",
     };
-    let modifiers: Vec<String> = defs
-        .rules(kind)
-        .into_iter()
-        .flat_map(|r| r.modifiers())
-        .map(|m| format!(":{m}"))
-        .collect();
+    let modifiers: Vec<String> =
+        defs.rules(kind).into_iter().flat_map(|r| r.modifiers()).map(|m| format!(":{m}")).collect();
     format!("{kind}: {form}   {}", modifiers.join(" "))
 }
 
 /// The parameters of every type, and those that shape the answer.
 pub(super) fn everywhere(defs: &Definitions) -> String {
-    let common = defs
-        .types()
-        .filter(|t| t.kind == TypeKind::Abstract)
-        .flat_map(|t| defs.own_parameters(t));
+    let common = defs.types().filter(|t| t.kind == TypeKind::Abstract).flat_map(|t| defs.own_parameters(t));
     let common: Vec<&str> = common.map(|p| p.code).collect();
     let shaping: Vec<String> = defs
         .result_parameters()
         .iter()
-        .filter(|p| {
-            !matches!(
-                **p,
-                "_offset" | "_cursor" | "_format" | "_pretty" | "_fields" | "_type"
-            )
-        })
-        .map(|p| {
-            if *p == "_count" {
-                "_count ≤ 1000".to_owned()
-            } else {
-                (*p).to_owned()
-            }
-        })
+        .filter(|p| !matches!(**p, "_offset" | "_cursor" | "_format" | "_pretty" | "_fields" | "_type"))
+        .map(|p| if *p == "_count" { "_count ≤ 1000".to_owned() } else { (*p).to_owned() })
         .collect();
     format!("every type: {}; {}", common.join(", "), shaping.join(", "))
 }

@@ -67,11 +67,7 @@ pub enum SchemaError {
 }
 
 fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() {
-        String::new()
-    } else {
-        format!(" Nearest: {}.", nearest.join(", "))
-    }
+    if nearest.is_empty() { String::new() } else { format!(" Nearest: {}.", nearest.join(", ")) }
 }
 
 /// The schema of a resource type, a data type (`HumanName`) or a nested type (`Patient.contact`).
@@ -81,10 +77,7 @@ fn did_you_mean(nearest: &[String]) -> String {
 pub fn render(type_name: &str, options: &Options) -> Result<Schema, SchemaError> {
     let defs = Definitions::get();
     let info = find_type(defs, type_name)?;
-    let detail = Detail {
-        verbose: options.verbose,
-        narrowed: !options.elements.is_empty(),
-    };
+    let detail = Detail { verbose: options.verbose, narrowed: !options.elements.is_empty() };
     let mut lines = vec![header(defs, info)];
     if options.elements.is_empty() {
         lines.extend(shown(defs, info).map(|e| notation::line(defs, e, NAME_COLUMN, detail)));
@@ -92,73 +85,48 @@ pub fn render(type_name: &str, options: &Options) -> Result<Schema, SchemaError>
     } else {
         for path in &options.elements {
             let (name, element) = find_element(defs, info, path)?;
-            lines.push(notation::line_named(
-                defs,
-                &name,
-                element,
-                NAME_COLUMN,
-                detail,
-            ));
+            lines.push(notation::line_named(defs, &name, element, NAME_COLUMN, detail));
         }
     }
     if options.include_nested {
         lines.extend(nested::blocks(defs, info, &options.elements, detail));
     }
-    Ok(Schema {
-        block: lines.join("\n"),
-        notes: notes::notes(defs, info, options),
-    })
+    Ok(Schema { block: lines.join("\n"), notes: notes::notes(defs, info, options) })
 }
 
 fn find_type<'a>(defs: &'a Definitions, given: &str) -> Result<&'a TypeInfo, SchemaError> {
     defs.type_info(given).ok_or_else(|| {
         let names = defs.types().map(|t| t.name);
-        let nearest = crate::nearest(given, names)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        SchemaError::UnknownType {
-            given: given.to_owned(),
-            nearest,
-        }
+        let nearest = crate::nearest(given, names).into_iter().map(str::to_owned).collect();
+        SchemaError::UnknownType { given: given.to_owned(), nearest }
     })
 }
 
 /// The elements worth a line: not those that every resource or every nested type has.
 fn shown<'a>(defs: &'a Definitions, info: &'a TypeInfo) -> impl Iterator<Item = &'a Element> {
     let own_base = |t: &&TypeInfo| t.name == info.name || t.kind == TypeKind::Complex;
-    defs.lineage(info)
-        .take_while(own_base)
-        .flat_map(|t| defs.own_elements(t))
-        .filter(|e| e.max > 0)
+    defs.lineage(info).take_while(own_base).flat_map(|t| defs.own_elements(t)).filter(|e| e.max > 0)
 }
 
 /// `Patient  (write: no element is required)`.
 fn header(defs: &Definitions, info: &TypeInfo) -> String {
-    let required: Vec<String> = shown(defs, info)
-        .filter(|e| e.min > 0)
-        .map(notation::full_name)
-        .collect();
+    let required: Vec<String> = shown(defs, info).filter(|e| e.min > 0).map(notation::full_name).collect();
     let whose = if info.medplum { "Medplum's own; " } else { "" };
     match info.kind {
         TypeKind::Primitive => format!("{}  (one JSON value: {})", info.name, info.short),
         _ if required.is_empty() => {
             format!("{}  ({whose}write: no element is required)", info.name)
         }
-        _ => format!(
-            "{}  ({whose}write: {} required)",
-            info.name,
-            required.join(", ")
-        ),
+        _ => format!("{}  ({whose}write: {} required)", info.name, required.join(", ")),
     }
 }
 
 /// What every resource has besides.
 fn inherited(info: &TypeInfo) -> Option<String> {
     match (info.kind, info.base) {
-        (TypeKind::Resource, "DomainResource") => Some(
-            "+ every resource: id, meta, language, text, contained[], extension[], modifierExtension[]".to_owned(),
-        ),
+        (TypeKind::Resource, "DomainResource") => {
+            Some("+ every resource: id, meta, language, text, contained[], extension[], modifierExtension[]".to_owned())
+        }
         (TypeKind::Resource, _) => Some("+ every resource: id, meta, language".to_owned()),
         _ => None,
     }
@@ -173,10 +141,7 @@ fn find_element<'a>(
     let mut owner = info;
     let mut names = Vec::new();
     let mut found = None;
-    let path = path
-        .strip_prefix(info.name)
-        .and_then(|p| p.strip_prefix('.'))
-        .unwrap_or(path);
+    let path = path.strip_prefix(info.name).and_then(|p| p.strip_prefix('.')).unwrap_or(path);
     for step in path.split('.') {
         let name = step.trim_end_matches("[x]").trim_end_matches("[]");
         let by_choice = defs.elements(owner).find(|e| e.choice && e.name == name);
@@ -194,11 +159,9 @@ fn find_element<'a>(
             owner = next;
         }
     }
-    found
-        .map(|element| (names.join("."), element))
-        .ok_or_else(|| SchemaError::UnknownElement {
-            type_name: info.name.to_owned(),
-            given: path.to_owned(),
-            nearest: Vec::new(),
-        })
+    found.map(|element| (names.join("."), element)).ok_or_else(|| SchemaError::UnknownElement {
+        type_name: info.name.to_owned(),
+        given: path.to_owned(),
+        nearest: Vec::new(),
+    })
 }

@@ -7,18 +7,11 @@ use super::{find_element, shown};
 use crate::{Definitions, Element, TypeInfo, TypeKind};
 
 /// One line for each type that can be reached from the elements shown: `HumanName: use code: …, family string`.
-pub(super) fn blocks(
-    defs: &Definitions,
-    info: &TypeInfo,
-    only: &[String],
-    detail: Detail,
-) -> Vec<String> {
+pub(super) fn blocks(defs: &Definitions, info: &TypeInfo, only: &[String], detail: Detail) -> Vec<String> {
     let start: Vec<&Element> = if only.is_empty() {
         shown(defs, info).collect()
     } else {
-        only.iter()
-            .filter_map(|path| find_element(defs, info, path).ok().map(|(_, e)| e))
-            .collect()
+        only.iter().filter_map(|path| find_element(defs, info, path).ok().map(|(_, e)| e)).collect()
     };
     let mut queue: VecDeque<&Element> = start.into();
     let mut seen = BTreeSet::from([info.name]);
@@ -28,11 +21,7 @@ pub(super) fn blocks(
         if defs.types_of(element).len() > 30 {
             continue;
         }
-        for of in defs
-            .types_of(element)
-            .iter()
-            .filter_map(|t| defs.resolve(t))
-        {
+        for of in defs.types_of(element).iter().filter_map(|t| defs.resolve(t)) {
             if !matches!(of.kind, TypeKind::Complex | TypeKind::Nested) || !seen.insert(of.name) {
                 continue;
             }
@@ -51,16 +40,9 @@ fn depth(info: &TypeInfo) -> usize {
 }
 
 fn block(defs: &Definitions, of: &TypeInfo, detail: Detail) -> String {
-    let quiet = Detail {
-        verbose: false,
-        narrowed: false,
-    };
+    let quiet = Detail { verbose: false, narrowed: false };
     let detail = if detail.verbose { detail } else { quiet };
-    format!(
-        "{}: {}",
-        of.name,
-        notation::fields(defs, shown(defs, of).filter(|e| !everywhere(e)), 1, detail)
-    )
+    format!("{}: {}", of.name, notation::fields(defs, shown(defs, of).filter(|e| !everywhere(e)), 1, detail))
 }
 
 /// What every data type has.

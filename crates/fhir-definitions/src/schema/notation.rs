@@ -30,11 +30,7 @@ impl Detail {
 
 /// The name as FHIR writes it: `value[x]`.
 pub(super) fn full_name(element: &Element) -> String {
-    if element.choice {
-        format!("{}[x]", element.name)
-    } else {
-        element.name.to_owned()
-    }
+    if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() }
 }
 
 /// `gender            code: male | female | other | unknown`.
@@ -43,13 +39,7 @@ pub(super) fn line(defs: &Definitions, element: &Element, column: usize, detail:
 }
 
 /// The same, with another name in front: a path.
-pub(super) fn line_named(
-    defs: &Definitions,
-    name: &str,
-    element: &Element,
-    column: usize,
-    detail: Detail,
-) -> String {
+pub(super) fn line_named(defs: &Definitions, name: &str, element: &Element, column: usize, detail: Detail) -> String {
     let name = format!("{name}{}", required(element));
     let mut text = format!("{name:column$} {}", of_element(defs, element, 0, detail));
     if element.medplum {
@@ -73,14 +63,7 @@ pub(super) fn fields<'a>(
 ) -> String {
     let parts: Vec<String> = elements
         .filter(|e| e.max > 0)
-        .map(|e| {
-            format!(
-                "{}{} {}",
-                full_name(e),
-                required(e),
-                of_element(defs, e, depth, detail)
-            )
-        })
+        .map(|e| format!("{}{} {}", full_name(e), required(e), of_element(defs, e, depth, detail)))
         .collect();
     parts.join(", ")
 }
@@ -100,17 +83,10 @@ fn of_element(defs: &Definitions, element: &Element, depth: usize, detail: Detai
     let names = if types.len() > ANY_TYPE {
         "any data type".to_owned()
     } else {
-        types
-            .iter()
-            .map(|t| of_type(defs, t, detail))
-            .collect::<Vec<_>>()
-            .join(" | ")
+        types.iter().map(|t| of_type(defs, t, detail)).collect::<Vec<_>>().join(" | ")
     };
     let repeats = if element.array { "[]" } else { "" };
-    let codes = element
-        .binding
-        .and_then(|b| codes(defs, element, &b, depth, detail))
-        .unwrap_or_default();
+    let codes = element.binding.and_then(|b| codes(defs, element, &b, depth, detail)).unwrap_or_default();
     format!("{names}{repeats}{codes}")
 }
 
@@ -125,11 +101,7 @@ fn written_out(
     let nested = defs.resolve(of).filter(|t| t.kind == TypeKind::Nested)?;
     let own = defs.own_elements(nested);
     // A reference to another element's content is named, not repeated: it stands where that element is.
-    let here = nested
-        .name
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| last == element.name);
+    let here = nested.name.rsplit('.').next().is_some_and(|last| last == element.name);
     if !here || depth > 0 && own.len() > INLINE_FIELDS || depth > 1 {
         return None;
     }
@@ -151,22 +123,12 @@ fn of_type(defs: &Definitions, of: &ElementType, detail: Detail) -> String {
     if targets.contains(&"Resource") {
         return format!("{}(any)", of.name);
     }
-    let most = if detail.all_codes() {
-        usize::MAX
-    } else {
-        TARGETS_SHOWN
-    };
+    let most = if detail.all_codes() { usize::MAX } else { TARGETS_SHOWN };
     format!("{}({})", of.name, limited(targets.iter().copied(), most))
 }
 
 /// The codes that may stand in an element: `: male | female`. The system follows where the element carries one.
-fn codes(
-    defs: &Definitions,
-    element: &Element,
-    binding: &Binding,
-    depth: usize,
-    detail: Detail,
-) -> Option<String> {
+fn codes(defs: &Definitions, element: &Element, binding: &Binding, depth: usize, detail: Detail) -> Option<String> {
     let set = defs.bound_set(binding).filter(|s| s.closed)?;
     let lists = defs.codes(set);
     let count = lists.iter().flat_map(crate::CodeList::codes).count();
@@ -177,17 +139,12 @@ fn codes(
         Strength::Preferred => (few, " (preferred)"),
         Strength::Example => (false, ""),
     };
-    let most = if detail.all_codes() {
-        usize::MAX
-    } else {
-        CODES_SHOWN
-    };
+    let most = if detail.all_codes() { usize::MAX } else { CODES_SHOWN };
     let is_code = defs.types_of(element).iter().all(|t| t.name == "code");
     let shown = if is_code {
         limited(lists.iter().flat_map(crate::CodeList::codes), most)
     } else {
-        let of_system =
-            |l: &crate::CodeList| format!("{} (system {})", limited(l.codes(), most), l.system);
+        let of_system = |l: &crate::CodeList| format!("{} (system {})", limited(l.codes(), most), l.system);
         lists.iter().map(of_system).collect::<Vec<_>>().join(" | ")
     };
     worth_it.then(|| format!(": {shown}{loosely}"))
@@ -196,12 +153,7 @@ fn codes(
 /// The first of many, and how many more there are.
 fn limited<'a>(items: impl Iterator<Item = &'a str>, most: usize) -> String {
     let all: Vec<&str> = items.collect();
-    let shown = all
-        .iter()
-        .take(most)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(" | ");
+    let shown = all.iter().take(most).copied().collect::<Vec<_>>().join(" | ");
     match all.len().checked_sub(most) {
         Some(more) if more > 0 => format!("{shown} | … {more} more"),
         _ => shown,

@@ -30,54 +30,32 @@ pub(super) fn notes(defs: &Definitions, info: &TypeInfo, options: &Options) -> O
 
 /// The element forms that are most often got wrong in this type: required ones first, then one choice, and so on.
 fn slips(defs: &Definitions, info: &TypeInfo) -> Vec<String> {
-    let mut elements: Vec<&Element> = shown(defs, info)
-        .filter(|e| is_often_wrong(defs, e))
-        .collect();
+    let mut elements: Vec<&Element> = shown(defs, info).filter(|e| is_often_wrong(defs, e)).collect();
     elements.sort_by_key(|e| {
         let types = defs.types_of(e);
-        let widest = if e.choice {
-            -i64::try_from(types.len()).unwrap_or(0)
-        } else {
-            0
-        };
-        (
-            e.min == 0,
-            types.first().is_some_and(|t| t.name == "Identifier"),
-            widest,
-        )
+        let widest = if e.choice { -i64::try_from(types.len()).unwrap_or(0) } else { 0 };
+        (e.min == 0, types.first().is_some_and(|t| t.name == "Identifier"), widest)
     });
     let mut seen = Vec::new();
     elements.retain(|e| {
-        let what = if e.choice {
-            "[x]"
-        } else {
-            defs.types_of(e).first().map_or("", |t| t.name)
-        };
+        let what = if e.choice { "[x]" } else { defs.types_of(e).first().map_or("", |t| t.name) };
         let first = !seen.contains(&what);
         seen.push(what);
         first
     });
-    elements
-        .into_iter()
-        .filter_map(|e| slip(defs, e))
-        .take(SLIPS_SHOWN)
-        .collect()
+    elements.into_iter().filter_map(|e| slip(defs, e)).take(SLIPS_SHOWN).collect()
 }
 
 /// Choices and data types with elements of their own; nobody gets a boolean wrong.
 fn is_often_wrong(defs: &Definitions, element: &Element) -> bool {
-    let complex =
-        |t: &crate::ElementType| defs.resolve(t).is_some_and(|t| t.kind == TypeKind::Complex);
+    let complex = |t: &crate::ElementType| defs.resolve(t).is_some_and(|t| t.kind == TypeKind::Complex);
     element.choice || defs.types_of(element).first().is_some_and(complex)
 }
 
 fn slip(defs: &Definitions, element: &Element) -> Option<String> {
     let types = defs.types_of(element);
     // Of a type that may be anything, text is the simplest.
-    let of = types
-        .iter()
-        .find(|t| types.len() > 30 && t.name == "string")
-        .or(types.first())?;
+    let of = types.iter().find(|t| types.len() > 30 && t.name == "string").or(types.first())?;
     let example = forms::example_for(defs, of, element.binding.as_ref())?;
     let name = element.name;
     Some(if element.choice {
@@ -93,16 +71,9 @@ fn slip(defs: &Definitions, element: &Element) -> Option<String> {
 /// The error-level rules of the type and its elements, in FHIR's words.
 fn rules(defs: &Definitions, info: &TypeInfo, options: &Options) -> Vec<String> {
     let own = defs.type_constraints(info).iter().map(|c| (None, c));
-    let of_elements = shown(defs, info).flat_map(|e| {
-        defs.element_constraints(e)
-            .iter()
-            .map(move |c| (Some(e.name), c))
-    });
-    let most = if options.verbose {
-        usize::MAX
-    } else {
-        RULES_SHOWN
-    };
+    let of_elements =
+        shown(defs, info).flat_map(|e| defs.element_constraints(e).iter().map(move |c| (Some(e.name), c)));
+    let most = if options.verbose { usize::MAX } else { RULES_SHOWN };
     own.chain(of_elements)
         .take(most)
         .map(|(element, c)| match element {
