@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::decimal::Decimal;
 use crate::function::Function;
+use crate::regex::Compiled;
 use crate::temporal::Temporal;
 
 /// An expression.
@@ -146,7 +147,7 @@ pub(crate) struct Call {
 
 /// A regular expression that was a literal, compiled once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pattern(pub(crate) Option<Arc<regex_lite::Regex>>);
+pub(crate) struct Pattern(pub(crate) Option<Arc<Compiled>>);
 
 impl PartialEq for Pattern {
     /// It follows from the arguments, so it never tells two calls apart.

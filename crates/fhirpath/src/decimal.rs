@@ -65,11 +65,11 @@ impl Decimal {
     }
 
     pub(crate) fn negated(self) -> Self {
-        Self { mantissa: -self.mantissa, scale: self.scale }
+        Self { mantissa: self.mantissa.saturating_neg(), scale: self.scale }
     }
 
     pub(crate) fn abs(self) -> Self {
-        Self { mantissa: self.mantissa.abs(), scale: self.scale }
+        Self { mantissa: self.mantissa.saturating_abs(), scale: self.scale }
     }
 
     pub(crate) fn plus(self, other: Self) -> Option<Self> {

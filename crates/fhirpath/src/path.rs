@@ -88,13 +88,14 @@ impl<'a> Engine<'a, '_> {
             Known::NoElement => return Ok(()),
             Known::Element(info) => (info.choice, info.type_name),
         };
+        self.charge(object.len() / 8)?;
         for (key, value) in object {
             if *key == member.sibling {
                 self.push(&Value::Null, Some(value), declared, out)?;
             } else if !may_be_choice {
                 // Only the sibling is of interest.
             } else if let Some(found) = types::of_choice(key, &member.name) {
-                let sibling = may_have_sibling(value).then(|| object.get(&format!("_{key}"))).flatten();
+                let sibling = may_have_sibling(value).then(|| sibling_of(object, key)).flatten();
                 self.push(value, sibling, Some(found), out)?;
             } else if let Some(found) = types::of_choice(key, &member.sibling)
                 && key.strip_prefix('_').is_some_and(|bare| !object.contains_key(bare))
@@ -168,6 +169,7 @@ impl<'a> Engine<'a, '_> {
             (Data::Json(_), Some(Value::Object(object))) => object,
             _ => return Ok(()),
         };
+        let has_siblings = object.keys().any(|key| key.starts_with('_'));
         for (key, value) in object {
             if key == "resourceType" {
                 continue;
@@ -175,7 +177,9 @@ impl<'a> Engine<'a, '_> {
             let (name, value, sibling) = match key.strip_prefix('_') {
                 Some(bare) if object.contains_key(bare) => continue,
                 Some(bare) => (bare, &Value::Null, Some(value)),
-                None if may_have_sibling(value) => (key.as_str(), value, object.get(&format!("_{key}"))),
+                None if has_siblings && may_have_sibling(value) => {
+                    (key.as_str(), value, object.get(&format!("_{key}")))
+                }
                 None => (key.as_str(), value, None),
             };
             let declared = match self.known(item, name) {
@@ -234,6 +238,11 @@ impl<'a> Engine<'a, '_> {
 
 fn matches(wanted: &str, fhir_names: &[&str], system_names: &[&str], fhir: bool, system: bool) -> bool {
     (fhir && fhir_names.contains(&wanted)) || (system && system_names.contains(&wanted))
+}
+
+/// What stands under `_key`. Looked for among the keys, most of which differ in length, as that makes no string.
+fn sibling_of<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    object.iter().find(|(other, _)| other.strip_prefix('_') == Some(key)).map(|(_, value)| value)
 }
 
 /// Whether `_name` may stand beside it: beside primitives, and lists of them.

@@ -193,6 +193,27 @@ fn hostile_texts_are_refused() {
     assert_eq!(on(&deepest, &json!({})), json!([1]));
 }
 
+/// The deepest tree that is read is also walked, on the small stack of a test's thread.
+#[test]
+fn the_deepest_tree_is_evaluated() {
+    let mut text = "a".to_owned();
+    let mut depth = 0;
+    loop {
+        let deeper = format!("a.where(iif(true, -(1 + {text}.count()), 2) < 0 and true)");
+        match Expression::parse(&deeper) {
+            Ok(parsed) => {
+                let focus = json!({"a": [{"a": 1}]});
+                let _ = parsed.evaluate(&focus, &Context::new());
+                assert_eq!(Expression::parse(&parsed.to_string()).unwrap(), parsed);
+                depth += 1;
+            }
+            Err(_) => break,
+        }
+        text = deeper;
+    }
+    assert!(depth >= 6, "{depth}");
+}
+
 #[test]
 fn work_is_bounded() {
     let numbers: Vec<u32> = (0..3_000).collect();
@@ -205,6 +226,7 @@ fn work_is_bounded() {
         "1.repeat($this + 1)",
         "a.select(%resource.a.isDistinct())",
         "a.select(%resource.s.matches('(x|' & $this.toString() & '){50}'))",
+        "s.replace('x', %resource.s).replace('x', %resource.s).replace('x', %resource.s).matches('(x?){200}y')",
         "a.combine(a).combine(a.combine(a)).select(%resource.a).count()",
     ] {
         let started = std::time::Instant::now();

@@ -3,15 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use regex_lite::Regex;
-
 use super::Invocation;
 use crate::Item;
 use crate::error::EvalError;
 use crate::eval::{Outcome, single};
 use crate::function::Function;
 use crate::operators::{integer, made_string};
-use crate::regex::compile;
+use crate::regex::{Compiled, compile};
 
 pub(super) fn call<'a>(invocation: &Invocation<'_, 'a, '_>, input: &[Item<'a>]) -> Outcome<'a> {
     let what = invocation.what;
@@ -117,8 +115,8 @@ fn matches<'a>(invocation: &Invocation<'_, 'a, '_>, input: &str) -> Outcome<'a> 
     let Some(pattern) = pattern(invocation)? else {
         return Ok(Vec::new());
     };
-    invocation.engine.charge(input.len())?;
-    Ok(vec![Item::boolean(pattern.is_match(input))])
+    invocation.engine.charge(pattern.cost(input))?;
+    Ok(vec![Item::boolean(pattern.regex.is_match(input))])
 }
 
 fn replace_matches<'a>(invocation: &Invocation<'_, 'a, '_>, input: &str) -> Outcome<'a> {
@@ -126,16 +124,16 @@ fn replace_matches<'a>(invocation: &Invocation<'_, 'a, '_>, input: &str) -> Outc
     let (Some(pattern), Some(by)) = (pattern(invocation)?, text(&by, invocation.what)?) else {
         return Ok(Vec::new());
     };
-    invocation.engine.charge(input.len())?;
+    invocation.engine.charge(pattern.cost(input))?;
     // A replacement may name groups, each as long as the input.
     let groups = by.matches('$').count();
     pay_for_growth(invocation, input, &by)?;
     invocation.engine.charge(input.len().saturating_mul(groups).saturating_mul(input.len()) / 64)?;
-    made_string(invocation.engine, pattern.replace_all(input, by.as_ref()).into_owned(), invocation.what)
+    made_string(invocation.engine, pattern.regex.replace_all(input, by.as_ref()).into_owned(), invocation.what)
 }
 
 /// The regular expression: compiled when parsing if it was a literal.
-fn pattern(invocation: &Invocation<'_, '_, '_>) -> Result<Option<Arc<Regex>>, EvalError> {
+fn pattern(invocation: &Invocation<'_, '_, '_>) -> Result<Option<Arc<Compiled>>, EvalError> {
     if let Some(compiled) = &invocation.call.pattern.0 {
         return Ok(Some(Arc::clone(compiled)));
     }
@@ -144,7 +142,7 @@ fn pattern(invocation: &Invocation<'_, '_, '_>) -> Result<Option<Arc<Regex>>, Ev
         return Ok(None);
     };
     // Compiling costs far more than a step, and repetition more than its text tells.
-    invocation.engine.charge(1_000 + text.len())?;
+    invocation.engine.charge(5_000 + text.len())?;
     let full = invocation.call.function == Function::MatchesFull;
     match compile(&text, full) {
         Ok(pattern) => Ok(Some(Arc::new(pattern))),
