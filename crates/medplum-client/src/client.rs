@@ -15,11 +15,12 @@ use crate::config::{Config, Credentials};
 use crate::error::{ConfigError, Error, Sent};
 use crate::gate::{Asked, Gate};
 use crate::interaction::Interaction;
+use crate::invalid::InvalidRequest;
 use crate::membership::Membership;
 use crate::outcome::Outcome;
 use crate::reply::{Body, Reply};
 use crate::request::{FORM, Method, Request};
-use crate::retry::{Failure, Retries, throttle_wait};
+use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
 use crate::token::{Issued, Token, TokenStore};
 
 /// What belongs to one call rather than to the client.
@@ -53,11 +54,15 @@ struct Answer {
 }
 
 /// Why an attempt has no answer.
-struct Broken {
-    failure: Failure,
-    reason: &'static str,
-    sent: Sent,
-    too_large: bool,
+enum Broken {
+    /// The request could not even be put together.
+    Unusable(Error),
+    /// Nothing was sent.
+    NoConnection(&'static str),
+    /// The connection failed, or the answer did not come in time, after sending.
+    Lost { reason: &'static str, sent: Sent },
+    /// The answer is over the ceiling. Another would not be smaller.
+    TooLarge { sent: Sent },
 }
 
 impl Client {
@@ -94,6 +99,14 @@ impl Client {
         self.exchange(call, interaction).await
     }
 
+    /// Asks the gate whether an interaction may leave, and sends nothing: before the first of several steps.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the gate's reason.
+    pub fn may_send(&self, call: &Call, interaction: &Interaction) -> Result<(), Error> {
+        self.ask_gate(call, interaction)
+    }
+
     /// The search for the page behind a bundle; none if it is the last. See [`next_page`](crate::next_page).
     ///
     /// # Errors
@@ -114,29 +127,39 @@ impl Client {
         let started = self.now();
         let mut retries = Retries::default();
         let mut token = self.token().await?;
-        let mut uncertain = false;
+        let mut renewed = false;
+        // What is known of a write by the attempts so far.
+        let mut fate = Sent::No;
         let mut attempts = 0_u32;
         loop {
             let attempt = self.attempt(&request, &token, call).await;
             attempts = attempts.saturating_add(1);
             let failure = match &attempt {
-                Ok(answer) if answer.status == 401 && attempts == 1 => {
-                    token = self.renew(&token).await?;
+                Ok(answer) if answer.status == 401 && !renewed && attempts < MAX_ATTEMPTS => {
+                    renewed = true;
+                    token = self.renew(&token).await.map_err(|error| after(fate, error))?;
                     continue;
                 }
                 Ok(answer) => self.failure_of(answer),
                 Err(broken) => broken.retryable(),
             };
-            let left = matches!(failure, Some(Failure::Lost | Failure::Unavailable));
-            uncertain |= left && !reads;
+            if !reads {
+                fate = fate.max(match (&attempt, failure) {
+                    (Err(broken), _) => broken.sent(),
+                    (Ok(_), Some(Failure::Unavailable)) => Sent::Maybe,
+                    (Ok(_), _) => Sent::No,
+                });
+            }
             let chance = self.inner.surroundings.clock.chance();
-            if let Some(wait) = failure.and_then(|failure| retries.next(failure, safe, chance)) {
+            if let Some(wait) = failure.and_then(|failure| retries.next(failure, safe, attempts, chance)) {
                 self.inner.surroundings.clock.sleep(wait).await;
+                // The wait may have outlived the token.
+                token = self.token().await.map_err(|error| after(fate, error))?;
                 continue;
             }
             let reply = match attempt {
-                Ok(answer) => self.reply(interaction, answer, uncertain),
-                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, reads)),
+                Ok(answer) => self.reply(interaction, answer, fate != Sent::No),
+                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, fate)),
             };
             log(interaction, &reply, attempts, self.now().saturating_duration_since(started));
             return reply;
@@ -162,7 +185,7 @@ impl Client {
     async fn attempt(&self, request: &Request, token: &Token, call: &Call) -> Result<Answer, Broken> {
         let mut builder = self.builder(request)?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.value.expose_secret()))
-            .map_err(|_| Broken::unusable("the access token cannot stand in a header"))?;
+            .map_err(|_| Broken::Unusable(ConfigError::Http("the access token cannot stand in a header").into()))?;
         bearer.set_sensitive(true);
         builder = builder.header(AUTHORIZATION, bearer).header("x-medplum", "extended");
         if let Some(membership) = call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref()) {
@@ -201,7 +224,7 @@ impl Client {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
-                    return Err(Broken::too_large(sent));
+                    return Err(Broken::TooLarge { sent });
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(Answer { status, headers, body: body.freeze() }),
@@ -272,13 +295,13 @@ impl Client {
             };
             let chance = self.inner.surroundings.clock.chance();
             // A token request changes nothing, so it may always be sent again.
-            if let Some(wait) = failure.and_then(|failure| retries.next(failure, true, chance)) {
+            if let Some(wait) = failure.and_then(|failure| retries.next(failure, true, attempts, chance)) {
                 self.inner.surroundings.clock.sleep(wait).await;
                 continue;
             }
             return match answer {
                 Ok(answer) => issued(answer),
-                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, true)),
+                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, Sent::No)),
             };
         }
     }
@@ -298,9 +321,7 @@ impl Client {
         if let Some(http) = self.inner.http.get() {
             return Ok(http);
         }
-        let built = build_http(&self.inner.config).map_err(|_| {
-            Broken::unusable("the HTTPS client cannot be set up: the platform's certificates cannot be read")
-        })?;
+        let built = build_http(&self.inner.config).map_err(|error| Broken::Unusable(error.into()))?;
         Ok(self.inner.http.get_or_init(|| built))
     }
 
@@ -316,50 +337,56 @@ impl fmt::Debug for Client {
 }
 
 impl Broken {
-    /// The request could not even be put together.
-    fn unusable(reason: &'static str) -> Self {
-        Self { failure: Failure::NoConnection, reason, sent: Sent::No, too_large: false }
-    }
-
     fn before_answer(error: &reqwest::Error) -> Self {
         if error.is_builder() {
-            return Self::unusable("the request cannot be put together");
+            return Self::Unusable(InvalidRequest::Header("a value of the request cannot stand in a header").into());
         }
         if error.is_connect() {
-            return Self {
-                failure: Failure::NoConnection,
-                reason: connect_reason(error),
-                sent: Sent::No,
-                too_large: false,
-            };
+            return Self::NoConnection(connect_reason(error));
         }
         let reason = if error.is_timeout() { "Medplum did not answer in time" } else { "the connection was lost" };
-        Self { failure: Failure::Lost, reason, sent: Sent::Maybe, too_large: false }
+        Self::Lost { reason, sent: Sent::Maybe }
     }
 
     fn within_answer(error: &reqwest::Error, sent: Sent) -> Self {
         let reason = if error.is_timeout() { "the answer stopped coming" } else { "the answer broke off" };
-        Self { failure: Failure::Lost, reason, sent, too_large: false }
+        Self::Lost { reason, sent }
     }
 
-    /// What another attempt could mend. A body that is too large would not be smaller.
+    /// What another attempt could mend.
     fn retryable(&self) -> Option<Failure> {
-        (!self.too_large).then_some(self.failure)
+        match self {
+            Self::NoConnection(_) => Some(Failure::NoConnection),
+            Self::Lost { .. } => Some(Failure::Lost),
+            Self::Unusable(_) | Self::TooLarge { .. } => None,
+        }
     }
 
-    fn too_large(sent: Sent) -> Self {
-        Self { failure: Failure::Lost, reason: "the answer is too large", sent, too_large: true }
+    /// What is known of a write after this.
+    fn sent(&self) -> Sent {
+        match self {
+            Self::Unusable(_) | Self::NoConnection(_) => Sent::No,
+            Self::Lost { sent, .. } | Self::TooLarge { sent } => *sent,
+        }
     }
 
-    fn into_error(self, config: &Config, attempts: u32, reads: bool) -> Error {
-        let sent = if reads { Sent::No } else { self.sent };
-        if self.too_large {
-            return Error::TooLarge { limit: config.max_response_bytes, sent };
+    /// The error, where `sent` is what is known of the request by all its attempts.
+    fn into_error(self, config: &Config, attempts: u32, sent: Sent) -> Error {
+        match self {
+            Self::Unusable(error) => error,
+            Self::NoConnection(reason) if sent == Sent::No => Error::Unreachable { reason, attempts },
+            Self::NoConnection(_) => Error::Lost { reason: "the connection was lost and cannot be made again", sent },
+            Self::Lost { reason, .. } => Error::Lost { reason, sent },
+            Self::TooLarge { .. } => Error::TooLarge { limit: config.max_response_bytes, sent },
         }
-        match self.failure {
-            Failure::NoConnection => Error::Unreachable { reason: self.reason, attempts },
-            _ => Error::Lost { reason: self.reason, sent },
-        }
+    }
+}
+
+/// A failure to sign in again hides nothing of what an earlier attempt may have done.
+fn after(fate: Sent, error: Error) -> Error {
+    match fate {
+        Sent::No => error,
+        sent => Error::Lost { reason: "an attempt failed, and signing in for another failed too", sent },
     }
 }
 

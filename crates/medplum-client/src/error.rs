@@ -26,8 +26,8 @@ pub enum ConfigError {
     Http(&'static str),
 }
 
-/// What is known of a request that failed on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is known of a request that failed on the way. The order is that of what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sent {
     /// It never left.
     No,

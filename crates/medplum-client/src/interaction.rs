@@ -235,7 +235,8 @@ impl Interaction {
             Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } => true,
             Self::Search(search) => !self.is_posted(search),
             Self::Update { .. } | Self::Delete { .. } => true,
-            Self::Create { if_none_exist, .. } => if_none_exist.is_some(),
+            // Medplum ignores an empty condition, and would create twice.
+            Self::Create { if_none_exist, .. } => if_none_exist.as_ref().is_some_and(|c| check_condition(c).is_ok()),
             Self::Operation(operation) => operation.method == Method::Get && operation.effect().is_read(),
             Self::Raw(raw) => raw.effect().is_read(),
             Self::CreateBinary { .. }

@@ -19,7 +19,7 @@ pub struct Outcome {
     pub request_id: Option<String>,
     /// How long it asks to wait.
     pub retry_after: Option<Duration>,
-    /// Whether an earlier attempt of the same write may have been carried out.
+    /// Whether the write, in this attempt or in an earlier one, may have been carried out all the same.
     pub uncertain: bool,
 }
 
@@ -82,7 +82,9 @@ impl fmt::Display for Outcome {
             }
         }
         if self.uncertain {
-            f.write_str(". An earlier attempt may have been carried out")?;
+            // Below 500 this attempt was refused, so it is an earlier one that is in doubt.
+            let what = if self.status >= 500 { "The request" } else { "An earlier attempt" };
+            write!(f, ". {what} may have been carried out")?;
         }
         Ok(())
     }

@@ -25,32 +25,36 @@ pub(crate) struct Retries {
     failed: u32,
 }
 
+/// However the failures are mixed, and with the attempt that a 401 answered.
+pub(crate) const MAX_ATTEMPTS: u32 = 6;
 const MAX_THROTTLED: u32 = 5;
 const MAX_FAILED: u32 = 2;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Retries {
-    /// The wait before the next attempt; none if there is to be no other.
-    pub(crate) fn next(&mut self, failure: Failure, safe_to_replay: bool, chance: f64) -> Option<Duration> {
+    /// The wait before the next attempt, after so many; none if there is to be no other.
+    pub(crate) fn next(
+        &mut self,
+        failure: Failure,
+        safe_to_replay: bool,
+        attempts: u32,
+        chance: f64,
+    ) -> Option<Duration> {
+        if attempts >= MAX_ATTEMPTS {
+            return None;
+        }
         match failure {
             Failure::Throttled(wait) => {
-                let again = self.attempts() <= MAX_THROTTLED && self.throttled < MAX_THROTTLED;
                 self.throttled = self.throttled.saturating_add(1);
-                again.then_some(wait)
+                (self.throttled <= MAX_THROTTLED).then_some(wait)
             }
             Failure::Unavailable | Failure::Lost if !safe_to_replay => None,
             Failure::Unavailable | Failure::Lost | Failure::NoConnection => {
-                let again = self.attempts() <= MAX_THROTTLED && self.failed < MAX_FAILED;
                 let wait = backoff(self.failed, chance);
                 self.failed = self.failed.saturating_add(1);
-                again.then_some(wait)
+                (self.failed <= MAX_FAILED).then_some(wait)
             }
         }
-    }
-
-    /// The attempts so far, with the one that just failed.
-    fn attempts(&self) -> u32 {
-        self.throttled.saturating_add(self.failed).saturating_add(1)
     }
 }
 
@@ -100,7 +104,8 @@ mod tests {
 
     fn waits(failures: &[Failure], safe: bool) -> Vec<Option<u128>> {
         let mut retries = Retries::default();
-        failures.iter().map(|f| retries.next(*f, safe, 0.5).map(|d| d.as_millis())).collect()
+        let wait = |(f, attempts): (&Failure, u32)| retries.next(*f, safe, attempts, 0.5).map(|d| d.as_millis());
+        failures.iter().zip(1..).map(wait).collect()
     }
 
     #[test]
