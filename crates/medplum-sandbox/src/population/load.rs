@@ -1,0 +1,90 @@
+//! Putting resources into the store as they are: unchecked, under their own ids.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::store::{self, Store, Version};
+
+/// When the first resource of the population was written, in milliseconds since 1970: 2026-01-05T08:00:00Z.
+const FIRST_WRITTEN: i64 = 1_767_600_000_000;
+/// How long after it the next one was written.
+const STEP: i64 = 37;
+
+/// Writes resources one after the other.
+pub(crate) struct Loader<'s> {
+    store: &'s mut Store,
+    author: Arc<Value>,
+    next: i64,
+    loaded: usize,
+}
+
+/// What must be known of a resource to keep it.
+#[derive(Deserialize)]
+struct Head<'t> {
+    #[serde(rename = "resourceType")]
+    resource_type: &'t str,
+    id: Option<&'t str>,
+    meta: Option<Value>,
+}
+
+impl<'s> Loader<'s> {
+    pub(crate) fn new(store: &'s mut Store) -> Self {
+        Self { store, author: Arc::new(json!({"reference": "system"})), next: FIRST_WRITTEN, loaded: 0 }
+    }
+
+    /// How many resources were written.
+    pub(crate) fn loaded(&self) -> usize {
+        self.loaded
+    }
+
+    /// Writes a resource that was just made.
+    pub(crate) fn add(&mut self, resource: &Value) {
+        self.add_text(Bytes::from(resource.to_string()));
+    }
+
+    /// Writes a resource given as text. What has no type is left out; what has no id gets one.
+    pub(crate) fn add_text(&mut self, text: Bytes) -> bool {
+        let Ok(head) = serde_json::from_slice::<Head<'_>>(&text) else { return false };
+        let given = head.meta.as_ref();
+        let meta = |key: &str| given.and_then(|meta| meta.get(key)?.as_str());
+        let last_updated = meta("lastUpdated").and_then(crate::search::date::millis);
+        let (resource_type, id) = (head.resource_type.to_owned(), head.id.map(str::to_owned));
+        let version_id = meta("versionId").and_then(|text| text.parse().ok());
+        let id = id.unwrap_or_else(|| self.made_up().to_string());
+        let version = Version {
+            id: version_id.unwrap_or_else(|| self.made_up()),
+            last_updated: last_updated.unwrap_or(self.next),
+            author: given
+                .and_then(|meta| meta.get("author"))
+                .map_or_else(|| Arc::clone(&self.author), |a| Arc::new(a.clone())),
+            on_behalf_of: given.and_then(|meta| meta.get("onBehalfOf")).map(|member| Arc::new(member.clone())),
+            text: Some(if given.is_some() || head.id.is_none() { cleaned(&text, &id) } else { text.clone() }),
+        };
+        self.next += STEP;
+        self.loaded += 1;
+        self.store.push(&resource_type, &id, version);
+        true
+    }
+
+    /// An id that is the same in every sandbox that is filled the same way.
+    fn made_up(&self) -> Uuid {
+        let mut random = super::random::Random::new(0x6d65_6470_6c75_6d00 ^ self.loaded as u64);
+        random.uuid()
+    }
+}
+
+/// The text of a resource without what the server writes into it itself.
+fn cleaned(text: &[u8], id: &str) -> Bytes {
+    let Ok(mut resource) = serde_json::from_slice::<Value>(text) else {
+        return Bytes::copy_from_slice(text);
+    };
+    if let Some(map) = resource.as_object_mut() {
+        store::without_server_meta(map);
+        map.insert("id".into(), json!(id));
+    }
+    Bytes::from(resource.to_string())
+}
