@@ -1,6 +1,6 @@
 //! How long reading and evaluating take: `cargo bench -p medplum-fhirpath`.
 //!
-//! A plain program, so that it needs no library: each figure is the best of several rounds, on one thread.
+//! A plain program, so that it needs no library: each figure is the best of twenty rounds, on one thread.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing)]
 
 use std::hint::black_box;
@@ -48,9 +48,9 @@ fn observation(number: usize) -> Value {
     })
 }
 
-/// The best of five rounds.
+/// The best of twenty rounds.
 fn best(mut round: impl FnMut()) -> Duration {
-    (0..5)
+    (0..20)
         .map(|_| {
             let started = Instant::now();
             round();

@@ -1,6 +1,6 @@
 //! The walk over the tree.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use serde_json::Value;
 
@@ -40,13 +40,30 @@ pub(crate) struct Engine<'a, 'c> {
     pub(crate) context: &'c Context<'a>,
     /// The item that the evaluation started from.
     focus: Item<'a>,
+    /// Its type, looked up once: a search expression asks for it in each of its branches.
+    focus_type: OnceCell<Option<&'a str>>,
     steps_left: Cell<u64>,
 }
 
 impl<'a, 'c> Engine<'a, 'c> {
     pub(crate) fn run(expr: &'a Expr, focus: Item<'a>, context: &'c Context<'a>) -> Outcome<'a> {
-        let engine = Self { context, focus: focus.clone(), steps_left: Cell::new(context.step_limit()) };
+        let engine = Self {
+            context,
+            focus: focus.clone(),
+            focus_type: OnceCell::new(),
+            steps_left: Cell::new(context.step_limit()),
+        };
         engine.eval(expr, &Scope::of(std::slice::from_ref(&focus)))
+    }
+
+    /// The type of an item, as [`Item::type_name`], remembered if it is the focus.
+    pub(crate) fn type_of(&self, item: &Item<'a>) -> Option<&'a str> {
+        match (&item.data, &self.focus.data) {
+            (Data::Json(item_json), Data::Json(focus)) if std::ptr::eq(*item_json, *focus) => {
+                *self.focus_type.get_or_init(|| self.focus.type_name())
+            }
+            _ => item.type_name(),
+        }
     }
 
     /// Pays for work from the budget.

@@ -109,9 +109,12 @@ impl<'a> Item<'a> {
     /// The FHIR type, if it is known: a resource says its own, a choice tells it by its key, a model knows the rest.
     #[must_use]
     pub fn type_name(&self) -> Option<&'a str> {
-        match self.data {
-            Data::Json(Value::Object(object)) => object.get("resourceType").and_then(Value::as_str).or(self.declared),
-            _ => self.declared,
+        match (self.declared, &self.data) {
+            // Of an element that may be any resource, the resource in it knows better.
+            (None | Some("Resource" | "DomainResource"), Data::Json(Value::Object(object))) => {
+                object.get("resourceType").and_then(Value::as_str).or(self.declared)
+            }
+            (declared, _) => declared,
         }
     }
 

@@ -25,7 +25,7 @@ impl<'a> Engine<'a, '_> {
         for item in this {
             if member.may_be_type {
                 self.charge(1)?;
-                match item.type_name() {
+                match self.type_of(item) {
                     Some(name) if self.is_derived(item, name, &member.name) => found.push(item.clone()),
                     // No element's name is capitalised, so this path is meant for another type.
                     Some(_) => {}
@@ -228,10 +228,12 @@ impl<'a> Engine<'a, '_> {
 
     fn is_derived(&self, item: &Item<'a>, found: &str, wanted: &str) -> bool {
         found == wanted
-            || match self.context.model {
-                Some(model) => model.is_subtype(found, wanted),
-                None if item.is_resource() => types::is_resource_subtype(found, wanted),
-                None => types::is_subtype(found, wanted),
+            || match (self.context.model, wanted) {
+                (Some(model), _) => model.is_subtype(found, wanted),
+                (None, "Resource" | "DomainResource") => {
+                    item.is_resource() && types::is_resource_subtype(found, wanted)
+                }
+                (None, _) => types::is_subtype(found, wanted),
             }
     }
 }

@@ -125,9 +125,7 @@ pub(crate) fn is_subtype(name: &str, of: &str) -> bool {
 
 /// As [`is_subtype`], for what is known to be a resource.
 pub(crate) fn is_resource_subtype(name: &str, of: &str) -> bool {
-    name == of
-        || of == "Resource"
-        || (of == "DomainResource" && !matches!(name, "Bundle" | "Binary" | "Parameters" | "Resource"))
+    of == "Resource" || (of == "DomainResource" && !matches!(name, "Bundle" | "Binary" | "Parameters" | "Resource"))
 }
 
 #[cfg(test)]
