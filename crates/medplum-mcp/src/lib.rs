@@ -1,3 +1,21 @@
-//! To be filled.
+//! An MCP server for Medplum, as a library: the program is a thin shell around it, and so are the tests.
+//!
+//! ```text
+//! tools/call ─▶ tool ─▶ Interaction ─▶ Gate ─▶ Client ─▶ Reply ─▶ Answer ─▶ content blocks
+//! ```
 
+pub mod answer;
+mod arguments;
+pub mod cli;
+pub mod context;
+mod demo;
+pub mod failure;
+pub mod metadata;
+pub mod policy;
+mod resources;
+mod schema;
+pub mod server;
+pub mod settings;
+pub mod tool;
+pub mod tools;
 pub mod transport;

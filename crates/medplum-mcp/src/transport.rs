@@ -28,8 +28,8 @@ use std::{io, time::Duration};
 use rmcp::{
     RoleServer,
     model::{
-        ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta, JsonRpcMessage,
-        ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult,
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta, JsonRpcMessage, ProtocolVersion, RequestId,
+        ServerJsonRpcMessage, ServerResult,
     },
     transport::Transport,
 };
@@ -132,23 +132,17 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
     }
 
     /// Takes what a line said; gives it back if rmcp is to hear of it now.
-    fn accept(
-        &mut self,
-        message: ClientJsonRpcMessage,
-        size: usize,
-    ) -> Option<ClientJsonRpcMessage> {
+    fn accept(&mut self, message: ClientJsonRpcMessage, size: usize) -> Option<ClientJsonRpcMessage> {
         match message {
             JsonRpcMessage::Request(request) => {
                 self.opened = self.opened || opens(&request.request);
                 let congested = self.outbox.state().congested;
-                self.admission
-                    .offer(request.id, request.request, size, congested)
+                self.admission.offer(request.id, request.request, size, congested)
             }
             // rmcp ends the server on anything but a request before the conversation is opened.
             _ if !self.opened => None,
             JsonRpcMessage::Notification(notification) => {
-                let parked = cancelled(&notification.notification)
-                    .is_some_and(|id| self.admission.cancelled(id));
+                let parked = cancelled(&notification.notification).is_some_and(|id| self.admission.cancelled(id));
                 (!parked).then_some(JsonRpcMessage::Notification(notification))
             }
             answer => Some(answer),
@@ -195,22 +189,16 @@ fn opens(request: &ClientRequest) -> bool {
         ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
         request => {
             let meta = request.get_meta();
-            let known = meta
-                .protocol_version()
-                .is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version));
-            known
-                && meta
-                    .missing_required_keys(&ProtocolVersion::V_2026_07_28)
-                    .is_empty()
+            let known =
+                meta.protocol_version().is_some_and(|version| ProtocolVersion::KNOWN_VERSIONS.contains(&version));
+            known && meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
         }
     }
 }
 
 fn cancelled(notification: &ClientNotification) -> Option<&RequestId> {
     match notification {
-        ClientNotification::CancelledNotification(cancelled) => {
-            cancelled.params.request_id.as_ref()
-        }
+        ClientNotification::CancelledNotification(cancelled) => cancelled.params.request_id.as_ref(),
         _ => None,
     }
 }
@@ -236,9 +224,7 @@ enum Then {
 fn then(message: &ServerJsonRpcMessage) -> Then {
     match message {
         JsonRpcMessage::Error(_) => Then::Written,
-        JsonRpcMessage::Response(response)
-            if matches!(response.result, ServerResult::InitializeResult(_)) =>
-        {
+        JsonRpcMessage::Response(response) if matches!(response.result, ServerResult::InitializeResult(_)) => {
             Then::Written
         }
         JsonRpcMessage::Response(_) => Then::Nothing,
@@ -249,10 +235,7 @@ fn then(message: &ServerJsonRpcMessage) -> Then {
 impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for StdioTransport<R> {
     type Error = io::Error;
 
-    fn send(
-        &mut self,
-        item: ServerJsonRpcMessage,
-    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         if let Some(id) = answered(&item) {
             self.admission.answered(id);
         }

@@ -31,13 +31,7 @@ struct Parked {
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            in_flight: HashMap::new(),
-            in_flight_bytes: 0,
-            parked: VecDeque::new(),
-            parked_bytes: 0,
-        }
+        Self { limits, in_flight: HashMap::new(), in_flight_bytes: 0, parked: VecDeque::new(), parked_bytes: 0 }
     }
 
     /// Takes a request from a line of `size` bytes; gives it back if it may go on now. `congested`: the host is not
@@ -52,8 +46,7 @@ impl Admission {
         let overtakes = matches!(request, ClientRequest::PingRequest(_));
         let parked = Parked { id, request, size };
         let may_go = if overtakes {
-            self.in_flight.len() < self.limits.in_flight.saturating_mul(2)
-                && !self.in_flight.contains_key(&parked.id)
+            self.in_flight.len() < self.limits.in_flight.saturating_mul(2) && !self.in_flight.contains_key(&parked.id)
         } else {
             self.parked.is_empty() && !congested && self.has_room(&parked)
         };
@@ -70,10 +63,7 @@ impl Admission {
         if self.parked.is_empty() || congested {
             return None;
         }
-        let index = self
-            .parked
-            .iter()
-            .position(|parked| self.has_room(parked))?;
+        let index = self.parked.iter().position(|parked| self.has_room(parked))?;
         let parked = self.parked.remove(index)?;
         self.parked_bytes = self.parked_bytes.saturating_sub(parked.size);
         Some(self.let_in(parked))
@@ -134,13 +124,7 @@ mod tests {
     use super::*;
 
     fn admission(in_flight: usize, parked: usize) -> Admission {
-        Admission::new(Limits {
-            in_flight,
-            parked,
-            in_flight_bytes: 100,
-            parked_bytes: 100,
-            ..Limits::default()
-        })
+        Admission::new(Limits { in_flight, parked, in_flight_bytes: 100, parked_bytes: 100, ..Limits::default() })
     }
 
     fn offer(admission: &mut Admission, id: i64, size: usize) -> Option<i64> {
@@ -207,9 +191,6 @@ mod tests {
         assert_eq!(offer(&mut admission, 1, 1), Some(1));
         assert_eq!(offer(&mut admission, 2, 1), None);
         let ping = ClientRequest::PingRequest(PingRequest::default());
-        assert_eq!(
-            number(admission.offer(RequestId::Number(3), ping, 1, true)),
-            Some(3)
-        );
+        assert_eq!(number(admission.offer(RequestId::Number(3), ping, 1, true)), Some(3));
     }
 }

@@ -50,13 +50,7 @@ pub(super) struct Lines<R> {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R, longest: usize) -> Self {
-        Self {
-            reader,
-            buffer: BytesMut::new(),
-            searched: 0,
-            skipping: None,
-            longest,
-        }
+        Self { reader, buffer: BytesMut::new(), searched: 0, skipping: None, longest }
     }
 
     /// The next line.
@@ -106,10 +100,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
         let mut skipped = self.skipping.take().unwrap_or_default();
         skipped.scanner.feed(&line);
-        Line::TooLong {
-            length: skipped.length + line.len(),
-            id: skipped.scanner.into_id(),
-        }
+        Line::TooLong { length: skipped.length + line.len(), id: skipped.scanner.into_id() }
     }
 
     /// Walks through what was read of a line that is too long, and forgets it.
@@ -148,10 +139,7 @@ mod tests {
             match lines.next().await.unwrap() {
                 Line::Whole(line) => seen.push(String::from_utf8_lossy(&line).into_owned()),
                 Line::TooLong { length, id } => {
-                    seen.push(format!(
-                        "{length} bytes, id {:?}",
-                        id.map(|id| id.get().to_owned())
-                    ));
+                    seen.push(format!("{length} bytes, id {:?}", id.map(|id| id.get().to_owned())));
                 }
                 Line::End => break,
             }
@@ -172,17 +160,9 @@ mod tests {
     async fn a_long_line_is_walked_through_and_the_next_is_whole() {
         for piece in [1, 5, 64, 4096] {
             let text = "x".repeat(40);
-            let input =
-                format!("{{\"t\":\"{text}\",\"id\":5}}\nnext\n{{\"t\":\"{text}\",\"id\":6}}");
+            let input = format!("{{\"t\":\"{text}\",\"id\":5}}\nnext\n{{\"t\":\"{text}\",\"id\":6}}");
             let seen = lines(input.as_bytes(), 20, piece).await;
-            assert_eq!(
-                seen,
-                [
-                    "55 bytes, id Some(\"5\")",
-                    "next",
-                    "55 bytes, id Some(\"6\")"
-                ]
-            );
+            assert_eq!(seen, ["55 bytes, id Some(\"5\")", "next", "55 bytes, id Some(\"6\")"]);
         }
     }
 

@@ -7,8 +7,7 @@
 use std::borrow::Cow;
 
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientResult, ErrorCode, ErrorData, JsonRpcMessage,
-    RequestId,
+    ClientJsonRpcMessage, ClientNotification, ClientResult, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -46,10 +45,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 
 /// Reads one line.
 pub(super) fn read(line: &[u8]) -> Read {
-    let line = line
-        .strip_prefix(b"\xEF\xBB\xBF")
-        .unwrap_or(line)
-        .trim_ascii();
+    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => return Err(vec![Refusal::of_line(line, Fault::not_utf8(&error))]),
@@ -63,22 +59,14 @@ pub(super) fn read(line: &[u8]) -> Read {
 }
 
 fn object(text: &str) -> Read {
-    let envelope: Envelope<'_> = serde_json::from_str(text)
-        .map_err(|error| vec![Refusal::of_line(text.as_bytes(), Fault::envelope(&error))])?;
-    match (
-        envelope.method,
-        envelope.id,
-        envelope.result,
-        envelope.error,
-    ) {
+    let envelope: Envelope<'_> =
+        serde_json::from_str(text).map_err(|error| vec![Refusal::of_line(text.as_bytes(), Fault::envelope(&error))])?;
+    match (envelope.method, envelope.id, envelope.result, envelope.error) {
         (Some(method), Some(id), None, None) => request(&envelope, method, id).map(Some),
         (Some(method), None, None, None) => notification(&envelope, method),
         (None, Some(id), Some(result), None) => Ok(response(id, result)),
         (None, id, None, Some(error)) => Ok(error_response(id, error)),
-        (_, id, ..) => Err(vec![Refusal::new(
-            id.and_then(scan::echoable),
-            Fault::no_message(),
-        )]),
+        (_, id, ..) => Err(vec![Refusal::new(id.and_then(scan::echoable), Fault::no_message())]),
     }
 }
 
@@ -119,17 +107,12 @@ fn response(id: &RawValue, result: &RawValue) -> Option<ClientJsonRpcMessage> {
 
 fn error_response(id: Option<&RawValue>, error: &RawValue) -> Option<ClientJsonRpcMessage> {
     let id = id.and_then(request_id)?;
-    let error =
-        serde_json::from_str::<ErrorData>(error.get()).unwrap_or_else(|_| unreadable("error"));
+    let error = serde_json::from_str::<ErrorData>(error.get()).unwrap_or_else(|_| unreadable("error"));
     Some(JsonRpcMessage::error(error, Some(id)))
 }
 
 fn unreadable(member: &str) -> ErrorData {
-    ErrorData::new(
-        ErrorCode::INTERNAL_ERROR,
-        format!("the host's answer has a malformed {member}"),
-        None,
-    )
+    ErrorData::new(ErrorCode::INTERNAL_ERROR, format!("the host's answer has a malformed {member}"), None)
 }
 
 /// So many requests of a batch are answered one by one.
@@ -165,10 +148,7 @@ fn request_id(raw: &RawValue) -> Option<RequestId> {
 /// `raw` as a string, without a copy where it has no escapes.
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let quoted = raw.get();
-    match quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
+    match quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(quoted).ok().map(Cow::Owned),
     }

@@ -75,12 +75,8 @@ impl Outbox {
     where
         W: AsyncWrite + Unpin + Send + 'static,
     {
-        let outbox = Self(Arc::new(Shared {
-            limits,
-            queue: Mutex::default(),
-            filled: Notify::new(),
-            emptied: Notify::new(),
-        }));
+        let outbox =
+            Self(Arc::new(Shared { limits, queue: Mutex::default(), filled: Notify::new(), emptied: Notify::new() }));
         let task = tokio::spawn(outbox.clone().write_all(writer));
         (outbox, task)
     }
@@ -143,10 +139,7 @@ impl Outbox {
         let end = self.queue().queued;
         loop {
             let before = self.queue().written;
-            if tokio::time::timeout(STALLED, self.clone().written(end))
-                .await
-                .is_ok()
-                || self.queue().written == before
+            if tokio::time::timeout(STALLED, self.clone().written(end)).await.is_ok() || self.queue().written == before
             {
                 return;
             }
@@ -218,11 +211,7 @@ impl Outbox {
         }
     }
 
-    async fn write<W: AsyncWrite + Unpin>(
-        &self,
-        writer: &mut W,
-        mut rest: &[u8],
-    ) -> io::Result<()> {
+    async fn write<W: AsyncWrite + Unpin>(&self, writer: &mut W, mut rest: &[u8]) -> io::Result<()> {
         while !rest.is_empty() {
             let written = writer.write(rest).await?;
             if written == 0 {

@@ -1,9 +1,8 @@
 //! The parameters of each method, read into rmcp's types.
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ConstString,
-    Extensions, GetExtensions, JsonObject, PingRequest, Request, RequestMetaObject,
-    RequestOptionalParam,
+    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ConstString, Extensions, GetExtensions,
+    JsonObject, PingRequest, Request, RequestMetaObject, RequestOptionalParam,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json, value::RawValue};
@@ -20,9 +19,7 @@ pub(super) fn request(method: &str, params: Option<&RawValue>) -> Result<ClientR
         "server/discover" => ClientRequest::DiscoverRequest(required(params)?),
         "tools/list" => ClientRequest::ListToolsRequest(optional(params)?),
         "resources/list" => ClientRequest::ListResourcesRequest(optional(params)?),
-        "resources/templates/list" => {
-            ClientRequest::ListResourceTemplatesRequest(optional(params)?)
-        }
+        "resources/templates/list" => ClientRequest::ListResourceTemplatesRequest(optional(params)?),
         "resources/read" => ClientRequest::ReadResourceRequest(required(params)?),
         "resources/subscribe" => ClientRequest::SubscribeRequest(required(params)?),
         "resources/unsubscribe" => ClientRequest::UnsubscribeRequest(required(params)?),
@@ -47,8 +44,7 @@ pub(super) fn notification(method: &str, params: Option<&RawValue>) -> Option<Cl
 /// The one that matters for speed: read in one go, without a tree in between.
 fn call_tool(params: Option<&RawValue>) -> Result<CallToolRequest, Fault> {
     let raw = params.ok_or_else(Fault::no_call)?;
-    let mut call: CallToolRequestParams =
-        serde_json::from_str(raw.get()).map_err(|error| Fault::call(raw, &error))?;
+    let mut call: CallToolRequestParams = serde_json::from_str(raw.get()).map_err(|error| Fault::call(raw, &error))?;
     let meta = call.meta.take();
     let mut request = CallToolRequest::new(call);
     insert(&mut request.extensions, meta);
@@ -69,8 +65,7 @@ where
     P: DeserializeOwned,
 {
     let (members, meta) = params.map(split).transpose()?.unwrap_or_default();
-    let typed =
-        serde_json::from_value(Value::Object(members)).map_err(|error| Fault::params(&error))?;
+    let typed = serde_json::from_value(Value::Object(members)).map_err(|error| Fault::params(&error))?;
     let mut request = Request::new(typed);
     insert(request.extensions_mut(), meta);
     Ok(request)
@@ -82,15 +77,10 @@ where
     P: DeserializeOwned,
 {
     let Some(raw) = params else {
-        return Ok(RequestOptionalParam {
-            method: M::default(),
-            params: None,
-            extensions: Extensions::default(),
-        });
+        return Ok(RequestOptionalParam { method: M::default(), params: None, extensions: Extensions::default() });
     };
     let (members, meta) = split(raw)?;
-    let typed =
-        serde_json::from_value(Value::Object(members)).map_err(|error| Fault::params(&error))?;
+    let typed = serde_json::from_value(Value::Object(members)).map_err(|error| Fault::params(&error))?;
     let mut request = RequestOptionalParam::with_param(typed);
     insert(&mut request.extensions, meta);
     Ok(request)
@@ -114,9 +104,7 @@ fn message(method: &str, params: Value) -> Value {
 
 /// The parameters and their `_meta`, which rmcp keeps apart.
 fn split(raw: &RawValue) -> Result<(JsonObject, Option<RequestMetaObject>), Fault> {
-    let Value::Object(mut members) =
-        serde_json::from_str(raw.get()).map_err(|error| Fault::params(&error))?
-    else {
+    let Value::Object(mut members) = serde_json::from_str(raw.get()).map_err(|error| Fault::params(&error))? else {
         return Err(Fault::params_are_no_object());
     };
     let meta = match members.remove("_meta") {

@@ -123,39 +123,30 @@ struct ThreadReader {
 impl ThreadReader {
     fn new(mut source: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, chunks) = mpsc::channel(2);
-        std::thread::Builder::new()
-            .name("stdin".to_owned())
-            .spawn(move || {
-                loop {
-                    let mut chunk = vec![0; CHUNK];
-                    let read = match source.read(&mut chunk) {
-                        Ok(0) => break,
-                        Ok(length) => {
-                            chunk.truncate(length);
-                            Ok(chunk)
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                        Err(error) => Err(error),
-                    };
-                    let failed = read.is_err();
-                    if sender.blocking_send(read).is_err() || failed {
-                        break;
+        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            loop {
+                let mut chunk = vec![0; CHUNK];
+                let read = match source.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(length) => {
+                        chunk.truncate(length);
+                        Ok(chunk)
                     }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => Err(error),
+                };
+                let failed = read.is_err();
+                if sender.blocking_send(read).is_err() || failed {
+                    break;
                 }
-            })?;
-        Ok(Self {
-            chunks,
-            chunk: io::Cursor::default(),
-        })
+            }
+        })?;
+        Ok(Self { chunks, chunk: io::Cursor::default() })
     }
 }
 
 impl AsyncRead for ThreadReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         loop {
             ready!(Pin::new(&mut self.chunk).poll_read(cx, buffer))?;
@@ -182,17 +173,12 @@ struct ThreadWriter {
 impl ThreadWriter {
     fn new(mut target: impl Write + Send + 'static) -> io::Result<Self> {
         let (sender, pieces) = std::sync::mpsc::channel::<Piece>();
-        std::thread::Builder::new()
-            .name("stdout".to_owned())
-            .spawn(move || {
-                while let Ok((piece, done)) = pieces.recv() {
-                    let _ = done.send(target.write_all(&piece).and_then(|()| target.flush()));
-                }
-            })?;
-        Ok(Self {
-            pieces: Some(sender),
-            pending: None,
-        })
+        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+            while let Ok((piece, done)) = pieces.recv() {
+                let _ = done.send(target.write_all(&piece).and_then(|()| target.flush()));
+            }
+        })?;
+        Ok(Self { pieces: Some(sender), pending: None })
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -206,20 +192,12 @@ impl ThreadWriter {
 }
 
 impl AsyncWrite for ThreadWriter {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_idle(cx))?;
         let piece = bytes.get(..CHUNK).unwrap_or(bytes).to_vec();
         let length = piece.len();
         let (sender, receiver) = oneshot::channel();
-        match self
-            .pieces
-            .as_ref()
-            .map(|pieces| pieces.send((piece, sender)))
-        {
+        match self.pieces.as_ref().map(|pieces| pieces.send((piece, sender))) {
             Some(Ok(())) => {
                 self.pending = Some(receiver);
                 Poll::Ready(Ok(length))
@@ -279,10 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_writes_all_before_a_flush_is_done() {
-        let target = Target {
-            room: usize::MAX,
-            ..Target::default()
-        };
+        let target = Target { room: usize::MAX, ..Target::default() };
         let mut writer = ThreadWriter::new(target.clone()).unwrap();
         let output = vec![b'x'; CHUNK * 3 + 5];
         writer.write_all(&output).await.unwrap();

@@ -24,11 +24,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(id: Option<Box<RawValue>>, error: Fault) -> Self {
-        Self {
-            jsonrpc: "2.0",
-            id,
-            error,
-        }
+        Self { jsonrpc: "2.0", id, error }
     }
 
     /// The answer to a line that could not be taken apart: its id is searched for.
@@ -46,24 +42,15 @@ pub(super) struct Fault {
 
 impl Fault {
     fn parse(message: String) -> Self {
-        Self {
-            code: ErrorCode::PARSE_ERROR,
-            message,
-        }
+        Self { code: ErrorCode::PARSE_ERROR, message }
     }
 
     fn request(message: impl Into<String>) -> Self {
-        Self {
-            code: ErrorCode::INVALID_REQUEST,
-            message: message.into(),
-        }
+        Self { code: ErrorCode::INVALID_REQUEST, message: message.into() }
     }
 
     fn arguments(message: impl Into<String>) -> Self {
-        Self {
-            code: ErrorCode::INVALID_PARAMS,
-            message: message.into(),
-        }
+        Self { code: ErrorCode::INVALID_PARAMS, message: message.into() }
     }
 
     pub(super) fn too_long(length: usize, longest: usize) -> Self {
@@ -80,10 +67,7 @@ impl Fault {
     }
 
     pub(super) fn not_an_object(text: &str) -> Self {
-        if text
-            .get(..15)
-            .is_some_and(|start| start.eq_ignore_ascii_case("content-length:"))
-        {
+        if text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("content-length:")) {
             return Self::parse(format!(
                 "MCP over stdio has no Content-Length headers: send each message as one line, such as {EXAMPLE}"
             ));
@@ -104,10 +88,7 @@ impl Fault {
     /// The line as a whole could not be read.
     pub(super) fn envelope(error: &serde_json::Error) -> Self {
         if error.is_data() {
-            return Self::request(format!(
-                "the message is malformed: {}",
-                cut(&error.to_string())
-            ));
+            return Self::request(format!("the message is malformed: {}", cut(&error.to_string())));
         }
         unreadable(error, "message")
     }
@@ -142,10 +123,7 @@ impl Fault {
     /// The parameters of a known method do not fit it.
     pub(super) fn params(error: &serde_json::Error) -> Self {
         if error.is_data() {
-            return Self::arguments(format!(
-                "params do not fit the method: {}",
-                without_place(error)
-            ));
+            return Self::arguments(format!("params do not fit the method: {}", without_place(error)));
         }
         unreadable(error, "params")
     }
@@ -163,18 +141,10 @@ impl Fault {
             return Self::no_call();
         };
         match (members.get("name"), members.get("arguments")) {
-            (None, _) => Self::arguments(
-                "tools/call needs the tool's name in params.name; tools/list names them",
-            ),
-            (Some(name), _) if !name.is_string() => {
-                Self::arguments("params.name is a string: the tool's name")
-            }
-            (Some(Value::String(name)), Some(Value::String(text))) => {
-                Self::arguments(string_arguments(name, text))
-            }
-            (Some(Value::String(name)), Some(arguments))
-                if !arguments.is_object() && !arguments.is_null() =>
-            {
+            (None, _) => Self::arguments("tools/call needs the tool's name in params.name; tools/list names them"),
+            (Some(name), _) if !name.is_string() => Self::arguments("params.name is a string: the tool's name"),
+            (Some(Value::String(name)), Some(Value::String(text))) => Self::arguments(string_arguments(name, text)),
+            (Some(Value::String(name)), Some(arguments)) if !arguments.is_object() && !arguments.is_null() => {
                 Self::arguments(format!(
                     "arguments of {} is {}; it must be an object of named arguments, such as {{\"resource_type\":\"Patient\"}}",
                     cut(name),
@@ -192,9 +162,7 @@ fn string_arguments(name: &str, text: &str) -> String {
     let name = cut(name);
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(_)) => {
-            format!(
-                "arguments of {name} is an object written as a string; send the object itself, without the quotes"
-            )
+            format!("arguments of {name} is an object written as a string; send the object itself, without the quotes")
         }
         _ => format!(
             "arguments of {name} is a string; it must be an object of named arguments, such as {{\"resource_type\":\"Patient\"}}"
@@ -213,10 +181,7 @@ fn unreadable(error: &serde_json::Error, what: &str) -> Fault {
             "{what}: half a character, that is a \\uD800 to \\uDFFF escape without its other half"
         ));
     }
-    Fault::parse(format!(
-        "{what}: not JSON ({}); send one whole message a line",
-        cut(&error.to_string())
-    ))
+    Fault::parse(format!("{what}: not JSON ({}); send one whole message a line", cut(&error.to_string())))
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -233,9 +198,7 @@ fn kind(value: &Value) -> &'static str {
 /// serde's words without "at line 1 column 7", which counts from where a part of the line began.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    cut(text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(what, _)| what))
+    cut(text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what))
 }
 
 /// No more of `text` than an error should repeat.

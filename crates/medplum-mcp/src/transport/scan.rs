@@ -125,9 +125,7 @@ fn scalar_id(text: &str) -> Option<Box<RawValue>> {
         b'-' | b'0'..=b'9' => true,
         _ => false,
     };
-    sound
-        .then(|| RawValue::from_string(text.to_owned()).ok())
-        .flatten()
+    sound.then(|| RawValue::from_string(text.to_owned()).ok()).flatten()
 }
 
 /// `raw` if it is an id that can be sent back.
@@ -147,10 +145,7 @@ mod tests {
     fn finds_the_id_wherever_it_stands() {
         for (line, id) in [
             (r#"{"id":7,"params":{"id":8}}"#, "7"),
-            (
-                r#"{"params":{"id":8,"a":["id",{"id":9}]}, "id" : "x-1" }"#,
-                r#""x-1""#,
-            ),
+            (r#"{"params":{"id":8,"a":["id",{"id":9}]}, "id" : "x-1" }"#, r#""x-1""#),
             (r#"{"method":"id","params":"\"id\":3","id":-4}"#, "-4"),
             (r#"{"jsonrpc":"2.0","id":"a\"b","method":"#, r#""a\"b""#),
             (r#"{"a":\ud800,"id":12}"#, "12"),

@@ -1,0 +1,113 @@
+//! What the server costs beside a bare HTTP client: the real binary over its standard streams, and reqwest with a kept
+//! connection, against the same stub of Medplum, in turns.
+//!
+//! `cargo bench -p medplum-mcp --bench stdio`. Times on a machine that does other things jump; so the two take turns, the
+//! figures are medians, and what counts is their ratio. `MEDPLUM_MCP_BENCH_BINARY` measures another build.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod bare;
+mod host;
+mod report;
+mod stub;
+
+use std::time::{Duration, Instant};
+
+use bare::Bare;
+use host::Host;
+use report::{Report, median, percentile};
+use stub::Stub;
+
+/// How often the server is started.
+const STARTS: usize = 21;
+/// Short turns and many of them: what else the machine does then slows both alike.
+const READ_ROUNDS: usize = 200;
+const READS: usize = 25;
+const FLIGHT_ROUNDS: usize = 40;
+const FLIGHT: usize = 64;
+const FLOWN: usize = 1024;
+/// The first turns warm up and are not counted.
+const WARM: usize = 5;
+
+fn main() {
+    let stub = Stub::start();
+    let mut report = Report::default();
+    starts(&stub, &mut report);
+    one_at_a_time(&stub, &mut report);
+    many_in_flight(&stub, &mut report);
+    report.print();
+}
+
+fn starts(stub: &Stub, report: &mut Report) {
+    let times: Vec<Duration> = (0..STARTS)
+        .map(|_| {
+            let start = Instant::now();
+            let host = Host::start(stub);
+            let time = start.elapsed();
+            drop(host);
+            time
+        })
+        .collect();
+    report.at_most("start to initialize answered (ms)", median(&times).as_secs_f64() * 1e3, 10.0);
+}
+
+fn one_at_a_time(stub: &Stub, report: &mut Report) {
+    let bare = Bare::new(stub);
+    let mut host = Host::start(stub);
+    host.read();
+    if let Some(memory) = host.memory() {
+        report.at_most("memory after the first read (MiB)", memory.resident, 12.0);
+        report.shown("  its highest until then (MiB)", memory.highest);
+    }
+    let (mut bare_times, mut host_times, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut busy = None;
+    for round in 0..WARM + READ_ROUNDS {
+        let alone: Vec<Duration> = (0..READS).map(|_| bare.read()).collect();
+        let served: Vec<Duration> = (0..READS).map(|_| host.read()).collect();
+        if round < WARM {
+            busy = host.busy();
+            continue;
+        }
+        ratios.push(median(&served).as_secs_f64() / median(&alone).as_secs_f64());
+        bare_times.extend(alone);
+        host_times.extend(served);
+    }
+    let (alone, served) = (median(&bare_times), median(&host_times));
+    report.shown("bare read, p50 (µs)", alone.as_secs_f64() * 1e6);
+    report.shown("read_resource, p50 (µs)", served.as_secs_f64() * 1e6);
+    report.shown("read_resource, p99 (µs)", percentile(&host_times, 99).as_secs_f64() * 1e6);
+    if let (Some(before), Some(after)) = (busy, host.busy()) {
+        let each = (after - before).as_secs_f64() / host_times.len() as f64;
+        report.shown("the server's processor time for each (µs)", each * 1e6);
+    }
+    report.at_most("one read at a time, × bare", report::middle(&ratios), 3.0);
+    report.spread(&ratios);
+}
+
+fn many_in_flight(stub: &Stub, report: &mut Report) {
+    let bare = Bare::new(stub);
+    let mut host = Host::start(stub);
+    let (mut alone, mut served, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..WARM + FLIGHT_ROUNDS {
+        let bare_rate = FLOWN as f64 / bare.fly(FLIGHT, FLOWN).as_secs_f64();
+        let host_rate = FLOWN as f64 / host.fly(FLIGHT, FLOWN).as_secs_f64();
+        if round >= WARM {
+            alone.push(bare_rate);
+            served.push(host_rate);
+            ratios.push(host_rate / bare_rate);
+        }
+    }
+    report.shown("bare reads, 64 in flight (1/s)", report::middle(&alone));
+    report.shown("read_resource, 64 in flight (1/s)", report::middle(&served));
+    report.at_least("64 in flight, rate × bare", report::middle(&ratios), 0.2);
+    report.spread(&ratios);
+    if let Some(memory) = host.memory() {
+        report.shown("memory after it (MiB)", memory.resident);
+    }
+}

@@ -1,0 +1,150 @@
+//! Why a call has no answer, and how that is said to an agent.
+
+use fhir_definitions::Definitions;
+use medplum_client::{Error, InvalidRequest, NameError, Outcome};
+
+use crate::context::Context;
+
+/// A call that failed. What an agent reads of it is made by [`Failure::explain`].
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    hint: Option<String>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// In our own words, whole.
+    Said(String),
+    /// From the client.
+    Client(Error),
+}
+
+impl Failure {
+    /// A failure in words that teach: what was wrong, where, and the call that would work.
+    pub fn teach(text: impl Into<String>) -> Self {
+        Self { kind: Kind::Said(text.into()), hint: None }
+    }
+
+    /// The same failure, with what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The client's error behind it.
+    pub fn error(&self) -> Option<&Error> {
+        match &self.kind {
+            Kind::Client(error) => Some(error),
+            Kind::Said(_) => None,
+        }
+    }
+
+    /// The status that Medplum answered with.
+    pub fn status(&self) -> Option<u16> {
+        self.error().and_then(Error::status)
+    }
+
+    /// What the agent reads.
+    pub fn explain(&self, cx: &Context<'_>) -> String {
+        let mut text = match &self.kind {
+            Kind::Said(text) => text.clone(),
+            Kind::Client(error) => client(error, cx),
+        };
+        if let Some(hint) = &self.hint {
+            text = format!("{} {hint}", sentence(text));
+        }
+        sentence(text)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { kind: Kind::Client(error), hint: None }
+    }
+}
+
+impl From<InvalidRequest> for Failure {
+    fn from(error: InvalidRequest) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        InvalidRequest::from(error).into()
+    }
+}
+
+fn sentence(mut text: String) -> String {
+    if !text.ends_with(['.', '!', '?', '}', ']', '"']) {
+        text.push('.');
+    }
+    text
+}
+
+fn client(error: &Error, cx: &Context<'_>) -> String {
+    match error {
+        Error::Invalid(invalid) => format!("{} Nothing was sent.", sentence(invalid.to_string())),
+        Error::Credentials { .. } => format!(
+            "{error}. The operator sets MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET to those of a ClientApplication of this server, and restarts"
+        ),
+        Error::AccessToken => format!(
+            "{error}. The operator sets MEDPLUM_ACCESS_TOKEN anew, or MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET, and restarts"
+        ),
+        Error::Unreachable { .. } => {
+            format!("{error}. The operator sets MEDPLUM_BASE_URL; now it is {}", cx.base_url())
+        }
+        Error::NotFhir { .. } | Error::Redirect { .. } => {
+            format!(
+                "{error}. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?",
+                cx.base_url()
+            )
+        }
+        Error::TooLarge { .. } => format!(
+            "{error}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB"
+        ),
+        Error::Outcome(outcome) => from_medplum(outcome, cx),
+        other => other.to_string(),
+    }
+}
+
+/// Medplum's own words come through, and what they mean for the next call behind them.
+fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
+    let said = sentence(outcome.to_string());
+    let advice = match (outcome.status, outcome.id.as_deref()) {
+        (401, _) => "The token was refused twice. The operator checks the client application".into(),
+        (403, _) if cx.acts_on_behalf() => "The membership on whose behalf this is asked may not do that, or this client may not act for it (it must be a project admin)".into(),
+        (403, _) => "This client's access policy does not permit it. Another id or type may be permitted; the same call will not be".into(),
+        (404, _) if cx.acts_on_behalf() => "No such id in this project, or not visible to the membership on whose behalf this is asked. Ids come from a search".into(),
+        (404, _) => "No such id in this project, or not visible to this client. Ids come from a search, such as search_resources with an identifier".into(),
+        (410, _) => "It was deleted. Its earlier versions: raw_request GET fhir/R4/<Type>/<id>/_history".into(),
+        (412, Some("multiple-matches")) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
+        (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
+        (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
+        (400, _) => advice_on_bad_request(outcome).unwrap_or_default(),
+        (500.., _) if outcome.uncertain => "It may have been carried out: search before you try again".into(),
+        _ => String::new(),
+    };
+    if advice.is_empty() { said } else { format!("{said} {advice}") }
+}
+
+fn advice_on_bad_request(outcome: &Outcome) -> Option<String> {
+    let text = &outcome.issues.first()?.text;
+    if text == "Unknown resource type" {
+        return Some(
+            "Types are written like Patient or MedicationRequest; get_resource_capabilities lists them".into(),
+        );
+    }
+    if text.starts_with("Unknown search parameter") {
+        return Some("get_resource_capabilities lists the parameters of a type".into());
+    }
+    text.starts_with("Test failed").then(|| "The resource is not as the patch expects: read it again".into())
+}
+
+/// "Nearest: Patient, Person": what a misspelt resource type could have meant; empty if nothing is near.
+pub fn nearest_types(given: &str) -> String {
+    let near = Definitions::get().nearest_types(given);
+    if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) }
+}

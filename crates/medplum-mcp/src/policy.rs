@@ -1,0 +1,104 @@
+//! The operator's limits, as the gate that every request passes.
+
+use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, Operation, Refusal};
+
+use crate::settings::Limits;
+
+/// The gate of this server.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    limits: Limits,
+}
+
+impl Policy {
+    /// A gate with these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+
+    fn check_membership(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        if asked.on_behalf_of.is_some() && !self.limits.obo_override {
+            return Err(Refusal::new(
+                "on_behalf_of is closed: the membership set at start applies to every call. The operator opens it with MEDPLUM_ALLOW_OBO_OVERRIDE=true. Nothing was sent.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_effect(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        if asked.effect.is_read() || self.limits.writes {
+            return Ok(());
+        }
+        let what = describe(asked.interaction, asked.effect);
+        Err(Refusal::new(format!(
+            "{what} This server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
+        )))
+    }
+
+    fn check_bots(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        let Some(allowed) = &self.limits.bots else {
+            return Ok(());
+        };
+        match asked.interaction.bots() {
+            BotReach::Only(bots) if bots.is_subset(allowed) => Ok(()),
+            BotReach::Only(_) => Err(Refusal::new(
+                "That bot is not among those that the operator allows (MEDPLUM_ALLOWED_BOT_IDS). Nothing was sent.",
+            )),
+            BotReach::Any => Err(Refusal::new(
+                "This could run a bot that cannot be told from the request, and the operator allows only those in MEDPLUM_ALLOWED_BOT_IDS. Run one of them with execute_bot. Nothing was sent.",
+            )),
+        }
+    }
+}
+
+impl Gate for Policy {
+    fn check(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        self.check_membership(asked)?;
+        self.check_effect(asked)?;
+        self.check_bots(asked)
+    }
+}
+
+/// What a refused request would have done, in a sentence.
+fn describe(interaction: &Interaction, effect: Effect) -> String {
+    match interaction {
+        Interaction::Operation(operation) => describe_operation(operation),
+        Interaction::ExecuteBot { .. } => "Running a bot acts.".into(),
+        Interaction::GraphQl(_) => {
+            "The document holds a mutation or subscription; only documents whose every operation is a query are reads."
+                .into()
+        }
+        Interaction::Batch(batch) => {
+            let acting = batch.entries().iter().position(|entry| !entry.interaction.effect().is_read());
+            let index = acting.unwrap_or_default();
+            let why = batch
+                .entries()
+                .get(index)
+                .map(|entry| describe(&entry.interaction, entry.interaction.effect()))
+                .unwrap_or_default();
+            format!("bundle.entry[{index}] is not a read: {why}")
+        }
+        Interaction::Raw(raw) if raw.method() == Method::Get && effect == Effect::Run => {
+            "This path is not one of Medplum's reads, and could run a bot by GET too.".into()
+        }
+        Interaction::Raw(raw) if raw.method() == Method::Get => "This path is not one of Medplum's reads.".into(),
+        Interaction::Raw(raw) => format!("{} acts.", raw.method().as_str()),
+        other => format!("A {} changes records.", other.label().interaction),
+    }
+}
+
+fn describe_operation(operation: &Operation) -> String {
+    let name = operation.name.as_str();
+    match (name, operation.method) {
+        ("execute", Method::Get) => "$execute runs a bot, by GET too.".into(),
+        ("execute", _) => "$execute runs a bot.".into(),
+        ("graphql", _) => "$graphql is a read only on the system, by POST: use execute_graphql.".into(),
+        _ => {
+            let reads: Vec<String> = Operation::reads().collect();
+            format!(
+                "${name} called like this acts, or could be bound to a bot. The operations that only read: {}.",
+                reads.join(", ")
+            )
+        }
+    }
+}

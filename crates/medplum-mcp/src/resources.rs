@@ -1,0 +1,76 @@
+//! What can be read without a tool: where this server is, which tool is for what, what errors mean.
+
+use medplum_client::{Config, Credentials};
+use rmcp::ErrorData;
+use rmcp::model::{ReadResourceResponse, ReadResourceResult, Resource, ResourceContents};
+
+use crate::server::Server;
+use crate::settings::Limits;
+
+const SERVER_INFO: &str = "medplum://server-info";
+const TOOL_GUIDE: &str = "medplum://tool-guide";
+const COMMON_ERRORS: &str = "medplum://common-errors";
+
+/// The resources as they are listed.
+pub fn list() -> Vec<Resource> {
+    let resource = |uri: &str, name: &str, title: &str, description: &str| {
+        Resource::new(uri, name).with_title(title).with_description(description).with_mime_type("text/plain")
+    };
+    vec![
+        resource(SERVER_INFO, "server_info", "Server info", "Which Medplum this is, and what is open"),
+        resource(TOOL_GUIDE, "tool_guide", "Tool guide", "Which tool is for what"),
+        resource(COMMON_ERRORS, "common_errors", "Common errors", "What errors mean, and what to do next"),
+    ]
+}
+
+/// The text of a resource.
+///
+/// # Errors
+/// A protocol error for a URI that is none of them.
+pub fn read(uri: &str, server: &Server, limits: &Limits, config: &Config) -> Result<ReadResourceResponse, ErrorData> {
+    let text = match uri {
+        SERVER_INFO => server_info(limits, config),
+        TOOL_GUIDE => tool_guide(server),
+        COMMON_ERRORS => include_str!("common_errors.txt").to_owned(),
+        _ => {
+            return Err(ErrorData::resource_not_found(
+                format!("No such resource. There are {SERVER_INFO}, {TOOL_GUIDE} and {COMMON_ERRORS}."),
+                None,
+            ));
+        }
+    };
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type("text/plain")]).into())
+}
+
+fn server_info(limits: &Limits, config: &Config) -> String {
+    let credentials = match &config.credentials {
+        Credentials::Client { id, .. } => format!("client application {id}"),
+        Credentials::AccessToken(_) => "an access token given from outside".into(),
+    };
+    let behalf = config.on_behalf_of.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    let bots = match (limits.writes, &limits.bots) {
+        (false, _) => "closed".to_owned(),
+        (true, None) => "any".to_owned(),
+        (true, Some(bots)) => format!("{} allowed", bots.len()),
+    };
+    let lines = [
+        format!("medplum-mcp {}", env!("CARGO_PKG_VERSION")),
+        format!("server: {}", config.base_url),
+        format!("fhir base: {}{}", config.base_url, config.fhir_path.as_str()),
+        format!("signs in as: {credentials}"),
+        format!("on behalf of: {behalf}"),
+        format!(
+            "on_behalf_of in a call: {}",
+            if limits.obo_override { "open" } else { "closed (MEDPLUM_ALLOW_OBO_OVERRIDE)" }
+        ),
+        format!("writes: {}", if limits.writes { "open" } else { "closed, read-only (MEDPLUM_ENABLE_WRITES)" }),
+        format!("bots: {bots}"),
+    ];
+    lines.join("\n")
+}
+
+/// One line a tool, from the tools themselves.
+fn tool_guide(server: &Server) -> String {
+    let lines: Vec<String> = server.tools().map(|tool| format!("{}: {}", tool.facts.name, tool.facts.when)).collect();
+    lines.join("\n")
+}

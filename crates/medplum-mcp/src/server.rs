@@ -1,0 +1,189 @@
+//! The protocol: what this server answers to an MCP client.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use fhir_definitions::nearest;
+use futures_util::FutureExt;
+use medplum_client::{Call, Client, Membership};
+use rmcp::ErrorData;
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult,
+    ErrorCode, Implementation, JsonObject, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use tokio::sync::Semaphore;
+
+use crate::context::Context;
+use crate::metadata::MetadataCache;
+use crate::resources;
+use crate::settings::Limits;
+use crate::tool::{Tool, split_on_behalf_of};
+use crate::tools;
+
+/// What every agent reads once. Shared wording stands here, not in every tool.
+pub const INSTRUCTIONS: &str = include_str!("instructions.txt");
+
+/// Calls that run at the same time; the others wait.
+const CALLS_AT_ONCE: usize = 64;
+
+/// The server: its tools under the operator's limits, over one client.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    limits: Limits,
+    tools: Vec<Tool>,
+    metadata: MetadataCache,
+    calls: Semaphore,
+}
+
+impl Server {
+    /// A server over a client whose gate holds the same limits. Nothing is sent.
+    pub fn new(client: Client, limits: Limits) -> Self {
+        let tools = tools::all(&limits);
+        let inner =
+            Inner { client, limits, tools, metadata: MetadataCache::default(), calls: Semaphore::new(CALLS_AT_ONCE) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The tools that are open.
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
+        self.inner.tools.iter().filter(|tool| tool.is_open(&self.inner.limits))
+    }
+
+    /// The open tools as they are listed.
+    pub fn listing(&self) -> Vec<rmcp::model::Tool> {
+        self.tools().map(|tool| tool.listing(&self.inner.limits)).collect()
+    }
+
+    /// Calls a tool. Whatever goes wrong is an answer that says so.
+    pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
+        match self.run(name, arguments).await {
+            Ok(result) => result,
+            Err(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
+        }
+    }
+
+    async fn run(&self, name: &str, arguments: JsonObject) -> Result<CallToolResult, String> {
+        let Some(tool) = self.inner.tools.iter().find(|tool| tool.facts.name == name) else {
+            return Err(self.unknown_tool(name));
+        };
+        if !tool.is_open(&self.inner.limits) {
+            return Err(format!(
+                "{name} is closed: this server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
+            ));
+        }
+        let (arguments, membership) = split_on_behalf_of(&tool.facts, arguments);
+        let on_behalf_of = match membership {
+            None => None,
+            Some(serde_json::Value::String(text)) => {
+                Some(Membership::parse(&text).map_err(|error| format!("{error}. Nothing was sent."))?)
+            }
+            Some(_) => return Err("on_behalf_of must be a string: ProjectMembership/<uuid>. Nothing was sent.".into()),
+        };
+        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, Call { on_behalf_of });
+        let answer = tool.run(arguments, &cx).await;
+        answer.map(crate::answer::Answer::into_result).map_err(|failure| failure.explain(&cx))
+    }
+
+    fn unknown_tool(&self, given: &str) -> String {
+        let names: Vec<&str> = self.tools().map(|tool| tool.facts.name).collect();
+        let near = nearest(given, names.iter().copied());
+        let near = if near.is_empty() { names } else { near };
+        format!("There is no such tool. Nearest: {}.", near.join(", "))
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("medplum-mcp", env!("CARGO_PKG_VERSION")).with_title("Medplum"))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        caught(async {
+            Ok(ListToolsResult::with_all_items(self.listing())
+                .with_cache_scope(CacheScope::Private)
+                .with_ttl_ms(300_000))
+        })
+        .await
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        cx: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let call = async {
+            // The semaphore is never closed, so a permit always comes.
+            let _permit = self.inner.calls.acquire().await;
+            Ok(self.call(&request.name, arguments).await.into())
+        };
+        tokio::select! {
+            biased;
+            () = cx.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+            answer = caught(call) => answer,
+        }
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        caught(async {
+            Ok(ListResourcesResult::with_all_items(resources::list())
+                .with_cache_scope(CacheScope::Private)
+                .with_ttl_ms(300_000))
+        })
+        .await
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        caught(async { resources::read(&request.uri, self, &self.inner.limits, self.inner.client.config()) }).await
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let name: String = request.method.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+        Err(ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!(
+                "No method {name}. This server has tools/list, tools/call, resources/list, resources/read and ping."
+            ),
+            None,
+        ))
+    }
+}
+
+/// One call's panic is that call's error, and nobody else's.
+async fn caught<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => Err(ErrorData::internal_error(
+            "The server failed at this call; it goes on for others. Whether a write was sent is not known: read before you try again.",
+            None,
+        )),
+    }
+}

@@ -1,0 +1,205 @@
+//! Bots: Medplum's own functions.
+
+use bytes::Bytes;
+use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceId, ResourceType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::operation::any_answer;
+use super::read::id;
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+const fn facts(
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    when: &'static str,
+    does: Does,
+) -> Facts {
+    Facts { name, title, description, when, does, may_run: true, on_behalf_of: true }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ExecuteBot {
+    bot_id: String,
+    /// What the bot is given
+    input_data: Input,
+    #[serde(default = "application_json")]
+    content_type: String,
+}
+
+/// JSON, or a text for a bot that takes another content type.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Text(String),
+    Json(Value),
+}
+
+impl JsonSchema for Input {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Input".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["object", "string"] })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+fn application_json() -> String {
+    "application/json".into()
+}
+
+impl Run for ExecuteBot {
+    const FACTS: Facts = facts(
+        "execute_bot",
+        "Execute Medplum Bot",
+        "Runs a bot with an input and answers with what it returns. A bot can do anything that its own access allows. A string with another content_type, such as text/plain, is passed as it is.",
+        "run a bot, when asked to",
+        Does::Runs,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let bot = id("bot_id", "Bot", &self.bot_id)?;
+        let content_type = self.content_type.trim().to_owned();
+        if !content_type.contains('/') || !content_type.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+            return Err(Failure::teach(
+                "content_type must be a media type such as application/json or text/plain. Nothing was sent.",
+            ));
+        }
+        let is_json = content_type.contains("json");
+        let input = match self.input_data {
+            Input::Text(text) if !is_json => text,
+            Input::Text(text) => Value::String(text).to_string(),
+            Input::Json(value) => value.to_string(),
+        };
+        let reply = cx.send(&Interaction::ExecuteBot { bot, input: Bytes::from(input), content_type }).await;
+        let unknown = |failure: Failure| {
+            if failure.error().is_some_and(medplum_client::Error::may_have_acted) {
+                failure.hint("The bot may have run: look at what it does before you run it again.")
+            } else {
+                failure
+            }
+        };
+        Ok(any_answer(reply.map_err(unknown)?))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct CreateBot {
+    name: String,
+    #[serde(default)]
+    description: String,
+    /// Its source; deploy it with save_and_deploy_bot
+    #[serde(default)]
+    source_code: String,
+    runtime_version: Option<Runtime>,
+    /// More elements of the Bot resource
+    additional_fields: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Runtime {
+    Awslambda,
+    Vmcontext,
+}
+
+impl Run for CreateBot {
+    const FACTS: Facts = facts(
+        "create_bot",
+        "Create Medplum Bot",
+        "Stores a new Bot resource. It runs nothing before it is deployed.",
+        "a new bot",
+        Does::Adds,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let mut bot = Map::new();
+        bot.insert("resourceType".into(), "Bot".into());
+        bot.insert("name".into(), self.name.into());
+        let runtime = self.runtime_version.map(|runtime| match runtime {
+            Runtime::Awslambda => "awslambda".to_owned(),
+            Runtime::Vmcontext => "vmcontext".to_owned(),
+        });
+        let texts =
+            [("description", Some(self.description)), ("code", Some(self.source_code)), ("runtimeVersion", runtime)];
+        for (element, text) in texts {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                bot.insert(element.into(), text.into());
+            }
+        }
+        for (element, value) in self.additional_fields.unwrap_or_default() {
+            if bot.contains_key(&element) {
+                return Err(Failure::teach(format!(
+                    "additional_fields.{element}: has an argument of its own. Nothing was sent."
+                )));
+            }
+            bot.insert(element, value);
+        }
+        let reply = cx.send(&Interaction::create(Value::Object(bot), None)?).await?;
+        Ok(Answer::json(reply.into_json()))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct SaveAndDeployBot {
+    bot_id: String,
+    /// What is kept in the Bot resource
+    source_code: String,
+    /// What runs: JavaScript
+    compiled_code: String,
+    #[serde(default = "index_js")]
+    filename: String,
+}
+
+fn index_js() -> String {
+    "index.js".into()
+}
+
+impl Run for SaveAndDeployBot {
+    const FACTS: Facts = facts(
+        "save_and_deploy_bot",
+        "Save And Deploy Medplum Bot",
+        "Stores a bot's source and deploys its compiled code, which runs from then on wherever the bot is bound.",
+        "new code for a bot",
+        Does::Changes,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = ResourceType::parse("Bot")?;
+        let bot = id("bot_id", "Bot", &self.bot_id)?;
+        let code = json!({ "code": self.compiled_code, "filename": self.filename });
+        let level = Level::Instance(resource_type.clone(), bot.clone());
+        let deploy = Operation {
+            level,
+            name: OperationName::parse("deploy")?,
+            method: Method::Post,
+            query: Query::new(),
+            body: Some(code),
+        };
+        let deploy = Interaction::operation(deploy)?;
+        // Both steps or none: a bot that may not be deployed is not saved either.
+        cx.may_send(&deploy)?;
+        let read = Interaction::read(resource_type, bot);
+        let mut resource = cx.send(&read).await?.into_json();
+        let version = resource.pointer("/meta/versionId").and_then(Value::as_str).map(ResourceId::parse).transpose()?;
+        if let Some(object) = resource.as_object_mut() {
+            object.insert("code".into(), self.source_code.into());
+        }
+        let saved = cx.send(&Interaction::update(resource, version)?).await?.into_json();
+        let deployed = cx.send(&deploy).await;
+        deployed.map_err(|failure| {
+            failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot.")
+        })?;
+        Ok(Answer::json(saved).note("Saved and deployed."))
+    }
+}

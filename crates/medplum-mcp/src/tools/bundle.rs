@@ -1,0 +1,85 @@
+//! Several interactions in one request.
+
+use medplum_client::{Batch, BatchKind, Interaction};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::search::entries;
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ExecuteBatch {
+    /// {"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/<id>"}}]}; a write has its resource beside request
+    bundle: Map<String, Value>,
+}
+
+impl Run for ExecuteBatch {
+    const FACTS: Facts = Facts {
+        name: "execute_batch",
+        title: "Execute FHIR Batch or Transaction",
+        description: "Up to some dozens of requests in one: a Bundle of type batch (each for itself) or transaction (all or none, where the project has that feature). URLs are relative to the FHIR base. In a transaction, fullUrl urn:uuid:… lets entries refer to each other. Read-only servers take reads alone. It says which entries failed.",
+        when: "many reads at once, or writes that belong together",
+        does: Does::ReadsOrActs,
+        may_run: true,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let batch = Batch::parse(&Value::Object(self.bundle))?;
+        if batch.entries().is_empty() {
+            return Err(Failure::teach("bundle.entry is empty. Nothing was sent."));
+        }
+        let (asked, kind, acts) = (batch.entries().len(), batch.kind(), !batch.effect().is_read());
+        let sent = cx.send(&Interaction::Batch(batch)).await;
+        let reply = sent.map_err(|failure| explain_rollback(failure, kind))?.into_json();
+        let failed = failures(&reply);
+        let note = if failed.is_empty() { String::new() } else { report(&failed, asked, kind, acts) };
+        Ok(Answer::json(reply).note(note))
+    }
+}
+
+/// A transaction that Medplum refuses as a whole has stored nothing.
+fn explain_rollback(failure: Failure, kind: BatchKind) -> Failure {
+    let refused = failure.status().is_some_and(|status| (400..500).contains(&status));
+    if refused && kind == BatchKind::Transaction {
+        failure.hint("Nothing of the transaction was stored.")
+    } else {
+        failure
+    }
+}
+
+/// The entries that did not succeed: their place, status and Medplum's word.
+fn failures(reply: &Value) -> Vec<String> {
+    let failure = |(index, entry): (usize, &Value)| {
+        let status = entry.pointer("/response/status").and_then(Value::as_str).unwrap_or("no status");
+        let ok = status.starts_with('2') || status.starts_with('3');
+        let outcome = entry.pointer("/response/outcome/issue/0");
+        let text = outcome.and_then(|issue| issue.pointer("/details/text")).and_then(Value::as_str).unwrap_or_default();
+        let at = outcome
+            .and_then(|issue| issue.pointer("/expression/0"))
+            .and_then(Value::as_str)
+            .map(|at| format!(" ({at})"))
+            .unwrap_or_default();
+        (!ok).then(|| format!("[{index}] {status} {text}{at}"))
+    };
+    entries(reply).iter().enumerate().filter_map(failure).collect()
+}
+
+fn report(failed: &[String], asked: usize, kind: BatchKind, acts: bool) -> String {
+    let most = 20;
+    let named = failed.iter().take(most).cloned().collect::<Vec<_>>().join("; ");
+    let rest = failed.len().saturating_sub(most);
+    let rest = if rest == 0 { String::new() } else { format!("; and {rest} more") };
+    let kept = match (acts, kind) {
+        (false, _) => "",
+        (true, BatchKind::Batch) => " The other entries were carried out.",
+        (true, BatchKind::Transaction) => {
+            " This project does not carry transactions out as one: the other entries were carried out and stay."
+        }
+    };
+    format!("{} of {asked} entries failed: {named}{rest}.{kept}", failed.len())
+}

@@ -1,0 +1,69 @@
+//! What there is: the elements of a type, and what the server can do with it.
+
+use fhir_definitions::{capabilities, schema};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct GetResourceSchema {
+    /// Resource or data type, such as Patient or HumanName
+    resource_type: String,
+    /// Inline the types that its elements use
+    #[serde(default)]
+    include_nested: bool,
+}
+
+impl Run for GetResourceSchema {
+    const FACTS: Facts = Facts {
+        name: "get_resource_schema",
+        title: "Get FHIR Resource Schema",
+        description: "The elements of a FHIR type, one a line: name, type, cardinality ([] repeats, ! required), allowed codes, reference targets. Read it before you write a resource or name its elements. Works offline.",
+        when: "before writing a resource",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: false,
+    };
+
+    async fn run(self, _: &Context<'_>) -> Result<Answer, Failure> {
+        let options = schema::Options { include_nested: self.include_nested, ..schema::Options::default() };
+        let schema =
+            schema::render(self.resource_type.trim(), &options).map_err(|error| Failure::teach(error.to_string()))?;
+        Ok(Answer::text(schema.block).note(schema.notes.unwrap_or_default()))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct GetResourceCapabilities {
+    /// Resource type; leave out for the list of types
+    resource_type: Option<String>,
+}
+
+impl Run for GetResourceCapabilities {
+    const FACTS: Facts = Facts {
+        name: "get_resource_capabilities",
+        title: "Get FHIR Capabilities",
+        description: "What the server can do with a resource type: interactions, operations, and every search parameter with the form of its values and its modifiers. Without a type: the list of types. Read it before you search a type for the first time.",
+        when: "before searching a type",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: false,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = self.resource_type.as_deref().map(str::trim).filter(|t| !t.is_empty());
+        let statement = cx.metadata().await;
+        let known = capabilities::render(resource_type, statement.as_deref().ok());
+        let known = known.map_err(|error| Failure::teach(error.to_string()))?;
+        let offline = if statement.is_err() {
+            "The server did not say what it can do; these are the definitions of FHIR R4 and Medplum alone."
+        } else {
+            ""
+        };
+        Ok(Answer::text(known.block).note(known.notes.unwrap_or_default()).note(offline))
+    }
+}

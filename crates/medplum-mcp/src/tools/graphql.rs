@@ -1,0 +1,72 @@
+//! GraphQL.
+
+use medplum_client::{GraphQl, Interaction};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ExecuteGraphql {
+    /// { Patient(id: "…") { name { family } } } or { ObservationList(patient: "Patient/…", _count: 20) { id } }
+    query: String,
+    variables: Option<Map<String, Value>>,
+}
+
+impl Run for ExecuteGraphql {
+    const FACTS: Facts = Facts {
+        name: "execute_graphql",
+        title: "Execute GraphQL Query",
+        description: "Several resources and their references in one answer, only the fields asked for. Names: Patient(id), PatientList(search parameters with _ for -), and resource { ... on Practitioner { … } } behind a reference. Keep lists inside lists small: they are slow. Read-only servers take queries alone.",
+        when: "related resources in one call, only some fields",
+        does: Does::ReadsOrActs,
+        may_run: false,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let document = GraphQl::parse(&self.query, self.variables, None)?;
+        let acts = !document.effect().is_read();
+        let reply = cx.send(&Interaction::GraphQl(document)).await?.into_json();
+        let errors = messages(&reply);
+        if errors.is_empty() {
+            return Ok(Answer::json(reply));
+        }
+        let errors = errors.join("; ");
+        if reply.get("data").is_none_or(holds_nothing) {
+            let fate = if acts {
+                " What of the document was carried out is not known: read before you try again."
+            } else {
+                ""
+            };
+            return Err(Failure::teach(format!("GraphQL gave no data: {errors}.{fate}")));
+        }
+        Ok(Answer::json(reply).note(format!("Incomplete: {errors}.")))
+    }
+}
+
+/// Medplum's own words, each with where it was.
+fn messages(reply: &Value) -> Vec<String> {
+    let errors = reply.get("errors").and_then(Value::as_array);
+    let message = |error: &Value| {
+        let text = error.get("message").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        let path = error.get("path").and_then(Value::as_array).into_iter().flatten();
+        let path: Vec<String> =
+            path.map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
+        if path.is_empty() { text } else { format!("{text} ({})", path.join(".")) }
+    };
+    errors.into_iter().flatten().map(message).collect()
+}
+
+/// Null, or an object whose every value is.
+fn holds_nothing(data: &Value) -> bool {
+    match data {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().all(Value::is_null),
+        _ => false,
+    }
+}

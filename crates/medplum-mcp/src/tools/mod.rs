@@ -1,0 +1,46 @@
+//! The tools. Each is its arguments, facts about it, and a run; a new one is a file here and a line in [`all`].
+
+mod bot;
+mod bundle;
+mod discover;
+mod graphql;
+mod operation;
+mod patient;
+mod raw;
+mod read;
+mod search;
+mod terminology;
+mod write;
+
+use crate::settings::Limits;
+use crate::tool::Tool;
+
+/// Every tool, in the order in which they are listed.
+pub fn all(limits: &Limits) -> Vec<Tool> {
+    vec![
+        Tool::of::<discover::GetResourceSchema>(limits),
+        Tool::of::<discover::GetResourceCapabilities>(limits),
+        Tool::of::<read::ReadResource>(limits),
+        Tool::of::<search::SearchResources>(limits),
+        Tool::of::<search::SearchOne>(limits),
+        Tool::of::<search::SearchAllResources>(limits),
+        Tool::of::<patient::GetPatientEverything>(limits),
+        Tool::of::<write::CreateResource>(limits),
+        Tool::of::<write::CreateResourceIfNoneExist>(limits),
+        Tool::of::<write::UpdateResource>(limits),
+        Tool::of::<write::PatchResource>(limits),
+        Tool::of::<write::DeleteResource>(limits),
+        Tool::of::<terminology::ValidateCode>(limits),
+        Tool::of::<terminology::ValidateCodesystemCode>(limits),
+        Tool::of::<terminology::ExpandValueset>(limits),
+        Tool::of::<terminology::LookupConcept>(limits),
+        Tool::of::<terminology::TranslateConcept>(limits),
+        Tool::of::<operation::ExecuteOperation>(limits),
+        Tool::of::<graphql::ExecuteGraphql>(limits),
+        Tool::of::<bundle::ExecuteBatch>(limits),
+        Tool::of::<bot::ExecuteBot>(limits),
+        Tool::of::<bot::CreateBot>(limits),
+        Tool::of::<bot::SaveAndDeployBot>(limits),
+        Tool::of::<raw::RawRequest>(limits),
+    ]
+}

@@ -1,0 +1,118 @@
+//! Any FHIR operation.
+
+use medplum_client::{Body, Interaction, Level, Method, Operation, OperationName, Query, Reply, to_parameters};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::read::id;
+use super::search::to_query;
+use crate::answer::{Answer, content};
+use crate::context::{Context, resource_type};
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ExecuteOperation {
+    /// Such as Patient; empty for an operation of the whole system
+    resource_type: String,
+    /// Such as everything or validate
+    operation: String,
+    /// For an operation on one resource
+    resource_id: Option<String>,
+    /// Its arguments, plain, or a Parameters resource
+    params: Option<Map<String, Value>>,
+    #[serde(default = "post")]
+    method: Verb,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Verb {
+    Get,
+    Post,
+}
+
+fn post() -> Verb {
+    Verb::Post
+}
+
+impl Run for ExecuteOperation {
+    const FACTS: Facts = Facts {
+        name: "execute_operation",
+        title: "Execute FHIR Operation",
+        description: "Calls a FHIR $operation that has no tool of its own, on a type, a resource or the system. Plain params become a Parameters resource. Read-only servers take those alone that Medplum itself answers by reading, such as Observation $csv (GET), Observation $validate or Patient/<id> $summary.",
+        when: "an operation without a tool of its own",
+        does: Does::ReadsOrActs,
+        may_run: true,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let name = self.operation.trim();
+        let name = OperationName::parse(name.strip_prefix('$').unwrap_or(name))
+            .map_err(|error| Failure::teach(format!("operation: {error}. Nothing was sent.")))?;
+        let level = level(&self.resource_type, self.resource_id.as_deref())?;
+        let (method, query, body) = match self.method {
+            Verb::Get => (Method::Get, to_query(self.params)?, None),
+            Verb::Post => (Method::Post, Query::new(), Some(body(&level, &name, self.params.unwrap_or_default()))),
+        };
+        let interaction = Interaction::operation(Operation { level, name, method, query, body })?;
+        Ok(any_answer(cx.send(&interaction).await?))
+    }
+}
+
+fn level(given_type: &str, given_id: Option<&str>) -> Result<Level, Failure> {
+    match (given_type.trim(), given_id) {
+        ("", None) => Ok(Level::System),
+        ("", Some(_)) => Err(Failure::teach("resource_id needs a resource_type. Nothing was sent.")),
+        (given, None) => Ok(Level::Type(resource_type(given)?)),
+        (given, Some(given_id)) => {
+            let resource_type = resource_type(given)?;
+            let id = id("resource_id", resource_type.as_str(), given_id)?;
+            Ok(Level::Instance(resource_type, id))
+        }
+    }
+}
+
+/// The arguments as Medplum takes them: $graphql and $validate want theirs bare, all others as Parameters.
+fn body(level: &Level, name: &OperationName, params: Map<String, Value>) -> Value {
+    match (level, name.as_str()) {
+        (Level::System, "graphql") => Value::Object(params),
+        (Level::Type(_), "validate") => match params.get("resource") {
+            Some(resource) if params.len() == 1 => resource.clone(),
+            _ => Value::Object(params),
+        },
+        _ => to_parameters(&params),
+    }
+}
+
+/// Whatever an operation, a bot or a raw path answers.
+pub(super) fn any_answer(reply: Reply) -> Answer {
+    let status = reply.status;
+    let answer = match reply.body {
+        Body::Json(value) => Answer::json(value),
+        Body::Empty => Answer::json(Value::Null).note(format!("Medplum answered {status} without a body.")),
+        Body::Other { content_type, content } => match content::text(&content_type, &content) {
+            Some(text) => Answer::text(text).note(format!("Answered as {}.", content::media_type(&content_type))),
+            None => Answer::text(content::base64(&content)).note(format!(
+                "{} bytes of {}, as base64.",
+                content.len(),
+                content::media_type(&content_type)
+            )),
+        },
+    };
+    match reply.location {
+        Some(location) if status == 202 => {
+            answer.note(format!("It goes on in the background. Ask with raw_request GET {}.", job_path(&location)))
+        }
+        _ => answer,
+    }
+}
+
+/// The path of a job's status, without the server's address.
+fn job_path(location: &str) -> String {
+    let path =
+        location.split_once("://").map_or(location, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    path.chars().filter(|c| c.is_ascii_graphic()).take(200).collect()
+}

@@ -1,0 +1,64 @@
+//! A resource by its id.
+
+use medplum_client::{Body, Interaction, Reply, ResourceId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::answer::{Answer, content};
+use crate::context::{Context, resource_type};
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ReadResource {
+    /// Such as Patient
+    resource_type: String,
+    /// The id alone, as a search gives it
+    resource_id: String,
+}
+
+impl Run for ReadResource {
+    const FACTS: Facts = Facts {
+        name: "read_resource",
+        title: "Read FHIR Resource",
+        description: "One resource by type and id, whole. Read it right before you update it.",
+        when: "the id is known",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = resource_type(&self.resource_type)?;
+        let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
+        let binary = resource_type.as_str() == "Binary";
+        let reply = cx.send(&Interaction::read(resource_type, id.clone())).await?;
+        Ok(if binary { binary_answer(&id, reply) } else { Answer::json(reply.into_json()) })
+    }
+}
+
+/// An id as an agent gave it: alone, or as a reference to a resource of the right type.
+pub(super) fn id(argument: &str, resource_type: &str, given: &str) -> Result<ResourceId, Failure> {
+    let given = given.trim();
+    let alone = given.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('/')).unwrap_or(given);
+    ResourceId::parse(alone).map_err(|error| Failure::teach(format!("{argument}: {error}. Nothing was sent.")))
+}
+
+/// Medplum answers a Binary with its bytes. Text is shown as it is; anything else as the resource that it stands for.
+fn binary_answer(id: &ResourceId, reply: Reply) -> Answer {
+    match reply.body {
+        Body::Other { content_type, content } => match content::text(&content_type, &content) {
+            Some(text) => {
+                Answer::text(text).note(format!("The content of this Binary: {}.", content::media_type(&content_type)))
+            }
+            None => Answer::json(
+                json!({ "resourceType": "Binary", "id": id.as_str(), "contentType": content::media_type(&content_type), "data": content::base64(&content) }),
+            ),
+        },
+        Body::Json(value) => Answer::json(value).note("The content of this Binary: JSON."),
+        Body::Empty => {
+            Answer::json(json!({ "resourceType": "Binary", "id": id.as_str() })).note("This Binary has no content.")
+        }
+    }
+}

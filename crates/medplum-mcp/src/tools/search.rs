@@ -1,0 +1,404 @@
+//! Searches: a page, the one that matches, all that match.
+
+use std::collections::HashSet;
+
+use medplum_client::{Interaction, Query};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::answer::Answer;
+use crate::context::{Context, resource_type};
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+/// The largest page that Medplum gives.
+const LARGEST_PAGE: usize = 1_000;
+/// Medplum pages by a cursor from this size on.
+const SMALLEST_CURSOR_PAGE: usize = 20;
+/// The most resources that one walk collects.
+const MOST_RESOURCES: usize = 50_000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct SearchResources {
+    /// Such as Observation
+    resource_type: String,
+    /// Search parameters: {"patient":"Patient/<id>","date":["ge2024-01-01","lt2025-01-01"]}. A list repeats the parameter (AND), a comma is OR
+    params: Option<Map<String, Value>>,
+    /// Page size, 20 unless told, at most 1000
+    count: Option<i64>,
+    /// Where the page starts, at most 10000
+    offset: Option<i64>,
+    /// Such as -date (newest first), or a,b
+    sort: Option<String>,
+    /// Such as Observation:subject: what the matches refer to
+    include: Option<OneOrMany>,
+    /// Such as Observation:subject: what refers to the matches
+    revinclude: Option<OneOrMany>,
+    /// count: only how many
+    summary: Option<Summary>,
+    /// accurate: count all matches
+    total: Option<Total>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Summary {
+    True,
+    Text,
+    Data,
+    Count,
+    False,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Total {
+    None,
+    Estimate,
+    Accurate,
+}
+
+impl Summary {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::Text => "text",
+            Self::Data => "data",
+            Self::Count => "count",
+            Self::False => "false",
+        }
+    }
+}
+
+impl Total {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Estimate => "estimate",
+            Self::Accurate => "accurate",
+        }
+    }
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["string", "array"], "items": { "type": "string" } })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl Run for SearchResources {
+    const FACTS: Facts = Facts {
+        name: "search_resources",
+        title: "Search FHIR Resources",
+        description: "One page of the resources that match, as a searchset Bundle. Search by identifier, code and reference rather than by name. get_resource_capabilities lists a type's parameters.",
+        when: "find resources, a page at a time; summary: count for how many",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = resource_type(&self.resource_type)?;
+        let mut query = to_query(self.params)?;
+        whole_number("count", self.count, 1_000, "_count", &mut query)?;
+        whole_number("offset", self.offset, 10_000, "_offset", &mut query)?;
+        for (argument, key, value) in [
+            ("sort", "_sort", self.sort),
+            ("summary", "_summary", self.summary.map(|s| s.as_str().to_owned())),
+            ("total", "_total", self.total.map(|t| t.as_str().to_owned())),
+        ] {
+            push_once(argument, key, value, &mut query)?;
+        }
+        query.extend(self.include.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|v| ("_include", v)));
+        query.extend(
+            self.revinclude.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|v| ("_revinclude", v)),
+        );
+        let offset: usize = query.get("_offset").and_then(|o| o.parse().ok()).unwrap_or_default();
+        let counts_only = query.get("_summary") == Some("count");
+        let bundle = cx.send(&Interaction::search(resource_type, query)).await?.into_json();
+        let note = if counts_only { String::new() } else { page_note(&bundle, offset, cx)? };
+        Ok(Answer::json(bundle).note(note))
+    }
+}
+
+/// How many of the matches these are, and how to go on.
+fn page_note(bundle: &Value, offset: usize, cx: &Context<'_>) -> Result<String, Failure> {
+    let shown = matches(bundle).count();
+    let total = bundle.get("total").and_then(Value::as_u64);
+    let more = cx.next_page(bundle)?.is_some();
+    let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+    let after = offset.saturating_add(shown);
+    Ok(match (shown, more) {
+        (0, _) if offset > 0 => "No more match.".into(),
+        (0, _) => no_match(),
+        (_, true) => format!("{shown}{of} shown; more match. next: offset {after}, or a narrower search."),
+        (_, false) if total.is_some_and(|total| total > after as u64) => format!("{shown}{of} shown."),
+        (_, false) => String::new(),
+    })
+}
+
+fn no_match() -> String {
+    "None match. A code without its system matches any system; a reference is written Patient/<id>; name and family match the start of a name.".into()
+}
+
+/// The entries that match, without what was included.
+fn matches(bundle: &Value) -> impl Iterator<Item = &Value> {
+    entries(bundle).iter().filter(|entry| entry.pointer("/search/mode").and_then(Value::as_str) != Some("include"))
+}
+
+pub(super) fn entries(bundle: &Value) -> &[Value] {
+    bundle.get("entry").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct SearchOne {
+    /// Such as Patient
+    resource_type: String,
+    /// Search parameters, as in search_resources: {"identifier":"http://hospital.example/mrn|4711"}
+    params: Option<Map<String, Value>>,
+}
+
+impl Run for SearchOne {
+    const FACTS: Facts = Facts {
+        name: "search_one",
+        title: "Search Single FHIR Resource",
+        description: "The first resource that matches, or null. It says when others match too: then it may not be the one that you mean.",
+        when: "find one resource, by its identifier",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = resource_type(&self.resource_type)?;
+        let mut query = to_query(self.params)?;
+        if query.get("_count").is_none() {
+            // Two, to tell the only match from the first of several.
+            query.push("_count", "2");
+        }
+        let bundle = cx.send(&Interaction::search(resource_type, query)).await?.into_json();
+        let several = matches(&bundle).count() > 1 || cx.next_page(&bundle)?.is_some();
+        let first = matches(&bundle).find_map(|entry| entry.get("resource")).cloned();
+        Ok(match first {
+            None => Answer::json(Value::Null).note(no_match()),
+            Some(resource) if several => Answer::json(resource).note(
+                "Others match too; this is the first. Narrow it to an identifier, or list them with search_resources.",
+            ),
+            Some(resource) => Answer::json(resource),
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct SearchAllResources {
+    /// Such as Observation
+    resource_type: String,
+    /// Search parameters, as in search_resources
+    params: Option<Map<String, Value>>,
+    /// Stop after so many
+    #[serde(default = "fifty")]
+    max_resources: i64,
+}
+
+fn fifty() -> i64 {
+    50
+}
+
+impl Run for SearchAllResources {
+    const FACTS: Facts = Facts {
+        name: "search_all_resources",
+        title: "Search All FHIR Resources",
+        description: "All resources that match, over all pages, up to max_resources, as one Bundle. It says when there are more.",
+        when: "all matches in one answer",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = resource_type(&self.resource_type)?;
+        let most = usize::try_from(self.max_resources).ok().filter(|n| (1..=MOST_RESOURCES).contains(n));
+        let Some(most) = most else {
+            return Err(Failure::teach(format!("max_resources must be from 1 to {MOST_RESOURCES}. Nothing was sent.")));
+        };
+        let query = walk_query(to_query(self.params)?, most);
+        let mut walk = Walk { most, ..Walk::default() };
+        let mut next = Some(Interaction::search(resource_type, query));
+        while let Some(page) = next {
+            let bundle = cx.send(&page).await?.into_json();
+            next = cx.next_page(&bundle)?;
+            if !walk.take(bundle) {
+                break;
+            }
+        }
+        let (shown, more) = (walk.matched, walk.more);
+        let answer = Answer::json(walk.into_bundle());
+        Ok(match (shown, more) {
+            (0, _) => answer.note(no_match()),
+            (_, true) => {
+                answer.note(format!("The first {shown}; more match. Raise max_resources, or narrow the search."))
+            }
+            (_, false) => answer,
+        })
+    }
+}
+
+/// A walk over all pages: by Medplum's cursor where the caller has no order of its own, because pages by offset lose
+/// and repeat records while others write; with the id behind the caller's order where there is one.
+fn walk_query(mut query: Query, most: usize) -> Query {
+    if query.get("_count").is_none() {
+        query.push("_count", most.clamp(SMALLEST_CURSOR_PAGE, LARGEST_PAGE).to_string());
+    }
+    match query.get("_sort").map(str::to_owned) {
+        None if query.get("_offset").is_none() && query.get("_cursor").is_none() => query.with("_sort", "_lastUpdated"),
+        None => query,
+        Some(sort)
+            if sort
+                .split(',')
+                .any(|key| key.trim_start_matches('-') == "_id" || key.trim_start_matches('-') == "_lastUpdated") =>
+        {
+            query
+        }
+        Some(sort) => query
+            .iter()
+            .map(|(k, v)| if k == "_sort" { (k, format!("{sort},_id")) } else { (k, v.to_owned()) })
+            .collect(),
+    }
+}
+
+/// What a walk has collected: each resource once.
+#[derive(Default)]
+struct Walk {
+    most: usize,
+    entries: Vec<Value>,
+    seen: HashSet<String>,
+    matched: usize,
+    more: bool,
+}
+
+impl Walk {
+    /// Takes a page; false once it is full.
+    fn take(&mut self, mut bundle: Value) -> bool {
+        let has_next = has_next(&bundle);
+        let Some(Value::Array(entries)) = bundle.get_mut("entry").map(Value::take) else {
+            return true;
+        };
+        for entry in entries {
+            let is_match = entry.pointer("/search/mode").and_then(Value::as_str) != Some("include");
+            if is_match && self.matched == self.most {
+                self.more = true;
+                return false;
+            }
+            if self.seen.insert(name_of(&entry)) {
+                self.matched = self.matched.saturating_add(usize::from(is_match));
+                self.entries.push(entry);
+            }
+        }
+        self.more = has_next && self.matched == self.most;
+        self.matched < self.most
+    }
+
+    fn into_bundle(self) -> Value {
+        let mut bundle = json!({ "resourceType": "Bundle", "type": "searchset" });
+        if let (Some(object), false) = (bundle.as_object_mut(), self.entries.is_empty()) {
+            object.insert("entry".into(), Value::Array(self.entries));
+        }
+        bundle
+    }
+}
+
+/// Whether the server says that there is another page.
+pub(super) fn has_next(bundle: &Value) -> bool {
+    let links = bundle.get("link").and_then(Value::as_array);
+    links.into_iter().flatten().any(|link| link.get("relation").and_then(Value::as_str) == Some("next"))
+}
+
+/// The name of an entry's resource: `Patient/1`.
+pub(super) fn name_of(entry: &Value) -> String {
+    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("/resource/resourceType"), text("/resource/id"))
+}
+
+/// Search parameters as a query. A list repeats the key.
+///
+/// # Errors
+/// [`Failure`] for null and for objects: leaving a filter out would answer for everyone.
+pub(super) fn to_query(params: Option<Map<String, Value>>) -> Result<Query, Failure> {
+    let mut query = Query::new();
+    for (key, value) in params.unwrap_or_default() {
+        push_value(&key, &value, &mut query)?;
+    }
+    Ok(query)
+}
+
+fn push_value(key: &str, value: &Value, query: &mut Query) -> Result<(), Failure> {
+    let wrong = |what: &str| {
+        Failure::teach(format!(
+            "params: \"{key}\" is {what}. Give a string, a number, true or false, or a list of those (AND). Nothing was sent."
+        ))
+    };
+    match value {
+        Value::String(text) => query.push(key, text),
+        Value::Number(number) => query.push(key, number.to_string()),
+        Value::Bool(flag) => query.push(key, flag.to_string()),
+        Value::Array(values) if values.is_empty() => return Err(wrong("an empty list")),
+        Value::Array(values) => {
+            for value in values {
+                if value.is_array() {
+                    return Err(wrong("a list of lists"));
+                }
+                push_value(key, value, query)?;
+            }
+        }
+        Value::Null => return Err(wrong("null; leave it out to search without it")),
+        Value::Object(_) => return Err(wrong("an object")),
+    }
+    Ok(())
+}
+
+fn whole_number(argument: &str, value: Option<i64>, most: i64, key: &str, query: &mut Query) -> Result<(), Failure> {
+    if value.is_some_and(|n| !(0..=most).contains(&n)) {
+        return Err(Failure::teach(format!("{argument} must be from 0 to {most}. Nothing was sent.")));
+    }
+    push_once(argument, key, value.map(|n| n.to_string()), query)
+}
+
+/// An argument and its parameter are the same thing said twice: only one of them may be there.
+fn push_once(argument: &str, key: &str, value: Option<String>, query: &mut Query) -> Result<(), Failure> {
+    let Some(value) = value else {
+        return Ok(());
+    };
+    if query.get(key).is_some() {
+        return Err(Failure::teach(format!(
+            "{argument} and params.{key} say the same thing: pass one of them. Nothing was sent."
+        )));
+    }
+    query.push(key, value);
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! Codes: whether one belongs to a set, what it means, what it is elsewhere.
+
+use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::read::id;
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+const fn facts(name: &'static str, title: &'static str, description: &'static str, when: &'static str) -> Facts {
+    Facts { name, title, description, when, does: Does::Reads, may_run: false, on_behalf_of: true }
+}
+
+/// A Parameters resource, a parameter at a time.
+#[derive(Default)]
+struct Parameters(Vec<Value>);
+
+impl Parameters {
+    fn with(mut self, name: &str, element: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            let mut parameter = Map::new();
+            parameter.insert("name".into(), name.into());
+            parameter.insert(element.into(), value.into());
+            self.0.push(Value::Object(parameter));
+        }
+        self
+    }
+
+    async fn ask(
+        self,
+        cx: &Context<'_>,
+        resource_type: &str,
+        instance: Option<&str>,
+        operation: &str,
+        argument: &str,
+    ) -> Result<Value, Failure> {
+        let resource_type = ResourceType::parse(resource_type)?;
+        let level = match instance {
+            Some(given) => Level::Instance(resource_type.clone(), id(argument, resource_type.as_str(), given)?),
+            None => Level::Type(resource_type),
+        };
+        let body = json!({ "resourceType": "Parameters", "parameter": self.0 });
+        let operation = Operation {
+            level,
+            name: OperationName::parse(operation)?,
+            method: Method::Post,
+            query: Query::new(),
+            body: Some(body),
+        };
+        Ok(cx.send(&Interaction::operation(operation)?).await?.into_json())
+    }
+}
+
+/// Exactly one of two ways to name the same thing.
+fn one_of(url_name: &str, url: Option<&String>, id_name: &str, id: Option<&String>) -> Result<(), Failure> {
+    match (url, id) {
+        (Some(_), Some(_)) => Err(Failure::teach(format!("Pass {url_name} or {id_name}, not both. Nothing was sent."))),
+        (None, None) => {
+            Err(Failure::teach(format!("Pass {url_name} (its canonical URL) or {id_name}. Nothing was sent.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was answered by `result`, said so that a miss is not taken for a fault.
+fn verdict(parameters: Value, place: &str) -> Answer {
+    let result = parameters.get("parameter").and_then(Value::as_array).into_iter().flatten();
+    let result = result
+        .filter(|p| p.get("name").and_then(Value::as_str) == Some("result"))
+        .find_map(|p| p.get("valueBoolean").and_then(Value::as_bool));
+    let note = if result == Some(false) { format!("Not in that {place}.") } else { String::new() };
+    Answer::json(parameters).note(note)
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ValidateCode {
+    code: String,
+    /// Such as http://loinc.org
+    system: String,
+    /// The ValueSet's canonical URL
+    valueset_url: Option<String>,
+    /// Or its id
+    valueset_id: Option<String>,
+    display: Option<String>,
+}
+
+impl Run for ValidateCode {
+    const FACTS: Facts = facts(
+        "validate_code",
+        "Validate Code in ValueSet",
+        "Whether a code is in a ValueSet, named by valueset_url or valueset_id.",
+        "is this code in that value set",
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        one_of("valueset_url", self.valueset_url.as_ref(), "valueset_id", self.valueset_id.as_ref())?;
+        let parameters = Parameters::default()
+            .with("url", "valueUri", self.valueset_url)
+            .with("code", "valueCode", Some(self.code))
+            .with("system", "valueUri", Some(self.system))
+            .with("display", "valueString", self.display);
+        let answer =
+            parameters.ask(cx, "ValueSet", self.valueset_id.as_deref(), "validate-code", "valueset_id").await?;
+        Ok(verdict(answer, "ValueSet"))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ValidateCodesystemCode {
+    code: Option<String>,
+    /// The CodeSystem's URL, such as http://loinc.org
+    codesystem_url: Option<String>,
+    /// Or its id
+    codesystem_id: Option<String>,
+    /// Instead of code: {"system":"…","code":"…"}
+    coding: Option<Map<String, Value>>,
+    version: Option<String>,
+}
+
+impl Run for ValidateCodesystemCode {
+    const FACTS: Facts = facts(
+        "validate_codesystem_code",
+        "Validate Code in CodeSystem",
+        "Whether a code exists in a CodeSystem. Pass code with codesystem_url or codesystem_id, or a coding.",
+        "does this code exist",
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        match (&self.code, &self.coding) {
+            (Some(_), Some(_)) => return Err(Failure::teach("Pass code or coding, not both. Nothing was sent.")),
+            (None, None) => {
+                return Err(Failure::teach(
+                    "Pass code, or coding as {\"system\":\"http://loinc.org\",\"code\":\"8867-4\"}. Nothing was sent.",
+                ));
+            }
+            (Some(_), None) => {
+                one_of("codesystem_url", self.codesystem_url.as_ref(), "codesystem_id", self.codesystem_id.as_ref())?
+            }
+            (None, Some(_)) => {}
+        }
+        let parameters = Parameters::default()
+            .with("url", "valueUri", self.codesystem_url)
+            .with("version", "valueString", self.version)
+            .with("code", "valueCode", self.code)
+            .with("coding", "valueCoding", self.coding.map(Value::Object));
+        let answer =
+            parameters.ask(cx, "CodeSystem", self.codesystem_id.as_deref(), "validate-code", "codesystem_id").await?;
+        Ok(verdict(answer, "CodeSystem"))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ExpandValueset {
+    /// The ValueSet's canonical URL
+    valueset_url: Option<String>,
+    /// Or its id
+    valueset_id: Option<String>,
+    /// Words of the display
+    filter: Option<String>,
+    /// At most so many codes
+    count: Option<i64>,
+    offset: Option<i64>,
+    active_only: Option<bool>,
+}
+
+impl Run for ExpandValueset {
+    const FACTS: Facts = facts(
+        "expand_valueset",
+        "Expand ValueSet",
+        "The codes of a ValueSet, named by valueset_url or valueset_id; filter finds the code for a word.",
+        "which codes are in a value set, or the code for a word",
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        one_of("valueset_url", self.valueset_url.as_ref(), "valueset_id", self.valueset_id.as_ref())?;
+        let url = match &self.valueset_id {
+            Some(given) => url_of(cx, given).await?,
+            None => self.valueset_url.unwrap_or_default(),
+        };
+        let parameters = Parameters::default()
+            .with("url", "valueUri", Some(url))
+            .with("filter", "valueString", self.filter)
+            .with("offset", "valueInteger", self.offset)
+            .with("count", "valueInteger", self.count)
+            .with("activeOnly", "valueBoolean", self.active_only);
+        let value_set = parameters.ask(cx, "ValueSet", None, "expand", "valueset_id").await?;
+        let shown = value_set.pointer("/expansion/contains").and_then(Value::as_array).map_or(0, Vec::len);
+        let note = if shown == 0 { "No code matches.".to_owned() } else { String::new() };
+        Ok(Answer::json(value_set).note(note))
+    }
+}
+
+/// Medplum expands by URL alone.
+async fn url_of(cx: &Context<'_>, given: &str) -> Result<String, Failure> {
+    let resource_type = ResourceType::parse("ValueSet")?;
+    let id = id("valueset_id", "ValueSet", given)?;
+    let value_set = cx.send(&Interaction::read(resource_type, id)).await?.into_json();
+    let url = value_set.get("url").and_then(Value::as_str);
+    url.map(str::to_owned).ok_or_else(|| Failure::teach("That ValueSet has no url, and Medplum expands by url alone."))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct LookupConcept {
+    code: String,
+    /// Such as http://loinc.org
+    system: Option<String>,
+    /// Or the CodeSystem's id
+    codesystem_id: Option<String>,
+    /// Such as de
+    display_language: Option<String>,
+    /// Only these properties
+    property: Option<Vec<String>>,
+}
+
+impl Run for LookupConcept {
+    const FACTS: Facts = facts(
+        "lookup_concept",
+        "Lookup Code in CodeSystem",
+        "What a code means: its display and properties. Name the CodeSystem by system or codesystem_id.",
+        "what does this code mean",
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        one_of("system", self.system.as_ref(), "codesystem_id", self.codesystem_id.as_ref())?;
+        let mut parameters = Parameters::default()
+            .with("code", "valueCode", Some(self.code))
+            .with("system", "valueUri", self.system)
+            .with("displayLanguage", "valueCode", self.display_language);
+        for property in self.property.unwrap_or_default() {
+            parameters = parameters.with("property", "valueCode", Some(property));
+        }
+        let answer = parameters.ask(cx, "CodeSystem", self.codesystem_id.as_deref(), "lookup", "codesystem_id").await;
+        let unknown = |failure: Failure| {
+            if failure.status() == Some(404) {
+                Failure::teach(
+                    "That code is not in that CodeSystem, or the CodeSystem is not in this project. expand_valueset with filter finds codes by word.",
+                )
+            } else {
+                failure
+            }
+        };
+        Ok(Answer::json(answer.map_err(unknown)?))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct TranslateConcept {
+    code: String,
+    /// The system that code is from
+    system: String,
+    target_system: Option<String>,
+    /// The ConceptMap's canonical URL
+    conceptmap_url: Option<String>,
+    /// Or its id
+    conceptmap_id: Option<String>,
+    /// Map from target to source
+    reverse: Option<bool>,
+}
+
+impl Run for TranslateConcept {
+    const FACTS: Facts = facts(
+        "translate_concept",
+        "Translate Code Between Systems",
+        "What a code is in another system, by a ConceptMap of this project: conceptmap_url, conceptmap_id, or any that fits.",
+        "this code in another system",
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        if self.conceptmap_url.is_some() && self.conceptmap_id.is_some() {
+            return Err(Failure::teach("Pass conceptmap_url or conceptmap_id, not both. Nothing was sent."));
+        }
+        let parameters = Parameters::default()
+            .with("url", "valueUri", self.conceptmap_url)
+            .with("code", "valueCode", Some(self.code))
+            .with("system", "valueUri", Some(self.system))
+            .with("targetSystem", "valueUri", self.target_system)
+            .with("reverse", "valueBoolean", self.reverse);
+        Ok(verdict(
+            parameters.ask(cx, "ConceptMap", self.conceptmap_id.as_deref(), "translate", "conceptmap_id").await?,
+            "ConceptMap",
+        ))
+    }
+}

@@ -1,0 +1,221 @@
+//! One resource, changed.
+
+use medplum_client::{Interaction, JsonPatch, Query, ResourceId, ResourceType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::read::id;
+use crate::answer::Answer;
+use crate::context::{Context, resource_type};
+use crate::failure::Failure;
+use crate::tool::{Does, Facts, Run};
+
+const fn facts(
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    when: &'static str,
+    does: Does,
+) -> Facts {
+    Facts { name, title, description, when, does, may_run: false, on_behalf_of: true }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct CreateResource {
+    /// With its resourceType and no id: {"resourceType":"Patient","name":[{"family":"Smith","given":["Alice"]}]}
+    resource: Map<String, Value>,
+}
+
+impl Run for CreateResource {
+    const FACTS: Facts = facts(
+        "create_resource",
+        "Create FHIR Resource",
+        "Stores a new resource and answers with it as stored, with its id. Medplum gives the id. Where it must not be there twice, use create_resource_if_none_exist.",
+        "store something new",
+        Does::Adds,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource = Value::Object(self.resource);
+        let hint = search_for(&resource);
+        let given_id = resource.get("id").is_some();
+        let reply = cx.send(&Interaction::create(resource, None)?).await.map_err(|failure| fate(failure, hint))?;
+        let note = if given_id { "Medplum gave it an id of its own; the one passed was not used." } else { "" };
+        Ok(Answer::json(reply.into_json()).note(note))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct CreateResourceIfNoneExist {
+    /// As in create_resource
+    resource: Map<String, Value>,
+    /// A search that finds it if it is there: identifier=http://hospital.example/mrn|4711
+    if_none_exist: String,
+}
+
+impl Run for CreateResourceIfNoneExist {
+    const FACTS: Facts = facts(
+        "create_resource_if_none_exist",
+        "Create FHIR Resource If None Exist",
+        "Stores a new resource unless one matches the search; then it answers with that one, unchanged. Safe to repeat. Fails if several match.",
+        "store something new, once",
+        Does::Adds,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource = Value::Object(self.resource);
+        let condition = self.if_none_exist.trim().trim_start_matches('?');
+        // Some write the type before it, as in a URL; Medplum takes that for an unknown parameter.
+        let own_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+        let condition = condition.strip_prefix(own_type).and_then(|rest| rest.strip_prefix('?')).unwrap_or(condition);
+        let interaction = Interaction::create(resource, Some(Query::parse(condition)?))?;
+        let reply = cx.send(&interaction).await?;
+        let note = match (reply.status, reply.replayed) {
+            (200, true) => "It was there, perhaps from an earlier attempt of this very call.",
+            (200, false) => "It was there already and is unchanged; nothing was created.",
+            _ => "",
+        };
+        Ok(Answer::json(reply.into_json()).note(note))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct UpdateResource {
+    /// The whole resource as read, with your change; meta.versionId says which version you read
+    resource: Map<String, Value>,
+}
+
+impl Run for UpdateResource {
+    const FACTS: Facts = facts(
+        "update_resource",
+        "Update FHIR Resource",
+        "Replaces a resource by the one given; elements left out are removed. Read it, change what you mean to, and pass it back whole, meta.versionId included: if somebody changed it in between, nothing is written. For a small change use patch_resource.",
+        "replace a resource, read before",
+        Does::Replaces,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource = Value::Object(self.resource);
+        let version = resource.pointer("/meta/versionId").and_then(Value::as_str).map(ResourceId::parse).transpose();
+        let version =
+            version.map_err(|error| Failure::teach(format!("resource.meta.versionId: {error}. Nothing was sent.")))?;
+        let interaction = Interaction::update(resource, version)?;
+        Ok(Answer::json(cx.send(&interaction).await?.into_json()))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct PatchResource {
+    /// Such as Patient
+    resource_type: String,
+    resource_id: String,
+    /// JSON Patch: [{"op":"replace","path":"/telecom/0/value","value":"555-3434"}]
+    operations: Vec<PatchOp>,
+}
+
+/// One operation of RFC 6902.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct PatchOp {
+    op: Op,
+    path: String,
+    #[serde(default, deserialize_with = "given")]
+    value: Option<Value>,
+    from: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    Add,
+    Remove,
+    Replace,
+    Copy,
+    Move,
+    Test,
+}
+
+/// A value that is there, null among them: JSON Patch tells null from no value.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl PatchOp {
+    fn into_value(self) -> Value {
+        let op = match self.op {
+            Op::Add => "add",
+            Op::Remove => "remove",
+            Op::Replace => "replace",
+            Op::Copy => "copy",
+            Op::Move => "move",
+            Op::Test => "test",
+        };
+        let mut object = Map::new();
+        object.insert("op".into(), op.into());
+        object.insert("path".into(), self.path.into());
+        object.extend(self.value.map(|value| ("value".to_owned(), value)));
+        object.extend(self.from.map(|from| ("from".to_owned(), from.into())));
+        Value::Object(object)
+    }
+}
+
+impl Run for PatchResource {
+    const FACTS: Facts = facts(
+        "patch_resource",
+        "Patch FHIR Resource",
+        "Changes some elements of a resource by JSON Patch (RFC 6902) and answers with the new version. Indexes count from 0; /name/- appends. Put a test before a replace: [{\"op\":\"test\",\"path\":\"/active\",\"value\":true},{\"op\":\"replace\",\"path\":\"/active\",\"value\":false}].",
+        "change a few elements",
+        Does::Changes,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type = resource_type(&self.resource_type)?;
+        let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
+        let patch = JsonPatch::parse(self.operations.into_iter().map(PatchOp::into_value).collect())?;
+        let hint = format!("Read {resource_type}/{id} to see whether it was.");
+        let reply =
+            cx.send(&Interaction::Patch { resource_type, id, patch }).await.map_err(|failure| fate(failure, hint))?;
+        Ok(Answer::json(reply.into_json()))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct DeleteResource {
+    /// Such as Patient
+    resource_type: String,
+    resource_id: String,
+}
+
+impl Run for DeleteResource {
+    const FACTS: Facts = facts(
+        "delete_resource",
+        "Delete FHIR Resource",
+        "Deletes a resource. Its history stays, but reads and searches no longer find it. Only when asked for by name and id.",
+        "delete, when asked to",
+        Does::Replaces,
+    );
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let resource_type: ResourceType = resource_type(&self.resource_type)?;
+        let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
+        let note = format!("{resource_type}/{id} is deleted.");
+        let reply = cx.send(&Interaction::Delete { resource_type, id }).await?;
+        Ok(Answer::json(reply.into_json()).note(note))
+    }
+}
+
+/// Says how to find out, where it is not known whether a write was carried out.
+fn fate(failure: Failure, hint: String) -> Failure {
+    if failure.error().is_some_and(medplum_client::Error::may_have_acted) { failure.hint(hint) } else { failure }
+}
+
+/// The search that would find a resource that may have been created.
+fn search_for(resource: &Value) -> String {
+    let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
+    let resource_type = text("/resourceType").unwrap_or("resource");
+    let start = format!("{resource_type} may have been created. Search before you try again");
+    match (text("/identifier/0/system"), text("/identifier/0/value")) {
+        (Some(system), Some(value)) => format!("{start}: search_one {resource_type} identifier={system}|{value}"),
+        _ => format!("{start}: search_resources {resource_type}, sort -_lastUpdated"),
+    }
+}
