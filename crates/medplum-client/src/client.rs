@@ -300,7 +300,7 @@ impl Client {
                 continue;
             }
             return match answer {
-                Ok(answer) => issued(answer),
+                Ok(answer) => issued(&answer, failure),
                 Err(broken) => Err(broken.into_error(&self.inner.config, attempts, Sent::No)),
             };
         }
@@ -491,7 +491,7 @@ fn is_binary(interaction: &Interaction) -> bool {
     matches!(interaction, Interaction::Read { resource_type, .. } if resource_type.as_str() == "Binary")
 }
 
-fn issued(answer: Answer) -> Result<Issued, Error> {
+fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {
     let status = answer.status;
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     match status {
@@ -501,7 +501,13 @@ fn issued(answer: Answer) -> Result<Issued, Error> {
             return Err(Error::Credentials { description });
         }
         300..=399 => return Err(Error::Redirect { status }),
-        _ => return Err(Error::Outcome(Box::new(Outcome::new(status, Some(&body))))),
+        _ => {
+            let mut outcome = Outcome::new(status, Some(&body));
+            if let Some(Failure::Throttled(wait)) = failure {
+                outcome.retry_after = Some(wait);
+            }
+            return Err(Error::SignIn(Box::new(outcome)));
+        }
     }
     let Some(value) = body.get("access_token").and_then(Value::as_str) else {
         return Err(Error::NotFhir { status, reason: "its sign-in gave no access token", sent: Sent::No });

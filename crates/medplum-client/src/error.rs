@@ -59,6 +59,9 @@ pub enum Error {
     /// Medplum does not accept a token that was given from outside, which cannot be refreshed.
     #[error("Medplum refused the access token: it is wrong or has expired")]
     AccessToken,
+    /// No access token could be had, for a reason that is not the credentials. Nothing else was asked.
+    #[error("signing in at oauth2/token failed: {}{}", .0, elsewhere(.0))]
+    SignIn(Box<Outcome>),
     /// Medplum answered with a failure.
     #[error("{0}")]
     Outcome(Box<Outcome>),
@@ -115,7 +118,7 @@ impl Error {
         sent != Sent::No
     }
 
-    /// The HTTP status, if Medplum answered with one.
+    /// The HTTP status, if Medplum answered this request with one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Outcome(outcome) => Some(outcome.status),
@@ -127,7 +130,7 @@ impl Error {
     /// How long Medplum asks to wait, where it was too many requests.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Outcome(outcome) => outcome.retry_after,
+            Self::Outcome(outcome) | Self::SignIn(outcome) => outcome.retry_after,
             _ => None,
         }
     }
@@ -135,6 +138,12 @@ impl Error {
 
 fn detail(description: &Option<String>) -> String {
     description.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
+}
+
+/// Where nobody speaks Medplum's words, it may well not be Medplum.
+fn elsewhere(outcome: &Outcome) -> &'static str {
+    let strange = outcome.issues.is_empty() && (400..500).contains(&outcome.status) && outcome.status != 429;
+    if strange { ". Is the base URL that of a Medplum server?" } else { "" }
 }
 
 fn fate(sent: Sent) -> &'static str {

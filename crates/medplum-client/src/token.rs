@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::error::Error;
 
-/// A token with so little life left is refreshed first.
+/// A token with so little life left is refreshed first; one that lives but briefly, at half of its life.
 const MARGIN: Duration = Duration::from_secs(30);
 /// For so long after a failed fetch, the failure is answered without another.
 const COOL_DOWN: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 pub(crate) struct Token {
     pub(crate) value: SecretString,
     generation: u64,
-    expires: Instant,
+    refresh_at: Instant,
 }
 
 /// A token as the server issued it.
@@ -50,7 +50,7 @@ impl TokenStore {
         if let Some(token) = self.current(now()) {
             return Ok(token);
         }
-        self.fetch_unless(&now, fetch, |token| now() + MARGIN < token.expires).await
+        self.fetch_unless(&now, fetch, |token| now() < token.refresh_at).await
     }
 
     /// Another token than the one that was refused.
@@ -63,12 +63,12 @@ impl TokenStore {
     where
         F: Future<Output = Result<Issued, Error>>,
     {
-        self.fetch_unless(&now, fetch, |token| token.generation != refused.generation).await
+        self.fetch_unless(&now, fetch, |token| token.generation != refused.generation && now() < token.refresh_at).await
     }
 
     fn current(&self, now: Instant) -> Option<Token> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.token.clone().filter(|token| now + MARGIN < token.expires)
+        state.token.clone().filter(|token| now < token.refresh_at)
     }
 
     async fn fetch_unless<F>(
@@ -97,8 +97,9 @@ impl TokenStore {
         match fetched {
             Ok(issued) => {
                 state.generation = state.generation.wrapping_add(1);
-                let token =
-                    Token { value: issued.value, generation: state.generation, expires: now() + issued.lifetime };
+                let kept = issued.lifetime.saturating_sub(MARGIN.min(issued.lifetime / 2));
+                let refresh_at = now() + kept;
+                let token = Token { value: issued.value, generation: state.generation, refresh_at };
                 state.failed = None;
                 state.token = Some(token.clone());
                 Ok(token)
