@@ -13,6 +13,7 @@ mod model_for_fhirpath;
 pub mod names;
 pub mod references;
 pub mod schema;
+pub mod search;
 pub mod validate;
 
 pub use definitions::Definitions;

@@ -16,8 +16,11 @@ mod walk;
 
 use serde_json::Value;
 
+pub(crate) use fault::clipped;
 pub use fault::{Fault, FaultKind};
+pub(crate) use primitive::{day_of, days_in, is_instant};
 pub use render::list;
+pub(crate) use repair::day_from as date_from;
 
 /// What came out of looking at a resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -75,6 +75,11 @@ enum Needs {
     Instant,
 }
 
+/// Whether a text is an instant.
+pub(crate) fn is_instant(text: &str) -> bool {
+    calendar(text, Needs::Instant).is_ok()
+}
+
 /// Looks at a date, `dateTime` or instant.
 fn calendar(text: &str, needs: Needs) -> Result<(), Wrong> {
     let (date, time) = match text.split_once('T') {

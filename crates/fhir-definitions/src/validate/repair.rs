@@ -365,7 +365,8 @@ fn date_from(type_name: &str, text: &str) -> Option<String> {
     Some(format!("{day}T{clock}{}", if zone.is_empty() { "Z" } else { zone }))
 }
 
-fn day_from(day: &str) -> Option<String> {
+/// A date from another way to write it, where there is one way to read it.
+pub(crate) fn day_from(day: &str) -> Option<String> {
     if day.len() == 8 && day.bytes().all(|b| b.is_ascii_digit()) {
         return Some(format!("{}-{}-{}", day.get(..4)?, day.get(4..6)?, day.get(6..)?));
     }

@@ -1,0 +1,251 @@
+//! Values by the kind of their parameter.
+
+use super::date;
+use crate::validate::clipped;
+use crate::{Definitions, ParameterKind, ResourceId, ResourceType, SearchParameter, TypeInfo};
+
+/// What came out of looking at a value that may be sent.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// The value to send instead.
+    pub(super) value: Option<String>,
+    /// What to think of if nothing is found.
+    pub(super) hint: Option<String>,
+}
+
+/// Looks at the value of a parameter that has no modifier and is no date.
+pub(super) fn check(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, value: &str) -> Result<Checked, String> {
+    if p.kind != ParameterKind::Special && split(value, ',').iter().any(|part| part.trim().is_empty()) {
+        return Err(format!(
+            "{}: \"{}\" has an empty part, which would match everything. Take the comma away.",
+            p.code,
+            clipped(value)
+        ));
+    }
+    match p.kind {
+        ParameterKind::Number => each(value, |part| number(p.code, part)).map(|()| Checked::default()),
+        ParameterKind::Quantity => each(value, |part| quantity(p.code, part)).map(|()| Checked::default()),
+        ParameterKind::Token => token(defs, p, value),
+        ParameterKind::Reference => reference(defs, p, value),
+        ParameterKind::String => no_prefix(p, value).map(|()| Checked::default()),
+        ParameterKind::Uri if value.contains(char::is_whitespace) => {
+            Err(format!("{}: \"{}\" is not a URI: it has a space.", p.code, clipped(value)))
+        }
+        ParameterKind::Composite => composite(defs, info, p, value).map(|()| Checked::default()),
+        ParameterKind::Uri | ParameterKind::Special | ParameterKind::Date => Ok(Checked::default()),
+    }
+}
+
+/// The parts of a value; a backslash takes the separator's meaning away.
+fn split(value: &str, separator: char) -> Vec<&str> {
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (at, c) in value.char_indices() {
+        if c == separator && !escaped {
+            parts.extend(value.get(start..at));
+            start = at + c.len_utf8();
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts.extend(value.get(start..));
+    parts
+}
+
+fn each(value: &str, mut check: impl FnMut(&str) -> Result<(), String>) -> Result<(), String> {
+    split(value, ',').into_iter().try_for_each(&mut check)
+}
+
+fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+')
+        && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+fn number(code: &str, part: &str) -> Result<(), String> {
+    let (_, rest) = date::prefix_of(part);
+    if is_number(rest) {
+        return Ok(());
+    }
+    Err(format!("{code}: \"{}\" is not a number. Write {code}=5 or {code}=ge5.", clipped(part)))
+}
+
+/// `gt7.0`, `5.4|http://unitsofmeasure.org|mg`, `5.4||mg`.
+fn quantity(code: &str, part: &str) -> Result<(), String> {
+    let (prefix, rest) = date::prefix_of(part);
+    let fields: Vec<&str> = rest.split('|').collect();
+    let number = fields.first().copied().unwrap_or_default();
+    if is_number(number) && matches!(fields.len(), 1 | 3) {
+        return Ok(());
+    }
+    let prefix = if prefix == "eq" { "" } else { prefix };
+    let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(rest.len());
+    let (amount, unit) = (rest.get(..digits).unwrap_or_default(), rest.get(digits..).unwrap_or_default());
+    if is_number(amount) {
+        let unit = unit.trim_matches(['|', ' ']);
+        return Err(format!(
+            "{code}: \"{}\" is not a quantity. Write {code}={prefix}{amount}||{}",
+            clipped(part),
+            clipped(unit)
+        ));
+    }
+    Err(format!(
+        "{code}: \"{}\" is not a quantity. Write {code}=gt7.0 or {code}=5.4|http://unitsofmeasure.org|mg.",
+        clipped(part)
+    ))
+}
+
+/// A comparison where nothing can be compared: `status=ge2024-01-01`.
+fn no_prefix(p: &SearchParameter, value: &str) -> Result<(), String> {
+    let (_, rest) = date::prefix_of(value);
+    let dated = rest.len() >= 7 && rest.as_bytes().get(4) == Some(&b'-') && date::has_prefix(value);
+    let counted = date::has_prefix(value)
+        && p.element_types().all(|t| matches!(t, "code" | "boolean"))
+        && p.element_types().next().is_some();
+    if dated || counted {
+        return Err(format!(
+            "{} is a {}: it cannot be compared with \"{}\". Prefixes are for dates, numbers and quantities.",
+            p.code,
+            p.kind,
+            clipped(value)
+        ));
+    }
+    Ok(())
+}
+
+fn token(defs: &Definitions, p: &SearchParameter, value: &str) -> Result<Checked, String> {
+    no_prefix(p, value)?;
+    let types: Vec<&str> = p.element_types().collect();
+    if types == ["boolean"] && !split(value, ',').iter().all(|v| matches!(*v, "true" | "false")) {
+        return Err(format!("{} is true or false, not \"{}\".", p.code, clipped(value)));
+    }
+    if p.code == "_id" {
+        return ids(value);
+    }
+    let hint = split(value, ',').into_iter().find_map(|part| token_hint(defs, p, &types, part));
+    Ok(Checked { value: None, hint })
+}
+
+fn ids(value: &str) -> Result<Checked, String> {
+    for part in value.split(',') {
+        if ResourceId::parse(part).is_err() {
+            return Err(format!("_id: {}", ResourceId::parse(part).err().map(|e| e.to_string()).unwrap_or_default()));
+        }
+    }
+    Ok(Checked::default())
+}
+
+/// What may be the reason if a code finds nothing.
+fn token_hint(defs: &Definitions, p: &SearchParameter, types: &[&str], part: &str) -> Option<String> {
+    let (system, code) = part.rsplit_once('|').map_or((None, part), |(s, c)| (Some(s), c));
+    let set = p.binding.as_ref().and_then(|b| defs.bound_set(b)).filter(|s| s.closed);
+    if let Some(set) = set.filter(|_| !code.is_empty()) {
+        let lists = defs.codes(set);
+        if !lists.iter().any(|l| l.codes().any(|c| c == code)) {
+            let nearest = defs.nearest_codes(set, code);
+            let codes: Vec<&str> = lists.iter().flat_map(crate::CodeList::codes).take(12).collect();
+            let hint = super::hint(&nearest);
+            return Some(format!("{}: \"{}\" is not one of {}.{hint}", p.code, clipped(code), codes.join(" | ")));
+        }
+        return None;
+    }
+    let coded = types.iter().any(|t| matches!(*t, "CodeableConcept" | "Coding"));
+    if !coded || system.is_some() {
+        return None;
+    }
+    if code.contains(' ') {
+        return Some(format!("{} takes codes; words are found with {}:text={}", p.code, p.code, clipped(code)));
+    }
+    Some(format!("{}: a code without its system matches any system.", p.code))
+}
+
+/// `Patient/123`; a bare id is completed where only one type may be meant.
+fn reference(defs: &Definitions, p: &SearchParameter, value: &str) -> Result<Checked, String> {
+    let mut parts = Vec::new();
+    for part in split(value, ',') {
+        parts.push(one_reference(defs, p, part)?);
+    }
+    let joined = parts.join(",");
+    Ok(Checked { value: (joined != value).then_some(joined), hint: None })
+}
+
+fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<String, String> {
+    let targets: Vec<&str> = p.targets().collect();
+    let any = targets.is_empty() || targets.contains(&"Resource");
+    if part.contains("://") || part.starts_with("urn:") {
+        return Ok(part.to_owned());
+    }
+    if let Some((name, id)) = part.split_once('/') {
+        if ResourceType::parse(name).is_err() || ResourceId::parse(id.split('/').next().unwrap_or(id)).is_err() {
+            return Err(not_a_reference(p, &targets, part));
+        }
+        if !defs.is_resource_type(name) {
+            return Err(format!(
+                "{}: there is no resource type \"{}\".{}",
+                p.code,
+                clipped(name),
+                super::hint(&defs.nearest_types(name))
+            ));
+        }
+        if !any && !targets.contains(&name) {
+            return Err(format!("{} leads to {}, not to {name}.", p.code, targets.join(" | ")));
+        }
+        return Ok(part.to_owned());
+    }
+    if ResourceId::parse(part).is_err() {
+        return Err(not_a_reference(p, &targets, part));
+    }
+    // A parameter named after a type means that type, whatever else it may lead to.
+    let named = targets.iter().find(|t| t.eq_ignore_ascii_case(p.code));
+    match (targets.as_slice(), named) {
+        _ if p.code.starts_with('_') => Ok(part.to_owned()),
+        ([only], _) => Ok(format!("{only}/{part}")),
+        (_, Some(name)) => Ok(format!("{name}/{part}")),
+        _ if defs.is_resource_type(part) => Err(not_a_reference(p, &targets, part)),
+        _ => {
+            let shown: Vec<String> =
+                targets.iter().filter(|t| **t != "Resource").take(6).map(|t| format!("{t}/{part}")).collect();
+            let shown = if shown.is_empty() { format!("Patient/{part}") } else { shown.join(" or ") };
+            Err(format!("{}: \"{}\" does not say its type. Write {shown}.", p.code, clipped(part)))
+        }
+    }
+}
+
+fn not_a_reference(p: &SearchParameter, targets: &[&str], part: &str) -> String {
+    let target =
+        targets.iter().find(|t| **t == "Patient").or(targets.iter().find(|t| **t != "Resource")).unwrap_or(&"Patient");
+    format!(
+        "{}: \"{}\" is not a reference. Write {}={target}/<id>; to find by name, chain: {}:{target}.name=…",
+        p.code,
+        clipped(part),
+        p.code,
+        p.code
+    )
+}
+
+/// `8480-6$gt140`: as many parts as the composite has, each right for its own parameter.
+fn composite(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, value: &str) -> Result<(), String> {
+    let components: Vec<(&str, &str)> = p.components().collect();
+    for each in split(value, ',') {
+        let parts = split(each, '$');
+        if parts.len() != components.len() {
+            let form: Vec<&str> = components.iter().map(|(code, _)| *code).collect();
+            return Err(format!(
+                "{} takes {} parts joined by $: {}={}",
+                p.code,
+                components.len(),
+                p.code,
+                form.join("$")
+            ));
+        }
+        for (part, (code, _)) in parts.iter().zip(&components) {
+            match defs.search_parameter(info, code) {
+                Some(of) if of.kind == ParameterKind::Date => {
+                    date::rewrite(code, part, true)?;
+                }
+                Some(of) if of.kind != ParameterKind::Composite => {
+                    check(defs, info, of, part)?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
