@@ -103,7 +103,7 @@ pub(crate) fn same(left: &Item<'_>, right: &Item<'_>) -> bool {
             return true;
         }
         if one.is_null() && other.is_null() {
-            return match (left.sibling, right.sibling) {
+            return match (left.sibling(), right.sibling()) {
                 (Some(left), Some(right)) => equal_json(left, right),
                 _ => false,
             };

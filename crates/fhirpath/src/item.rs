@@ -19,7 +19,15 @@ pub struct Item<'a> {
     /// The FHIR type where it is known without looking; of a resource, see [`Item::type_name`].
     pub(crate) declared: Option<&'a str>,
     /// `_birthDate` of `birthDate`: the id and the extensions of a primitive.
-    pub(crate) sibling: Option<&'a Value>,
+    pub(crate) sibling: Sibling<'a>,
+}
+
+/// Where the id and the extensions of a primitive are. Few have any, so they are looked up when they are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sibling<'a> {
+    Known(Option<&'a Value>),
+    /// Under that key of the object that the primitive stands in, if it is there.
+    In(&'a Map<String, Value>, &'a str),
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +65,7 @@ impl<'a> Item<'a> {
     /// A piece of a resource, or a whole one.
     #[must_use]
     pub fn new(json: &'a Value) -> Self {
-        Self { data: Data::Json(json), declared: None, sibling: None }
+        Self { data: Data::Json(json), declared: None, sibling: Sibling::Known(None) }
     }
 
     /// With its FHIR type, such as `HumanName`, where the JSON alone does not tell it.
@@ -70,12 +78,12 @@ impl<'a> Item<'a> {
     /// With the object that holds the id and the extensions of a primitive, `_birthDate` of `birthDate`.
     #[must_use]
     pub fn with_sibling(mut self, sibling: Option<&'a Value>) -> Self {
-        self.sibling = sibling;
+        self.sibling = Sibling::Known(sibling);
         self
     }
 
     pub(crate) fn computed(data: Data<'a>) -> Self {
-        Self { data, declared: None, sibling: None }
+        Self { data, declared: None, sibling: Sibling::Known(None) }
     }
 
     pub(crate) fn string(text: impl Into<Cow<'a, str>>) -> Self {
@@ -138,7 +146,10 @@ impl<'a> Item<'a> {
     /// The id and the extensions of a primitive, `_birthDate` of `birthDate`.
     #[must_use]
     pub fn sibling(&self) -> Option<&'a Value> {
-        self.sibling
+        match self.sibling {
+            Sibling::Known(sibling) => sibling,
+            Sibling::In(object, key) => object.get(key),
+        }
     }
 
     /// Whether there is a value, and not only extensions in its place.

@@ -6,7 +6,7 @@ use crate::ast::{Member, Namespace, TypeName};
 use crate::context::{ChildInfo, Model};
 use crate::error::EvalError;
 use crate::eval::{Collection, Engine, Outcome};
-use crate::item::{Data, Item};
+use crate::item::{Data, Item, Sibling};
 use crate::types;
 
 /// What the model says of an element.
@@ -54,7 +54,7 @@ impl<'a> Engine<'a, '_> {
         let object = match item.data {
             Data::Json(Value::Object(object)) => object,
             // Of a primitive there are the id and the extensions.
-            Data::Json(_) => match item.sibling {
+            Data::Json(_) => match item.sibling() {
                 Some(Value::Object(object)) => object,
                 _ => return Ok(()),
             },
@@ -68,8 +68,18 @@ impl<'a> Engine<'a, '_> {
                     Known::NoElement => self.type_of_key(item, &member.name),
                     Known::Nothing => member.told_type,
                 };
-                let sibling = may_have_sibling(value).then(|| object.get(&member.sibling)).flatten();
-                self.push(value, sibling, declared, out)
+                match value {
+                    // The commonest end of a path.
+                    Value::String(_) | Value::Bool(_) | Value::Number(_) => {
+                        let sibling = Sibling::In(object, &member.sibling);
+                        out.push(Item { data: Data::Json(value), declared, sibling });
+                        Ok(())
+                    }
+                    _ => {
+                        let sibling = may_have_sibling(value).then(|| object.get(&member.sibling)).flatten();
+                        self.push(value, sibling, declared, out)
+                    }
+                }
             }
             None => self.member_by_another_key(object, member, &known, out),
         }
@@ -136,7 +146,7 @@ impl<'a> Engine<'a, '_> {
         declared: Option<&'a str>,
         out: &mut Collection<'a>,
     ) -> Result<(), EvalError> {
-        let item = |json, sibling| Item { data: Data::Json(json), declared, sibling };
+        let item = |json, sibling| Item { data: Data::Json(json), declared, sibling: Sibling::Known(sibling) };
         match (value, sibling) {
             (Value::Array(values), None) => {
                 self.charge(values.len())?;
@@ -164,7 +174,7 @@ impl<'a> Engine<'a, '_> {
     /// All elements (§5.8.1). What a resource calls itself (`resourceType`) is none.
     pub(crate) fn children(&self, item: &Item<'a>, out: &mut Collection<'a>) -> Result<(), EvalError> {
         self.charge(1)?;
-        let object = match (&item.data, item.sibling) {
+        let object = match (&item.data, item.sibling()) {
             (Data::Json(Value::Object(object)), _) => object,
             (Data::Json(_), Some(Value::Object(object))) => object,
             _ => return Ok(()),

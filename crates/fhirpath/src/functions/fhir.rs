@@ -42,7 +42,7 @@ fn extension<'a>(invocation: &Invocation<'_, 'a, '_>, input: &[Item<'a>]) -> Out
         invocation.engine.charge(1)?;
         let holder = match item.data {
             Data::Json(json @ Value::Object(_)) => Some(json),
-            Data::Json(_) => item.sibling,
+            Data::Json(_) => item.sibling(),
             _ => None,
         };
         let extensions = holder.and_then(|holder| holder.get("extension")).and_then(Value::as_array);
