@@ -50,7 +50,17 @@ impl Report {
 /// ```
 #[must_use]
 pub fn validate(resource: &Value) -> Report {
-    let mut report = walk::Walk::over(resource);
+    look(resource, None)
+}
+
+/// The same for a resource that is sent as one of a certain type: a `POST` to `Patient` takes nothing but a Patient.
+#[must_use]
+pub fn validate_as(resource_type: &str, resource: &Value) -> Report {
+    look(resource, Some(resource_type))
+}
+
+fn look(resource: &Value, sent_as: Option<&str>) -> Report {
+    let mut report = walk::Walk::over(resource, sent_as);
     render::tidy(&mut report.faults);
     render::tidy(&mut report.warnings);
     report

@@ -24,9 +24,11 @@ pub(super) struct Walk<'a> {
 type Object = Map<String, Value>;
 
 impl<'a> Walk<'a> {
-    pub(super) fn over(root: &'a Value) -> Report {
+    pub(super) fn over(root: &'a Value, sent_as: Option<&str>) -> Report {
         let mut walk = Walk { defs: Definitions::get(), root, resource: root, report: Report::default(), broken: 0 };
-        walk.resource(root, &Path::ROOT);
+        if !sent_as.is_some_and(|name| walk.is_another(root, name)) {
+            walk.resource(root, &Path::ROOT);
+        }
         walk.report
     }
 
@@ -41,6 +43,22 @@ impl<'a> Walk<'a> {
 
     pub(super) fn warn(&mut self, path: &Path<'_>, kind: FaultKind, message: String) {
         self.report.warnings.push(Fault { path: path.to_string(), kind, message });
+    }
+
+    /// Whether the root is not of the type that it is sent as; then nothing else is asked.
+    fn is_another(&mut self, root: &Value, name: &str) -> bool {
+        let message = match root.get("resourceType").and_then(Value::as_str) {
+            Some(given) if given == name => return false,
+            Some(given) => format!(
+                "resourceType: is {}, and this call is for {name}. Send it to {}, or write \"{name}\"",
+                clipped(given),
+                clipped(given)
+            ),
+            None if root.is_object() => format!("resourceType: required. Write \"resourceType\":\"{name}\""),
+            None => return false,
+        };
+        self.fault(&Path::ROOT, FaultKind::ResourceType, message);
+        true
     }
 
     /// A resource: the root, a contained one, or one in a bundle.
