@@ -56,15 +56,31 @@ pub(crate) fn me(engine: &Engine, request: &Request) -> Reply {
     Reply::json(200, JSON, &body)
 }
 
+/// What the web application would show in its menu.
 fn menu() -> Value {
     let links = |names: &[(&str, &str)]| -> Value {
         names.iter().map(|(name, target)| json!({"name": name, "target": target})).collect()
     };
+    let favorites = [
+        ("Patient", "/Patient"),
+        ("Practitioner", "/Practitioner"),
+        ("Organization", "/Organization"),
+        ("ServiceRequest", "/ServiceRequest"),
+        ("DiagnosticReport", "/DiagnosticReport"),
+        ("Questionnaire", "/Questionnaire"),
+    ];
+    let admin = [
+        ("Project", "/admin/project"),
+        ("AccessPolicy", "/AccessPolicy"),
+        ("Subscriptions", "/Subscription"),
+        ("Batch", "/batch"),
+        ("Config", "/admin/config"),
+    ];
     json!({
         "resourceType": "UserConfiguration",
         "menu": [
-            {"title": "Favorites", "link": links(&[("Patient", "/Patient"), ("Practitioner", "/Practitioner")])},
-            {"title": "Admin", "link": links(&[("Project", "/admin/project"), ("AccessPolicy", "/AccessPolicy")])}
+            {"title": "Favorites", "link": links(&favorites)},
+            {"title": "Admin", "link": links(&admin)}
         ]
     })
 }

@@ -9,6 +9,7 @@ use crate::policy::Interaction;
 use crate::reply::Reply;
 use crate::slots::SlotSet;
 use crate::store::{self, Record, Version};
+use crate::terminology;
 
 /// What an interaction answers.
 #[derive(Debug)]
@@ -48,7 +49,11 @@ impl Call<'_> {
         self.state.quota.spend(&self.actor.client.id, now, units)
     }
 
-    pub(crate) fn check_type(&self, resource_type: &str) -> Result<()> {
+    /// That there is such a type. What is shipped of it is there from here on.
+    pub(crate) fn check_type(&mut self, resource_type: &str) -> Result<()> {
+        if terminology::SHIPPED_TYPES.contains(&resource_type) {
+            terminology::load(self);
+        }
         if self.engine.definitions.is_resource_type(resource_type) { Ok(()) } else { Err(Outcome::unknown_type()) }
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) quota: Quota,
     /// By `id/versionId`.
     pub(crate) contents: HashMap<String, Content>,
+    /// Whether the shipped terminology is in the store.
+    pub(crate) terminology_loaded: bool,
 }
 
 /// One request, whole.

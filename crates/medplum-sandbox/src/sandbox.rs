@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::auth::{Client, Tokens};
@@ -28,7 +29,14 @@ const QUOTA: u64 = 100_000_000;
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
-    serving: JoinHandle<()>,
+    serving: Serving,
+}
+
+/// Who serves.
+#[derive(Debug)]
+enum Serving {
+    Task(JoinHandle<()>),
+    Thread(Option<tokio::sync::oneshot::Sender<()>>),
 }
 
 /// How a [`Sandbox`] is to be.
@@ -179,12 +187,49 @@ impl Builder {
     /// # Errors
     /// If the port cannot be listened on.
     pub async fn start(self) -> io::Result<Sandbox> {
+        let (listener, shared) = self.listen().await?;
+        let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+        Ok(Sandbox { shared, serving: Serving::Task(task) })
+    }
+
+    /// Starts it on a thread of its own, for programs without a runtime and for those whose runtime must not be kept
+    /// busy by it.
+    ///
+    /// # Errors
+    /// If the port cannot be listened on, or no thread can be had.
+    pub fn start_on_thread(self) -> io::Result<Sandbox> {
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            runtime.block_on(async {
+                match self.listen().await {
+                    Err(error) => drop(ready.send(Err(error))),
+                    Ok((listener, shared)) => {
+                        let _ = ready.send(Ok(Arc::clone(&shared)));
+                        tokio::select! {
+                            () = server::serve(listener, shared) => {}
+                            _ = stopped => {}
+                        }
+                    }
+                }
+            });
+        };
+        std::thread::Builder::new().name("medplum-sandbox".to_owned()).spawn(run)?;
+        let shared = started.recv().map_err(|_| io::Error::other("the sandbox did not start"))??;
+        Ok(Sandbox { shared, serving: Serving::Thread(Some(stop)) })
+    }
+
+    async fn listen(self) -> io::Result<(TcpListener, Arc<Shared>)> {
         let listener = server::listen(self.port).await?;
         let base_url = format!("http://{}/", listener.local_addr()?);
         let (record, shared) = (self.record_requests, self.engine(base_url));
         let shared = Arc::new(Shared { engine: shared, faults: Arc::default(), recorder: Recorder::new(record) });
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
-        Ok(Sandbox { shared, serving })
+        Ok((listener, shared))
     }
 
     fn engine(self, base_url: String) -> Engine {
@@ -222,7 +267,13 @@ impl Builder {
             transactions_atomic: self.transactions_atomic,
             slow_bot_delay: self.slow_bot_delay,
         };
-        let state = State { store, tokens: Tokens::default(), quota: Quota::new(self.quota), contents: HashMap::new() };
+        let state = State {
+            store,
+            tokens: Tokens::default(),
+            quota: Quota::new(self.quota),
+            contents: HashMap::new(),
+            terminology_loaded: false,
+        };
         Engine::new(config, source, state)
     }
 }
@@ -341,6 +392,9 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.serving.abort();
+        match &mut self.serving {
+            Serving::Task(task) => task.abort(),
+            Serving::Thread(stop) => drop(stop.take()),
+        }
     }
 }

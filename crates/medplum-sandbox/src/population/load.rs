@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -44,6 +44,19 @@ impl<'s> Loader<'s> {
     /// Writes a resource that was just made.
     pub(crate) fn add(&mut self, resource: &Value) {
         self.add_text(Bytes::from(resource.to_string()));
+    }
+
+    /// Writes resources given as text, one a line. Their bytes are shared, not copied.
+    pub(crate) fn add_lines(&mut self, text: &Bytes) {
+        let mut rest = text.clone();
+        while !rest.is_empty() {
+            let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            let line = rest.split_to(end);
+            if !line.is_empty() {
+                self.add_text(line);
+            }
+            let _ = rest.try_get_u8();
+        }
     }
 
     /// Writes a resource given as text. What has no type is left out; what has no id gets one.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::date;
 use super::request::{Filter, Request, alternatives, condition};
 use crate::call::Call;
-use crate::index::{Index, Sortable, TEXT_SYSTEM, Values, words};
+use crate::index::{Index, Sortable, Values, words};
 use crate::outcome::{Outcome, Result};
 use crate::routes::pairs;
 use crate::slots::{Slot, SlotSet};
@@ -546,11 +546,6 @@ fn by_words(lower: &Texts, by_word: &Texts, wanted: &str) -> SlotSet {
     let mut all = all.unwrap_or_default();
     all.extend(starting_with(lower, &wanted.to_lowercase()));
     all
-}
-
-/// Whether a text is one that the index keeps for a code's words, and no code.
-pub(crate) fn is_text_system(system: &str) -> bool {
-    system == TEXT_SYSTEM
 }
 
 /// The references that a value holds, for `_include`.

@@ -105,7 +105,7 @@ impl Call<'_> {
         Ok(Value::Object(bundle))
     }
 
-    fn check_types(&self, request: &Request) -> Result<()> {
+    fn check_types(&mut self, request: &Request) -> Result<()> {
         let one = std::slice::from_ref(&request.resource_type);
         for of_type in request.types.as_deref().unwrap_or(one) {
             self.check_type(of_type)?;
