@@ -107,6 +107,11 @@ impl Batch {
         &self.entries
     }
 
+    /// The entries, to put something else in their place.
+    pub fn entries_mut(&mut self) -> &mut [BatchEntry] {
+        &mut self.entries
+    }
+
     /// The largest effect of its entries.
     pub fn effect(&self) -> Effect {
         self.entries.iter().map(|entry| entry.interaction.effect()).max().unwrap_or(Effect::Read)

@@ -220,6 +220,9 @@ impl Client {
         let headers = std::mem::take(response.headers_mut());
         let sent = if (200..300).contains(&status) { Sent::Done } else { Sent::Maybe };
         let limit = self.inner.config.max_response_bytes;
+        if response.content_length().is_some_and(|length| usize::try_from(length).is_ok_and(|n| n > limit)) {
+            return Err(Broken::TooLarge { sent });
+        }
         let mut body = BytesMut::new();
         loop {
             match response.chunk().await {
@@ -421,7 +424,11 @@ fn build_http(config: &Config) -> Result<reqwest::Client, ConfigError> {
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(config.connect_timeout)
         .read_timeout(config.timeout)
-        .pool_idle_timeout(Duration::from_secs(60))
+        // Below the minute after which load balancers close what is idle.
+        .pool_idle_timeout(Duration::from_secs(50))
+        // A connection that died unnoticed, as after a laptop's sleep, is not used again and again.
+        .http2_keep_alive_interval(Duration::from_secs(15))
+        .http2_keep_alive_timeout(Duration::from_secs(5))
         .default_headers(HeaderMap::from_iter([(USER_AGENT, agent)]));
     if config.base_url.is_loopback() {
         builder = builder.no_proxy();
@@ -436,6 +443,7 @@ fn connect_reason(error: &reqwest::Error) -> &'static str {
     }
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
+        cause = error.source();
         if error.is::<rustls::Error>() {
             return "the TLS handshake failed";
         }
@@ -448,11 +456,14 @@ fn connect_reason(error: &reqwest::Error) -> &'static str {
                 }
                 _ => {}
             }
+            // The source of an I/O error is that of the error it wraps, not the wrapped error itself.
+            if let Some(wrapped) = io.get_ref() {
+                cause = Some(wrapped);
+            }
         }
         if error.to_string().contains("dns error") {
             return "its name cannot be resolved";
         }
-        cause = error.source();
     }
     "no connection"
 }
@@ -468,27 +479,31 @@ fn body_of(
         return Ok(Body::Empty);
     }
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let anything = may_be_anything(interaction);
     if media_type == "application/json" || media_type.ends_with("+json") {
-        let value = serde_json::from_slice(&content).map_err(|_| Error::NotFhir {
-            status,
-            reason: "its JSON cannot be read",
-            sent,
-        })?;
-        return Ok(Body::Json(value));
+        match serde_json::from_slice(&content) {
+            Ok(value) => return Ok(Body::Json(value)),
+            // What was stored or what a bot answers need not be what its type says.
+            Err(_) if anything => {}
+            Err(_) => return Err(Error::NotFhir { status, reason: "its JSON cannot be read", sent }),
+        }
+    }
+    if anything {
+        return Ok(Body::Other { content_type: content_type.to_owned(), content });
     }
     // A login page or a proxy's word in place of FHIR is not an answer.
-    let expects_fhir =
-        !matches!(interaction, Interaction::ExecuteBot { .. } | Interaction::Operation(_) | Interaction::Raw(_))
-            && !is_binary(interaction);
-    if expects_fhir {
-        let reason = if media_type == "text/html" { "it is an HTML page" } else { "it is not JSON" };
-        return Err(Error::NotFhir { status, reason, sent });
-    }
-    Ok(Body::Other { content_type: content_type.to_owned(), content })
+    let reason = if media_type == "text/html" { "it is an HTML page" } else { "it is not JSON" };
+    Err(Error::NotFhir { status, reason, sent })
 }
 
-fn is_binary(interaction: &Interaction) -> bool {
-    matches!(interaction, Interaction::Read { resource_type, .. } if resource_type.as_str() == "Binary")
+/// Whether the answer may be of any media type.
+fn may_be_anything(interaction: &Interaction) -> bool {
+    match interaction {
+        Interaction::ExecuteBot { .. } | Interaction::Raw(_) => true,
+        Interaction::Operation(operation) => !operation.effect().is_read() || operation.name.as_str() == "csv",
+        Interaction::Read { resource_type, .. } => resource_type.as_str() == "Binary",
+        _ => false,
+    }
 }
 
 fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {

@@ -56,6 +56,14 @@ impl Raw {
         }
     }
 
+    /// The resource that it would store, as a conditional update does.
+    pub fn stored_resource(&self) -> Option<&Value> {
+        let stores = self.fhir
+            && matches!(self.method, Method::Post | Method::Put)
+            && !self.segments.iter().any(|s| s.contains('$'));
+        self.body.as_ref().filter(|body| stores && body.get("resourceType").is_some())
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.method

@@ -16,7 +16,11 @@ use crate::tool::Facts;
 /// # Errors
 /// [`Failure`] for a name that the tool does not know (it could be a filter), for one that is missing, and for a value
 /// of the wrong type.
-pub fn read<A: DeserializeOwned>(facts: &Facts, schema: &JsonObject, mut given: JsonObject) -> Result<A, Failure> {
+pub(crate) fn read<A: DeserializeOwned>(
+    facts: &Facts,
+    schema: &JsonObject,
+    mut given: JsonObject,
+) -> Result<A, Failure> {
     given.retain(|_, value| !value.is_null());
     let properties = schema.get("properties").and_then(Value::as_object);
     let known: Vec<&str> = properties.into_iter().flat_map(|p| p.keys().map(String::as_str)).collect();

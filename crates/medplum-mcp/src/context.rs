@@ -1,12 +1,13 @@
 //! What a tool has at hand while it runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use medplum_client::{Call, Client, Error, Interaction, Reply, ResourceType};
 use serde_json::Value;
 
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
+use crate::preflight;
 use crate::settings::Limits;
 
 /// One call's way to Medplum.
@@ -15,21 +16,50 @@ pub struct Context<'a> {
     limits: &'a Limits,
     metadata: &'a MetadataCache,
     call: Call,
+    notes: Mutex<Vec<String>>,
 }
 
 impl<'a> Context<'a> {
     /// A context for one call.
     pub fn new(client: &'a Client, limits: &'a Limits, metadata: &'a MetadataCache, call: Call) -> Self {
-        Self { client, limits, metadata, call }
+        Self { client, limits, metadata, call, notes: Mutex::default() }
     }
 
-    /// Sends an interaction.
+    /// Sends an interaction. What it would store is looked at first, whichever tool it comes from.
     ///
     /// # Errors
-    /// [`Failure`] with the client's error; a misspelt resource type comes with the nearest ones.
+    /// [`Failure`] with what is wrong with the resource, or the client's error.
     pub async fn send(&self, interaction: &Interaction) -> Result<Reply, Failure> {
+        self.send_with(interaction, References::Exist).await
+    }
+
+    /// The same, saying whether references must lead somewhere.
+    ///
+    /// # Errors
+    /// As [`Context::send`].
+    pub async fn send_with(&self, interaction: &Interaction, references: References) -> Result<Reply, Failure> {
+        if interaction.effect().is_read() {
+            return self.ask(interaction).await;
+        }
+        self.may_send(interaction)?;
+        let prepared = preflight::look(self, interaction, references).await?;
+        self.ask(prepared.as_ref().unwrap_or(interaction)).await
+    }
+
+    /// Sends an interaction as it is; a misspelt resource type comes back with the nearest ones.
+    pub(crate) async fn ask(&self, interaction: &Interaction) -> Result<Reply, Failure> {
         let reply = self.client.send(&self.call, interaction).await;
         reply.map_err(|error| self.with_nearest_type(interaction, error))
+    }
+
+    /// Leaves a sentence for the last block of the answer.
+    pub fn note(&self, note: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note.into());
+    }
+
+    /// The sentences left so far.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks the gate whether an interaction could be sent, and sends nothing: before the first of several steps.
@@ -40,6 +70,11 @@ impl<'a> Context<'a> {
         Ok(self.client.may_send(&self.call, interaction)?)
     }
 
+    /// The server's statement, if it was asked for before.
+    pub fn kept_metadata(&self) -> Option<Arc<Value>> {
+        self.metadata.get()
+    }
+
     /// What the server says that it can do: asked once an hour at the most.
     ///
     /// # Errors
@@ -48,7 +83,7 @@ impl<'a> Context<'a> {
         if let Some(kept) = self.metadata.get() {
             return Ok(kept);
         }
-        let statement = self.send(&Interaction::Metadata).await?.into_json();
+        let statement = self.ask(&Interaction::Metadata).await?.into_json();
         Ok(self.metadata.keep(statement))
     }
 
@@ -89,6 +124,22 @@ impl<'a> Context<'a> {
             )),
             _ => error.into(),
         }
+    }
+}
+
+/// Whether the references that a write adds must lead to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum References {
+    /// They are looked up, and one that leads nowhere is refused.
+    Exist,
+    /// They are left alone.
+    MayDangle,
+}
+
+impl References {
+    /// By the argument `check_references`, which is true where it is left out.
+    pub fn checked(check: Option<bool>) -> Self {
+        if check == Some(false) { Self::MayDangle } else { Self::Exist }
     }
 }
 

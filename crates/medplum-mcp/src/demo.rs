@@ -30,7 +30,11 @@ pub(crate) async fn run(out: &mut (impl Write + Send)) -> Result<ExitCode, Box<d
     writeln!(out, "A Medplum in memory with synthetic patients; a read-only server; an agent's calls.\n")?;
     let listed = session.request("tools/list", json!({})).await?;
     let tools = listed.pointer("/result/tools").and_then(Value::as_array).map_or(0, Vec::len);
-    writeln!(out, "tools/list: {tools} tools, {} characters\n", listed["result"].to_string().len())?;
+    writeln!(
+        out,
+        "tools/list: {tools} tools, {} characters\n",
+        listed.get("result").map_or(0, |result| result.to_string().len())
+    )?;
 
     let people = json!({"resource_type": "Patient", "params": {"gender": "female"}, "count": 2, "sort": "family", "total": "accurate"});
     let found = session.show(out, "search_resources", people).await?;

@@ -33,6 +33,15 @@ impl Failure {
         self
     }
 
+    /// The same failure, with the place that it is about in front, where it is in our words.
+    #[must_use]
+    pub fn at(self, place: &str) -> Self {
+        match self.kind {
+            Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), hint: self.hint },
+            Kind::Client(_) => self,
+        }
+    }
+
     /// The client's error behind it.
     pub fn error(&self) -> Option<&Error> {
         match &self.kind {

@@ -12,7 +12,7 @@ const TOOL_GUIDE: &str = "medplum://tool-guide";
 const COMMON_ERRORS: &str = "medplum://common-errors";
 
 /// The resources as they are listed.
-pub fn list() -> Vec<Resource> {
+pub(crate) fn list() -> Vec<Resource> {
     let resource = |uri: &str, name: &str, title: &str, description: &str| {
         Resource::new(uri, name).with_title(title).with_description(description).with_mime_type("text/plain")
     };
@@ -27,7 +27,12 @@ pub fn list() -> Vec<Resource> {
 ///
 /// # Errors
 /// A protocol error for a URI that is none of them.
-pub fn read(uri: &str, server: &Server, limits: &Limits, config: &Config) -> Result<ReadResourceResponse, ErrorData> {
+pub(crate) fn read(
+    uri: &str,
+    server: &Server,
+    limits: &Limits,
+    config: &Config,
+) -> Result<ReadResourceResponse, ErrorData> {
     let text = match uri {
         SERVER_INFO => server_info(limits, config),
         TOOL_GUIDE => tool_guide(server),

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 /// The schema of an argument type.
-pub fn of<A: JsonSchema>() -> JsonObject {
+pub(crate) fn of<A: JsonSchema>() -> JsonObject {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<A>().to_value();
     tidy(&mut schema);
@@ -24,7 +24,7 @@ pub fn of<A: JsonSchema>() -> JsonObject {
 }
 
 /// Adds the argument that names another membership.
-pub fn add_on_behalf_of(schema: &mut JsonObject) {
+pub(crate) fn add_on_behalf_of(schema: &mut JsonObject) {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert(
             "on_behalf_of".into(),

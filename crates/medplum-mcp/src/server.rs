@@ -90,7 +90,10 @@ impl Server {
         };
         let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, Call { on_behalf_of });
         let answer = tool.run(arguments, &cx).await;
-        answer.map(crate::answer::Answer::into_result).map_err(|failure| failure.explain(&cx))
+        match answer {
+            Ok(answer) => Ok(answer.notes(cx.take_notes()).into_result()),
+            Err(failure) => Err(failure.explain(&cx)),
+        }
     }
 
     fn unknown_tool(&self, given: &str) -> String {

@@ -41,6 +41,13 @@ impl Answer {
         self
     }
 
+    /// The same answer with several more.
+    #[must_use]
+    pub fn notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     /// The content blocks: the record, then the notes.
     pub fn into_result(self) -> CallToolResult {
         let record = match self.record {

@@ -5,16 +5,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::search::entries;
 use crate::answer::Answer;
-use crate::context::Context;
+use crate::context::{Context, References};
 use crate::failure::Failure;
+use crate::search::{Search, entries};
 use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteBatch {
     /// {"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/<id>"}}]}; a write has its resource beside request
     bundle: Map<String, Value>,
+    /// false: store references that lead nowhere
+    check_references: Option<bool>,
 }
 
 impl Run for ExecuteBatch {
@@ -29,17 +31,49 @@ impl Run for ExecuteBatch {
     };
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        let batch = Batch::parse(&Value::Object(self.bundle))?;
+        let mut batch = Batch::parse(&Value::Object(self.bundle))?;
         if batch.entries().is_empty() {
             return Err(Failure::teach("bundle.entry is empty. Nothing was sent."));
         }
+        let searches = look_at_searches(cx, &mut batch).await?;
         let (asked, kind, acts) = (batch.entries().len(), batch.kind(), !batch.effect().is_read());
-        let sent = cx.send(&Interaction::Batch(batch)).await;
+        let references = References::checked(self.check_references);
+        let sent = cx.send_with(&Interaction::Batch(batch), references).await;
         let reply = sent.map_err(|failure| explain_rollback(failure, kind))?.into_json();
+        disobeyed(cx, &searches, &reply, acts)?;
         let failed = failures(&reply);
         let note = if failed.is_empty() { String::new() } else { report(&failed, asked, kind, acts) };
         Ok(Answer::json(reply).note(note))
     }
+}
+
+/// The searches among the entries, looked at like any other, each with its place.
+async fn look_at_searches(cx: &Context<'_>, batch: &mut Batch) -> Result<Vec<(usize, Search)>, Failure> {
+    let mut searches = Vec::new();
+    for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
+        let Interaction::Search(asked) = &entry.interaction else { continue };
+        let Some(resource_type) = asked.resource_type.clone() else { continue };
+        let search = Search::new(cx, resource_type, asked.query.clone()).await;
+        let search = search.map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))?;
+        entry.interaction = search.interaction();
+        searches.push((index, search));
+    }
+    Ok(searches)
+}
+
+/// A search that Medplum carried out as another is no answer. Where nothing was written the whole is thrown away;
+/// else it is said.
+fn disobeyed(cx: &Context<'_>, searches: &[(usize, Search)], reply: &Value, acts: bool) -> Result<(), Failure> {
+    for (index, search) in searches {
+        let result = entries(reply).get(*index).and_then(|entry| entry.get("resource"));
+        let Some(Err(failure)) = result.map(|bundle| search.obeyed(bundle)) else { continue };
+        let failure = failure.at(&format!("bundle.entry[{index}]"));
+        if !acts {
+            return Err(failure);
+        }
+        cx.note(failure.explain(cx));
+    }
+    Ok(())
 }
 
 /// A transaction that Medplum refuses as a whole has stored nothing.

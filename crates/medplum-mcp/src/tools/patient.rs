@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::read::id;
-use super::search::{entries, has_next, name_of};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::search::{entries, link, name_of};
 use crate::tool::{Does, Facts, Run};
 
 const PAGE: usize = 1_000;
@@ -51,7 +51,7 @@ impl Run for GetPatientEverything {
             };
             let bundle = cx.send(&Interaction::operation(operation)?).await?.into_json();
             // Its next link is another search, which loses what the chart refers to: only that it is there counts.
-            let more = has_next(&bundle);
+            let more = link(&bundle, "next").is_some();
             chart.take(bundle);
             offset = PAGE.saturating_add(offset);
             if !more || offset > LAST_OFFSET {

@@ -1,21 +1,16 @@
 //! Searches: a page, the one that matches, all that match.
 
-use std::collections::HashSet;
-
-use medplum_client::{Interaction, Query};
+use medplum_client::Query;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
+use crate::search::{Search, matches};
 use crate::tool::{Does, Facts, Run};
 
-/// The largest page that Medplum gives.
-const LARGEST_PAGE: usize = 1_000;
-/// Medplum pages by a cursor from this size on.
-const SMALLEST_CURSOR_PAGE: usize = 20;
 /// The most resources that one walk collects.
 const MOST_RESOURCES: usize = 50_000;
 
@@ -141,14 +136,15 @@ impl Run for SearchResources {
         );
         let offset: usize = query.get("_offset").and_then(|o| o.parse().ok()).unwrap_or_default();
         let counts_only = query.get("_summary") == Some("count");
-        let bundle = cx.send(&Interaction::search(resource_type, query)).await?.into_json();
-        let note = if counts_only { String::new() } else { page_note(&bundle, offset, cx)? };
+        let search = Search::new(cx, resource_type, query).await?;
+        let bundle = search.page(cx).await?;
+        let note = if counts_only { String::new() } else { page_note(&search, &bundle, offset, cx)? };
         Ok(Answer::json(bundle).note(note))
     }
 }
 
 /// How many of the matches these are, and how to go on.
-fn page_note(bundle: &Value, offset: usize, cx: &Context<'_>) -> Result<String, Failure> {
+fn page_note(search: &Search, bundle: &Value, offset: usize, cx: &Context<'_>) -> Result<String, Failure> {
     let shown = matches(bundle).count();
     let total = bundle.get("total").and_then(Value::as_u64);
     let more = cx.next_page(bundle)?.is_some();
@@ -156,24 +152,11 @@ fn page_note(bundle: &Value, offset: usize, cx: &Context<'_>) -> Result<String, 
     let after = offset.saturating_add(shown);
     Ok(match (shown, more) {
         (0, _) if offset > 0 => "No more match.".into(),
-        (0, _) => no_match(),
+        (0, _) => search.no_match(),
         (_, true) => format!("{shown}{of} shown; more match. next: offset {after}, or a narrower search."),
         (_, false) if total.is_some_and(|total| total > after as u64) => format!("{shown}{of} shown."),
         (_, false) => String::new(),
     })
-}
-
-fn no_match() -> String {
-    "None match. A code without its system matches any system; a reference is written Patient/<id>; name and family match the start of a name.".into()
-}
-
-/// The entries that match, without what was included.
-fn matches(bundle: &Value) -> impl Iterator<Item = &Value> {
-    entries(bundle).iter().filter(|entry| entry.pointer("/search/mode").and_then(Value::as_str) != Some("include"))
-}
-
-pub(super) fn entries(bundle: &Value) -> &[Value] {
-    bundle.get("entry").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -202,11 +185,12 @@ impl Run for SearchOne {
             // Two, to tell the only match from the first of several.
             query.push("_count", "2");
         }
-        let bundle = cx.send(&Interaction::search(resource_type, query)).await?.into_json();
+        let search = Search::new(cx, resource_type, query).await?;
+        let bundle = search.page(cx).await?;
         let several = matches(&bundle).count() > 1 || cx.next_page(&bundle)?.is_some();
         let first = matches(&bundle).find_map(|entry| entry.get("resource")).cloned();
         Ok(match first {
-            None => Answer::json(Value::Null).note(no_match()),
+            None => Answer::json(Value::Null).note(search.no_match()),
             Some(resource) if several => Answer::json(resource).note(
                 "Others match too; this is the first. Narrow it to an identifier, or list them with search_resources.",
             ),
@@ -247,102 +231,19 @@ impl Run for SearchAllResources {
         let Some(most) = most else {
             return Err(Failure::teach(format!("max_resources must be from 1 to {MOST_RESOURCES}. Nothing was sent.")));
         };
-        let query = walk_query(to_query(self.params)?, most);
-        let mut walk = Walk { most, ..Walk::default() };
-        let mut next = Some(Interaction::search(resource_type, query));
-        while let Some(page) = next {
-            let bundle = cx.send(&page).await?.into_json();
-            next = cx.next_page(&bundle)?;
-            if !walk.take(bundle) {
-                break;
-            }
-        }
+        let search = Search::new(cx, resource_type, to_query(self.params)?).await?;
+        let none = search.no_match();
+        let walk = search.walk(cx, most).await?;
         let (shown, more) = (walk.matched, walk.more);
         let answer = Answer::json(walk.into_bundle());
         Ok(match (shown, more) {
-            (0, _) => answer.note(no_match()),
+            (0, _) => answer.note(none),
             (_, true) => {
                 answer.note(format!("The first {shown}; more match. Raise max_resources, or narrow the search."))
             }
             (_, false) => answer,
         })
     }
-}
-
-/// A walk over all pages: by Medplum's cursor where the caller has no order of its own, because pages by offset lose
-/// and repeat records while others write; with the id behind the caller's order where there is one.
-fn walk_query(mut query: Query, most: usize) -> Query {
-    if query.get("_count").is_none() {
-        query.push("_count", most.clamp(SMALLEST_CURSOR_PAGE, LARGEST_PAGE).to_string());
-    }
-    match query.get("_sort").map(str::to_owned) {
-        None if query.get("_offset").is_none() && query.get("_cursor").is_none() => query.with("_sort", "_lastUpdated"),
-        None => query,
-        Some(sort)
-            if sort
-                .split(',')
-                .any(|key| key.trim_start_matches('-') == "_id" || key.trim_start_matches('-') == "_lastUpdated") =>
-        {
-            query
-        }
-        Some(sort) => query
-            .iter()
-            .map(|(k, v)| if k == "_sort" { (k, format!("{sort},_id")) } else { (k, v.to_owned()) })
-            .collect(),
-    }
-}
-
-/// What a walk has collected: each resource once.
-#[derive(Default)]
-struct Walk {
-    most: usize,
-    entries: Vec<Value>,
-    seen: HashSet<String>,
-    matched: usize,
-    more: bool,
-}
-
-impl Walk {
-    /// Takes a page; false once it is full.
-    fn take(&mut self, mut bundle: Value) -> bool {
-        let has_next = has_next(&bundle);
-        let Some(Value::Array(entries)) = bundle.get_mut("entry").map(Value::take) else {
-            return true;
-        };
-        for entry in entries {
-            let is_match = entry.pointer("/search/mode").and_then(Value::as_str) != Some("include");
-            if is_match && self.matched == self.most {
-                self.more = true;
-                return false;
-            }
-            if self.seen.insert(name_of(&entry)) {
-                self.matched = self.matched.saturating_add(usize::from(is_match));
-                self.entries.push(entry);
-            }
-        }
-        self.more = has_next && self.matched == self.most;
-        self.matched < self.most
-    }
-
-    fn into_bundle(self) -> Value {
-        let mut bundle = json!({ "resourceType": "Bundle", "type": "searchset" });
-        if let (Some(object), false) = (bundle.as_object_mut(), self.entries.is_empty()) {
-            object.insert("entry".into(), Value::Array(self.entries));
-        }
-        bundle
-    }
-}
-
-/// Whether the server says that there is another page.
-pub(super) fn has_next(bundle: &Value) -> bool {
-    let links = bundle.get("link").and_then(Value::as_array);
-    links.into_iter().flatten().any(|link| link.get("relation").and_then(Value::as_str) == Some("next"))
-}
-
-/// The name of an entry's resource: `Patient/1`.
-pub(super) fn name_of(entry: &Value) -> String {
-    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    format!("{}/{}", text("/resource/resourceType"), text("/resource/id"))
 }
 
 /// Search parameters as a query. A list repeats the key.

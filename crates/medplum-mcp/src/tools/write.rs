@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::read::id;
 use crate::answer::Answer;
-use crate::context::{Context, resource_type};
+use crate::context::{Context, References, resource_type};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
 
@@ -25,6 +25,8 @@ const fn facts(
 pub(super) struct CreateResource {
     /// With its resourceType and no id: {"resourceType":"Patient","name":[{"family":"Smith","given":["Alice"]}]}
     resource: Map<String, Value>,
+    /// false: store references that lead nowhere
+    check_references: Option<bool>,
 }
 
 impl Run for CreateResource {
@@ -40,7 +42,9 @@ impl Run for CreateResource {
         let resource = Value::Object(self.resource);
         let hint = search_for(&resource);
         let given_id = resource.get("id").is_some();
-        let reply = cx.send(&Interaction::create(resource, None)?).await.map_err(|failure| fate(failure, hint))?;
+        let references = References::checked(self.check_references);
+        let interaction = Interaction::create(resource, None)?;
+        let reply = cx.send_with(&interaction, references).await.map_err(|failure| fate(failure, hint))?;
         let note = if given_id { "Medplum gave it an id of its own; the one passed was not used." } else { "" };
         Ok(Answer::json(reply.into_json()).note(note))
     }
@@ -52,6 +56,8 @@ pub(super) struct CreateResourceIfNoneExist {
     resource: Map<String, Value>,
     /// A search that finds it if it is there: identifier=http://hospital.example/mrn|4711
     if_none_exist: String,
+    /// false: store references that lead nowhere
+    check_references: Option<bool>,
 }
 
 impl Run for CreateResourceIfNoneExist {
@@ -70,7 +76,7 @@ impl Run for CreateResourceIfNoneExist {
         let own_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let condition = condition.strip_prefix(own_type).and_then(|rest| rest.strip_prefix('?')).unwrap_or(condition);
         let interaction = Interaction::create(resource, Some(Query::parse(condition)?))?;
-        let reply = cx.send(&interaction).await?;
+        let reply = cx.send_with(&interaction, References::checked(self.check_references)).await?;
         let note = match (reply.status, reply.replayed) {
             (200, true) => "It was there, perhaps from an earlier attempt of this very call.",
             (200, false) => "It was there already and is unchanged; nothing was created.",
@@ -84,6 +90,8 @@ impl Run for CreateResourceIfNoneExist {
 pub(super) struct UpdateResource {
     /// The whole resource as read, with your change; meta.versionId says which version you read
     resource: Map<String, Value>,
+    /// false: store references that lead nowhere
+    check_references: Option<bool>,
 }
 
 impl Run for UpdateResource {
@@ -101,7 +109,8 @@ impl Run for UpdateResource {
         let version =
             version.map_err(|error| Failure::teach(format!("resource.meta.versionId: {error}. Nothing was sent.")))?;
         let interaction = Interaction::update(resource, version)?;
-        Ok(Answer::json(cx.send(&interaction).await?.into_json()))
+        let references = References::checked(self.check_references);
+        Ok(Answer::json(cx.send_with(&interaction, references).await?.into_json()))
     }
 }
 
@@ -112,6 +121,8 @@ pub(super) struct PatchResource {
     resource_id: String,
     /// JSON Patch: [{"op":"replace","path":"/telecom/0/value","value":"555-3434"}]
     operations: Vec<PatchOp>,
+    /// false: store references that lead nowhere
+    check_references: Option<bool>,
 }
 
 /// One operation of RFC 6902.
@@ -173,8 +184,9 @@ impl Run for PatchResource {
         let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
         let patch = JsonPatch::parse(self.operations.into_iter().map(PatchOp::into_value).collect())?;
         let hint = format!("Read {resource_type}/{id} to see whether it was.");
-        let reply =
-            cx.send(&Interaction::Patch { resource_type, id, patch }).await.map_err(|failure| fate(failure, hint))?;
+        let references = References::checked(self.check_references);
+        let interaction = Interaction::Patch { resource_type, id, patch };
+        let reply = cx.send_with(&interaction, references).await.map_err(|failure| fate(failure, hint))?;
         Ok(Answer::json(reply.into_json()))
     }
 }

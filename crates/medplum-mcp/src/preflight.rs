@@ -1,0 +1,239 @@
+//! What a write would store, looked at before it leaves: Medplum checks neither codes nor references.
+//!
+//! It stands behind [`Context::send`](crate::context::Context::send), so that no tool can go around it: a raw request
+//! and a bundle's entry are looked at like a create.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fhir_definitions::references::{LocalReference, added_references, local_references};
+use fhir_definitions::validate::{Fault, FaultKind, Report, list, validate};
+use medplum_client::{Batch, Interaction, JsonPatch, Query, ResourceId, ResourceType};
+use serde_json::{Value, json};
+
+use crate::context::{Context, References};
+use crate::failure::Failure;
+
+/// At most so many ids in one search.
+const IDS_PER_SEARCH: usize = 100;
+
+/// What a write would store, and what of it is stored already.
+struct Stores {
+    resource: Value,
+    stored: Option<Value>,
+    /// Where it stands in a bundle.
+    entry: Option<usize>,
+}
+
+/// Looks at everything that an interaction would store.
+///
+/// Gives an interaction to send instead, where the look made one: a patch is bound to the version that it was looked
+/// at with.
+///
+/// # Errors
+/// [`Failure`] that lists every fault, and nothing was sent.
+pub(crate) async fn look(
+    cx: &Context<'_>,
+    interaction: &Interaction,
+    references: References,
+) -> Result<Option<Interaction>, Failure> {
+    let mut stores = Vec::new();
+    let instead = collect(cx, interaction, None, &mut stores).await?;
+    let missing = match references {
+        References::Exist => missing(cx, &stores).await?,
+        References::MayDangle => BTreeSet::new(),
+    };
+    let mut refused = Vec::new();
+    for store in &stores {
+        refused.extend(judge(cx, store, &missing));
+    }
+    if refused.is_empty() {
+        Ok(instead)
+    } else {
+        Err(Failure::teach(format!("{}\nNothing was sent.", refused.join("\n"))))
+    }
+}
+
+async fn collect(
+    cx: &Context<'_>,
+    interaction: &Interaction,
+    entry: Option<usize>,
+    stores: &mut Vec<Stores>,
+) -> Result<Option<Interaction>, Failure> {
+    match interaction {
+        Interaction::Create { resource, .. } => stores.push(Stores { resource: resource.clone(), stored: None, entry }),
+        Interaction::Update { resource_type, id, resource, .. } => {
+            let stored = current(cx, resource_type, id).await?;
+            stores.push(Stores { resource: resource.clone(), stored, entry });
+        }
+        Interaction::Patch { resource_type, id, patch } => {
+            let Some(stored) = current(cx, resource_type, id).await? else {
+                return Ok(None);
+            };
+            let resource = patched(&stored, patch, entry)?;
+            let bound = bound_to_version(&stored, patch)?;
+            stores.push(Stores { resource, stored: Some(stored), entry });
+            return Ok(bound.map(|patch| Interaction::Patch {
+                resource_type: resource_type.clone(),
+                id: id.clone(),
+                patch,
+            }));
+        }
+        Interaction::Batch(batch) => return collect_batch(cx, batch, stores).await,
+        Interaction::Raw(raw) => {
+            if let Some(resource) = raw.stored_resource() {
+                stores.push(Stores { resource: resource.clone(), stored: None, entry });
+            }
+        }
+        _ => {}
+    }
+    Ok(None)
+}
+
+async fn collect_batch(
+    cx: &Context<'_>,
+    batch: &Batch,
+    stores: &mut Vec<Stores>,
+) -> Result<Option<Interaction>, Failure> {
+    let mut batch = batch.clone();
+    for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
+        if let Some(instead) = Box::pin(collect(cx, &entry.interaction, Some(index), stores)).await? {
+            entry.interaction = instead;
+        }
+    }
+    Ok(Some(Interaction::Batch(batch)))
+}
+
+/// The stored version. None if there is none that can be read: then the write itself says what is wrong.
+async fn current(cx: &Context<'_>, resource_type: &ResourceType, id: &ResourceId) -> Result<Option<Value>, Failure> {
+    match cx.ask(&Interaction::read(resource_type.clone(), id.clone())).await {
+        Ok(reply) => Ok(Some(reply.into_json()).filter(Value::is_object)),
+        Err(failure) if matches!(failure.status(), Some(403 | 404 | 410)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The resource as the patch would leave it.
+fn patched(stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Value, Failure> {
+    let mut resource = stored.clone();
+    for (index, operation) in patch.operations().iter().enumerate() {
+        let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
+        let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
+        let one: json_patch::Patch = serde_json::from_value(json!([operation])).map_err(|_| {
+            Failure::teach(format!("{at}operations[{index}] is no JSON Patch operation. Nothing was sent."))
+        })?;
+        if json_patch::patch(&mut resource, &one).is_err() {
+            let why = match text("op") {
+                "test" => "the stored value is another. Read the resource again",
+                "add" => {
+                    "there is nothing to add it to. A list that is not there is added whole, such as {\"op\":\"add\",\"path\":\"/telecom\",\"value\":[…]}"
+                }
+                _ => "the stored resource has nothing there. Use add for what is new",
+            };
+            return Err(Failure::teach(format!(
+                "{at}operations[{index}] ({} {}) does not fit: {why}. Nothing was sent.",
+                text("op"),
+                text("path")
+            )));
+        }
+    }
+    Ok(resource)
+}
+
+/// The patch with a test of the version in front: Medplum ignores If-Match on a PATCH.
+fn bound_to_version(stored: &Value, patch: &JsonPatch) -> Result<Option<JsonPatch>, Failure> {
+    let tests_version = |o: &Value| {
+        o.get("op").and_then(Value::as_str) == Some("test")
+            && o.get("path").and_then(Value::as_str) == Some("/meta/versionId")
+    };
+    let version = stored.pointer("/meta/versionId").filter(|_| !patch.operations().iter().any(tests_version));
+    let Some(version) = version else {
+        return Ok(None);
+    };
+    let mut operations = vec![json!({ "op": "test", "path": "/meta/versionId", "value": version })];
+    operations.extend(patch.operations().iter().cloned());
+    Ok(Some(JsonPatch::parse(operations)?))
+}
+
+/// What is wrong with one resource; what was wrong with it before is only noted.
+fn judge(cx: &Context<'_>, store: &Stores, missing: &BTreeSet<LocalReference>) -> Option<String> {
+    let mut report: Report = validate(&store.resource);
+    if let Some(stored) = &store.stored {
+        report = report.beside_stored(stored);
+    }
+    let name = store.resource.get("resourceType").and_then(Value::as_str).unwrap_or("The resource");
+    let at = store.entry.map(|index| format!("bundle.entry[{index}] ")).unwrap_or_default();
+    for (faults, what) in [(&report.warnings, "Better put right"), (&report.known, "Wrong already before this change")]
+    {
+        if !faults.is_empty() {
+            cx.note(format!(
+                "{what}, in {at}{name}: {}",
+                faults.iter().take(10).map(Fault::to_string).collect::<Vec<_>>().join(" ")
+            ));
+        }
+    }
+    let dangling = added(store).into_iter().filter(|reference| missing.iter().any(|m| same(m, reference)));
+    report.faults.extend(dangling.map(leads_nowhere));
+    if report.is_sound() { None } else { Some(list(&format!("{at}{name} was not sent."), &report.faults)) }
+}
+
+fn leads_nowhere(reference: LocalReference) -> Fault {
+    let message = format!(
+        "{}/{} does not exist in this project, or is not visible. Find it by identifier first, or pass check_references: false.",
+        reference.resource_type, reference.id
+    );
+    Fault { path: reference.path, kind: FaultKind::Reference, message }
+}
+
+fn same(a: &LocalReference, b: &LocalReference) -> bool {
+    a.resource_type == b.resource_type && a.id == b.id
+}
+
+/// The references that a write adds.
+fn added(store: &Stores) -> Vec<LocalReference> {
+    match &store.stored {
+        Some(stored) => added_references(&store.resource, stored),
+        None => local_references(&store.resource),
+    }
+}
+
+/// The references that lead nowhere, asked in one request: a search by `_id` a type, in a batch.
+///
+/// Only a type that answers is trusted: a Binary cannot be searched, and some types are forbidden.
+async fn missing(cx: &Context<'_>, stores: &[Stores]) -> Result<BTreeSet<LocalReference>, Failure> {
+    let mut by_type: BTreeMap<ResourceType, BTreeSet<ResourceId>> = BTreeMap::new();
+    let wanted: Vec<LocalReference> = stores.iter().flat_map(added).collect();
+    for reference in &wanted {
+        if reference.resource_type.as_str() != "Binary" {
+            by_type.entry(reference.resource_type.clone()).or_default().insert(reference.id.clone());
+        }
+    }
+    let searches: Vec<(ResourceType, Vec<ResourceId>)> = by_type
+        .into_iter()
+        .flat_map(|(t, ids)| {
+            let ids: Vec<ResourceId> = ids.into_iter().collect();
+            ids.chunks(IDS_PER_SEARCH).map(|chunk| (t.clone(), chunk.to_vec())).collect::<Vec<_>>()
+        })
+        .collect();
+    if searches.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let batch = Batch::of(searches.iter().map(|(t, ids)| by_ids(t, ids)));
+    let reply = cx.ask(&Interaction::Batch(batch)).await?.into_json();
+    let mut absent: BTreeSet<(ResourceType, ResourceId)> = BTreeSet::new();
+    for ((t, ids), entry) in searches.iter().zip(crate::search::entries(&reply)) {
+        if entry.pointer("/response/status").and_then(Value::as_str).is_some_and(|status| status.starts_with("200")) {
+            let found: BTreeSet<&str> = crate::search::entries(entry.get("resource").unwrap_or(&Value::Null))
+                .iter()
+                .filter_map(|e| e.pointer("/resource/id")?.as_str())
+                .collect();
+            absent.extend(ids.iter().filter(|id| !found.contains(id.as_str())).map(|id| (t.clone(), id.clone())));
+        }
+    }
+    Ok(wanted.into_iter().filter(|r| absent.contains(&(r.resource_type.clone(), r.id.clone()))).collect())
+}
+
+fn by_ids(resource_type: &ResourceType, ids: &[ResourceId]) -> Interaction {
+    let list = ids.iter().map(ResourceId::as_str).collect::<Vec<_>>().join(",");
+    let query = Query::new().with("_id", list).with("_fields", "id").with("_count", ids.len().to_string());
+    Interaction::search(resource_type.clone(), query)
+}
