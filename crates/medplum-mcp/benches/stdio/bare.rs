@@ -6,31 +6,42 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::stub::{PATIENT, Stub};
 
-pub struct Bare {
+pub(crate) struct Bare {
     runtime: Runtime,
     client: reqwest::Client,
-    url: String,
+    patient: String,
+    page: String,
 }
 
 impl Bare {
-    pub fn new(stub: &Stub) -> Self {
+    pub(crate) fn new(stub: &Stub) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
             client: reqwest::Client::builder().no_proxy().build().expect("a client"),
-            url: stub.url(&format!("fhir/R4/Patient/{PATIENT}")),
+            patient: stub.url(&format!("fhir/R4/Patient/{PATIENT}")),
+            page: stub.url("fhir/R4/Patient?name=Testpatient&_count=20"),
         }
     }
 
     /// One read and how long it took.
-    pub fn read(&self) -> Duration {
+    pub(crate) fn read(&self) -> Duration {
+        self.time(&self.patient)
+    }
+
+    /// One page of a search and how long it took.
+    pub(crate) fn search(&self) -> Duration {
+        self.time(&self.page)
+    }
+
+    fn time(&self, url: &str) -> Duration {
         let start = Instant::now();
-        self.runtime.block_on(get(self.client.clone(), self.url.clone()));
+        self.runtime.block_on(get(self.client.clone(), url.to_owned()));
         start.elapsed()
     }
 
     /// `count` reads, `width` of them at a time.
-    pub fn fly(&self, width: usize, count: usize) -> Duration {
+    pub(crate) fn fly(&self, width: usize, count: usize) -> Duration {
         let start = Instant::now();
         self.runtime.block_on(async {
             let mut flying = JoinSet::new();
@@ -38,7 +49,7 @@ impl Bare {
                 if flying.len() == width {
                     flying.join_next().await;
                 }
-                flying.spawn(get(self.client.clone(), self.url.clone()));
+                flying.spawn(get(self.client.clone(), self.patient.clone()));
             }
             flying.join_all().await;
         });

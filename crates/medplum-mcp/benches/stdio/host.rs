@@ -10,7 +10,7 @@ use std::{
 
 use crate::stub::{PATIENT, Stub};
 
-pub struct Host {
+pub(crate) struct Host {
     server: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -18,15 +18,15 @@ pub struct Host {
     next: u64,
 }
 
-pub struct Memory {
+pub(crate) struct Memory {
     /// In MiB.
-    pub resident: f64,
-    pub highest: f64,
+    pub(crate) resident: f64,
+    pub(crate) highest: f64,
 }
 
 impl Host {
     /// Starts the server and shakes hands.
-    pub fn start(stub: &Stub) -> Self {
+    pub(crate) fn start(stub: &Stub) -> Self {
         let binary = env::var_os("MEDPLUM_MCP_BENCH_BINARY")
             .unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_medplum-mcp")));
         let mut server = Command::new(binary)
@@ -55,15 +55,23 @@ impl Host {
     }
 
     /// One read and how long it took.
-    pub fn read(&mut self) -> Duration {
+    pub(crate) fn read(&mut self) -> Duration {
         let start = Instant::now();
         self.ask();
         self.hear("Testpatient");
         start.elapsed()
     }
 
+    /// One page of a search and how long it took.
+    pub(crate) fn search(&mut self) -> Duration {
+        let start = Instant::now();
+        self.call("search_resources", r#"{"resource_type":"Patient","params":{"name":"Testpatient"},"count":20}"#);
+        self.hear("Testpatient");
+        start.elapsed()
+    }
+
     /// `count` reads, `width` of them at a time.
-    pub fn fly(&mut self, width: usize, count: usize) -> Duration {
+    pub(crate) fn fly(&mut self, width: usize, count: usize) -> Duration {
         let start = Instant::now();
         for _ in 0..width {
             self.ask();
@@ -78,7 +86,7 @@ impl Host {
     }
 
     /// What the server occupies, where the system tells.
-    pub fn memory(&self) -> Option<Memory> {
+    pub(crate) fn memory(&self) -> Option<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).ok()?;
         let mebibytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -88,7 +96,7 @@ impl Host {
     }
 
     /// How long the server's threads have kept a processor busy so far, where the system tells.
-    pub fn busy(&self) -> Option<Duration> {
+    pub(crate) fn busy(&self) -> Option<Duration> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.server.id())).ok()?;
         let nanoseconds = threads.flatten().filter_map(|thread| {
             let statistics = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
@@ -98,10 +106,14 @@ impl Host {
     }
 
     fn ask(&mut self) {
+        self.call("read_resource", &format!(r#"{{"resource_type":"Patient","resource_id":"{PATIENT}"}}"#));
+    }
+
+    fn call(&mut self, tool: &str, arguments: &str) {
         let id = self.next;
         self.next += 1;
         self.write(&format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"read_resource","arguments":{{"resource_type":"Patient","resource_id":"{PATIENT}"}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
         ));
     }
 

@@ -29,6 +29,7 @@ const STARTS: usize = 21;
 /// Short turns and many of them: what else the machine does then slows both alike.
 const READ_ROUNDS: usize = 200;
 const READS: usize = 25;
+const SEARCH_ROUNDS: usize = 20;
 const FLIGHT_ROUNDS: usize = 40;
 const FLIGHT: usize = 64;
 const FLOWN: usize = 1024;
@@ -41,6 +42,7 @@ fn main() {
     starts(&stub, &mut report);
     one_at_a_time(&stub, &mut report);
     many_in_flight(&stub, &mut report);
+    searches(&stub, &mut report);
     report.print();
 }
 
@@ -110,4 +112,19 @@ fn many_in_flight(stub: &Stub, report: &mut Report) {
     if let Some(memory) = host.memory() {
         report.shown("memory after it (MiB)", memory.resident);
     }
+}
+
+fn searches(stub: &Stub, report: &mut Report) {
+    let bare = Bare::new(stub);
+    let mut host = Host::start(stub);
+    let mut ratios = Vec::new();
+    for round in 0..WARM + SEARCH_ROUNDS {
+        let alone: Vec<Duration> = (0..READS).map(|_| bare.search()).collect();
+        let served: Vec<Duration> = (0..READS).map(|_| host.search()).collect();
+        if round >= WARM {
+            ratios.push(median(&served).as_secs_f64() / median(&alone).as_secs_f64());
+        }
+    }
+    report.shown("one page of 20 at a time, × bare", report::middle(&ratios));
+    report.spread(&ratios);
 }

@@ -3,35 +3,35 @@
 use std::{fmt::Write, time::Duration};
 
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     lines: String,
 }
 
 impl Report {
     /// A figure without a target.
-    pub fn shown(&mut self, name: &str, value: f64) {
+    pub(crate) fn shown(&mut self, name: &str, value: f64) {
         let _ = writeln!(self.lines, "{name:<44}{value:>10.2}");
     }
 
     /// A figure that should stay below its target.
-    pub fn at_most(&mut self, name: &str, value: f64, target: f64) {
+    pub(crate) fn at_most(&mut self, name: &str, value: f64, target: f64) {
         self.judged(name, value, "≤", target, value <= target);
     }
 
     /// A figure that should reach its target.
-    pub fn at_least(&mut self, name: &str, value: f64, target: f64) {
+    pub(crate) fn at_least(&mut self, name: &str, value: f64, target: f64) {
         self.judged(name, value, "≥", target, value >= target);
     }
 
     /// How far the rounds behind the last figure lie apart.
-    pub fn spread(&mut self, values: &[f64]) {
+    pub(crate) fn spread(&mut self, values: &[f64]) {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (low, high) = (sorted[sorted.len() / 10], sorted[sorted.len() * 9 / 10]);
         let _ = writeln!(self.lines, "  eight rounds in ten: {low:.2} to {high:.2}");
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("{}", self.lines);
     }
 
@@ -41,17 +41,17 @@ impl Report {
     }
 }
 
-pub fn median(times: &[Duration]) -> Duration {
+pub(crate) fn median(times: &[Duration]) -> Duration {
     percentile(times, 50)
 }
 
-pub fn percentile(times: &[Duration], percent: usize) -> Duration {
+pub(crate) fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     sorted[(sorted.len() - 1) * percent / 100]
 }
 
-pub fn middle(values: &[f64]) -> f64 {
+pub(crate) fn middle(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]

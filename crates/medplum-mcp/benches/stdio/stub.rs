@@ -12,14 +12,14 @@ use axum::{
 };
 
 /// The patient that everybody reads.
-pub const PATIENT: &str = "3f2b4c1e-8d6a-4f0b-9c7e-1a2b3c4d5e6f";
+pub(crate) const PATIENT: &str = "3f2b4c1e-8d6a-4f0b-9c7e-1a2b3c4d5e6f";
 
-pub struct Stub {
-    pub address: SocketAddr,
+pub(crate) struct Stub {
+    pub(crate) address: SocketAddr,
 }
 
 impl Stub {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (sender, address) = mpsc::channel();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -33,13 +33,16 @@ impl Stub {
         Self { address: address.recv().expect("an address") }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 }
 
 fn routes() -> Router {
-    Router::new().route("/oauth2/token", post(token)).route("/fhir/R4/Patient/{id}", get(patient))
+    Router::new()
+        .route("/oauth2/token", post(token))
+        .route("/fhir/R4/Patient/{id}", get(patient))
+        .route("/fhir/R4/Patient", get(page))
 }
 
 async fn token() -> impl IntoResponse {
@@ -55,6 +58,25 @@ async fn patient(Path(id): Path<String>) -> impl IntoResponse {
         (header::LAST_MODIFIED, "Tue, 03 Mar 2026 10:15:30 GMT"),
     ];
     (headers, record(&id))
+}
+
+/// A page of twenty patients.
+async fn page() -> impl IntoResponse {
+    let entries: Vec<String> = (0..20)
+        .map(|n| {
+            let id = format!("00000000-0000-4000-8000-0000000000{n:02}");
+            format!(
+                r#"{{"fullUrl":"http://localhost/fhir/R4/Patient/{id}","search":{{"mode":"match"}},"resource":{}}}"#,
+                record(&id)
+            )
+        })
+        .collect();
+    let page = format!(
+        r#"{{"resourceType":"Bundle","type":"searchset","link":[{{"relation":"self","url":"http://localhost/fhir/R4/Patient?_count=20"}}],"entry":[{}]}}"#,
+        entries.join(",")
+    );
+    let headers = [(header::CONTENT_TYPE, "application/fhir+json; charset=utf-8")];
+    (headers, page)
 }
 
 /// A patient of a usual size, a good kilobyte.
