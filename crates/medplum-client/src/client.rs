@@ -220,7 +220,7 @@ impl Client {
         let headers = std::mem::take(response.headers_mut());
         let sent = if (200..300).contains(&status) { Sent::Done } else { Sent::Maybe };
         let limit = self.inner.config.max_response_bytes;
-        if response.content_length().is_some_and(|length| usize::try_from(length).is_ok_and(|n| n > limit)) {
+        if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limit)) {
             return Err(Broken::TooLarge { sent });
         }
         let mut body = BytesMut::new();

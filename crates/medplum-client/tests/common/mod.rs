@@ -89,6 +89,10 @@ pub enum Answer {
         status: u16,
         body: Vec<u8>,
     },
+    /// A head and then zeros without end, until the client goes away.
+    Flood {
+        headers: Vec<(String, String)>,
+    },
     /// The connection is reset before a byte of the answer.
     Reset,
     /// Silence, until the client goes away.
@@ -285,6 +289,14 @@ async fn serve(mut stream: TcpStream, connection: usize, seen: Arc<Seen>, token:
                 let head = head(status, &json_type(), Some(body.len() + 1000));
                 let _ = stream.write_all(&[head.into_bytes(), body].concat()).await;
                 gone(&mut stream, &seen).await;
+                return;
+            }
+            Answer::Flood { headers } => {
+                let mut chunk = head(200, &headers, None).into_bytes();
+                while stream.write_all(&chunk).await.is_ok() {
+                    chunk = vec![b'0'; 64 * 1024];
+                }
+                seen.abandoned.send_modify(|n| *n += 1);
                 return;
             }
             Answer::Reset => {

@@ -1,0 +1,481 @@
+//! How the client goes about HTTP: what it follows, what it decodes, how much it takes, what it lets go of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use std::io::Write;
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use medplum_client::{
+    BaseUrl, Body, Client, Config, Credentials, Error, FhirPath, Interaction, Level, Membership, Method, Open,
+    Operation, Query, Sent,
+};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn given(value: &str) -> Credentials {
+    Credentials::AccessToken(value.to_owned().into())
+}
+
+// Where it goes.
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_the_token_stays() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Server::new(|_| Answer::patient()).await;
+        let there = format!("{}fhir/R4/Patient/{PATIENT}", elsewhere.base);
+        let server = Server::new(move |_| Answer::empty(status).header("location", &there)).await;
+        for interaction in [read_patient(), create_patient()] {
+            let error = server.client().send(&call(), &interaction).await.unwrap_err();
+            assert_eq!(error, Error::Redirect { status });
+            assert!(error.to_string().contains("redirect"), "{error}");
+        }
+        assert_eq!((server.requests().len(), elsewhere.connections()), (2, 0), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_sign_in_is_not_followed_and_the_secret_stays() {
+    let elsewhere = Server::new(|_| Answer::patient()).await;
+    let there = format!("{}oauth2/token", elsewhere.base);
+    let server =
+        Server::with_tokens(move |_| Answer::empty(307).header("location", &there), |_| Answer::patient()).await;
+    let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
+    assert_eq!(error, Error::Redirect { status: 307 });
+    assert_eq!((elsewhere.connections(), server.requests().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn pages_are_followed_on_the_same_origin_alone() {
+    let server = Server::new(|request| {
+        let base = format!("http://{}/fhir/R4/Patient", request.header("host").unwrap());
+        let next = match request.query().iter().find(|(key, _)| key == "_offset").map(|(_, value)| value.as_str()) {
+            None => format!("{base}?_count=2&name=Zo%C3%AB%20/%24x&_offset=2"),
+            _ => "https://evil.example/fhir/R4/Patient?_offset=4".to_owned(),
+        };
+        Answer::fhir(200, json!({"resourceType": "Bundle", "link": [{"relation": "next", "url": next}]}))
+    })
+    .await;
+    let client = server.client();
+    let first = client.send(&call(), &search("_count=2")).await.unwrap().into_json();
+    let page = client.next_page(&first).unwrap().unwrap();
+    let second = client.send(&call(), &page).await.unwrap().into_json();
+    let error = client.next_page(&second).unwrap_err();
+    assert!(error.to_string().contains("another server"), "{error}");
+    assert_eq!(
+        server.lines(),
+        ["GET /Patient?_count=2", "GET /Patient?_count=2&name=Zo%C3%AB%20%2F%24x&_offset=2"],
+        "a slash and a dollar sign stay hidden on the way back"
+    );
+}
+
+#[test]
+fn a_next_link_is_a_search_below_the_base_or_nothing() {
+    let base = BaseUrl::parse("https://h.example/medplum/", false).unwrap();
+    let next = |url: &str| {
+        let bundle = json!({"link": [{"relation": "next", "url": url}]});
+        medplum_client::next_page(&bundle, &base, &FhirPath::default())
+    };
+    assert!(next("https://h.example/medplum/fhir/R4/Patient?_offset=2").unwrap().is_some());
+    assert!(next("https://H.EXAMPLE:443/medplum/fhir/R4/?_type=Patient,Practitioner&_offset=2").unwrap().is_some());
+    for bad in [
+        "https://h.example/fhir/R4/Patient?_offset=2",
+        "https://h.example/medplum/../fhir/R4/Patient",
+        "https://h.example/medplum/%2e%2e/fhir/R4/Patient",
+        "https://h.example/medplum/fhir/R4/Patient/1/$everything",
+        "https://h.example/medplum/fhir/R4/$export",
+        "https://h.example/medplum/oauth2/logout",
+        "https://h.example/medplum/fhir/R4/Patient/1",
+        "https://h.example:8443/medplum/fhir/R4/Patient",
+        "http://h.example/medplum/fhir/R4/Patient",
+        "https://h.example.evil.example/medplum/fhir/R4/Patient",
+        "https://h.example@evil.example/medplum/fhir/R4/Patient",
+        "https://user@h.example/medplum/fhir/R4/Patient",
+        "//evil.example/medplum/fhir/R4/Patient",
+        "fhir/R4/Patient?_offset=2",
+        "data:text/plain,x",
+        "",
+    ] {
+        assert!(next(bad).is_err(), "{bad} was followed");
+    }
+    for none in
+        [json!({}), json!({"link": []}), json!({"link": [{"relation": "next"}]}), json!({"link": "x"}), Value::Null]
+    {
+        assert_eq!(medplum_client::next_page(&none, &base, &FhirPath::default()), Ok(None), "{none}");
+    }
+}
+
+#[test]
+fn without_encryption_it_speaks_to_this_machine_alone() {
+    for here in [
+        "http://localhost:8103/",
+        "http://127.0.0.1/",
+        "http://127.8.9.1/",
+        "http://[::1]:8103/",
+        "http://medplum.localhost/",
+    ] {
+        assert!(!BaseUrl::parse(here, false).unwrap().is_insecure(), "{here}");
+    }
+    for beyond in [
+        "http://api.medplum.com/",
+        "http://10.0.0.1/",
+        "http://192.168.1.2/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://localhost.evil.example/",
+        "http://localhost@evil.example/",
+        "http://127.0.0.1.nip.io/",
+    ] {
+        let error = BaseUrl::parse(beyond, false).unwrap_err().to_string();
+        assert!(error.contains("https") || error.contains("user name"), "{beyond}: {error}");
+    }
+    assert!(BaseUrl::parse("http://10.0.0.1/", true).unwrap().is_insecure(), "where the operator says so");
+}
+
+#[tokio::test]
+async fn the_base_and_the_fhir_path_stand_before_every_path() {
+    let server = Server::new(|_| Answer::patient()).await;
+    let mut config = config(&format!("{}medplum", server.base));
+    config.fhir_path = FhirPath::parse("/fhir/R5/").unwrap();
+    let client = Client::new(config, Open);
+    client.send(&call(), &read_patient()).await.unwrap();
+    let me = Interaction::from_path(&client.config().fhir_path, Method::Get, "auth/me", Query::new(), None).unwrap();
+    client.send(&call(), &me).await.unwrap();
+    let lines: Vec<String> = server.requests().iter().map(Received::line).collect();
+    assert_eq!(lines, [format!("GET /medplum/fhir/R5/Patient/{PATIENT}"), "GET /medplum/auth/me".into()]);
+    assert_eq!(server.token_requests()[0].line(), "POST /medplum/oauth2/token");
+}
+
+#[tokio::test]
+async fn every_request_says_what_it_is_and_on_whose_behalf() {
+    let server = Server::new(|_| Answer::patient()).await;
+    let other = "00000000-0000-4000-8000-000000000001";
+    let config = Config { on_behalf_of: Some(Membership::parse(MEMBER).unwrap()), ..server.config() };
+    let client = Client::new(config, Open);
+    client.send(&call(), &read_patient()).await.unwrap();
+    let mut instead = call();
+    instead.on_behalf_of = Some(Membership::parse(other).unwrap());
+    client.send(&instead, &create_patient()).await.unwrap();
+
+    let [configured, own] = &server.requests()[..] else { panic!("two requests") };
+    for request in [configured, own] {
+        assert_eq!(request.header("accept"), Some("application/fhir+json"));
+        assert_eq!(request.header("x-medplum"), Some("extended"));
+        assert_eq!(request.header("accept-encoding"), Some("gzip"));
+        assert_eq!(request.token(), "token-0");
+        assert!(request.header("user-agent").unwrap().starts_with("medplum-client/"));
+        assert_eq!(request.header("cookie"), None);
+    }
+    assert_eq!((configured.header("content-type"), own.header("content-type")), (None, Some("application/fhir+json")));
+    assert_eq!(configured.header("x-medplum-on-behalf-of"), Some(&*format!("ProjectMembership/{MEMBER}")));
+    assert_eq!(own.header("x-medplum-on-behalf-of"), Some(&*format!("ProjectMembership/{other}")));
+}
+
+// What it takes.
+
+#[tokio::test]
+async fn a_compressed_answer_is_decoded() {
+    let patient = json!({"resourceType": "Patient", "id": PATIENT});
+    let body = gzip(patient.to_string().as_bytes());
+    let server =
+        Server::new(move |_| Answer::of(200, "application/fhir+json", body.clone()).header("content-encoding", "gzip"))
+            .await;
+    assert_eq!(server.client().send(&call(), &read_patient()).await.unwrap().json(), &patient);
+}
+
+#[tokio::test]
+async fn an_answer_over_the_ceiling_is_refused_and_let_go() {
+    let length = |n: u64| {
+        vec![("content-type".to_owned(), "application/json".to_owned()), ("content-length".to_owned(), n.to_string())]
+    };
+    let without_length = vec![("content-type".to_owned(), "application/json".to_owned())];
+    for headers in [length(1 << 40), without_length] {
+        let server = Server::new(move |_| Answer::Flood { headers: headers.clone() }).await;
+        let config = Config { max_response_bytes: 1_000_000, ..server.config() };
+        let client = Client::new(config, Open);
+        let error = client.send(&call(), &read_patient()).await.unwrap_err();
+        assert_eq!(error, Error::TooLarge { limit: 1_000_000, sent: Sent::No });
+        assert!(error.to_string().contains("larger than 1 MB"), "{error}");
+        // An answer without end: the server sees the client leave.
+        server.abandoned(1).await;
+        assert_eq!(server.requests().len(), 1, "another answer would not be smaller");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_as_large_as_the_ceiling_is_taken() {
+    let body = json!({"resourceType": "Patient", "id": PATIENT}).to_string();
+    let (length, sent) = (body.len(), body.clone());
+    let server = Server::new(move |_| Answer::of(200, "application/json", sent.clone())).await;
+    for (ceiling, taken) in [(length, true), (length - 1, false)] {
+        let client = Client::new(Config { max_response_bytes: ceiling, ..server.config() }, Open);
+        // The token's answer is longer, and is under the same ceiling: it is given from outside here.
+        let config = Config { credentials: given("t"), ..client.config().clone() };
+        assert_eq!(Client::new(config, Open).send(&call(), &read_patient()).await.is_ok(), taken, "{ceiling}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_answer_that_unpacks_to_a_huge_one_is_refused() {
+    let bomb = gzip(&vec![b' '; 100_000_000]);
+    assert!(bomb.len() < 200_000);
+    let server =
+        Server::new(move |_| Answer::of(200, "application/json", bomb.clone()).header("content-encoding", "gzip"))
+            .await;
+    let client = Client::new(Config { max_response_bytes: 1_000_000, ..server.config() }, Open);
+    let error = client.send(&call(), &create_patient()).await.unwrap_err();
+    assert_eq!(error, Error::TooLarge { limit: 1_000_000, sent: Sent::Done });
+    assert!(error.to_string().contains("was carried out"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_fhir_is_not_an_answer() {
+    let native = Operation {
+        level: Level::Type("ValueSet".parse().unwrap()),
+        name: "expand".parse().unwrap(),
+        method: Method::Get,
+        query: Query::new(),
+        body: None,
+    };
+    let interactions = [read_patient(), search("name=a"), create_patient(), Interaction::operation(native).unwrap()];
+    let answers: [(&str, &str, &str, &str); 4] = [
+        ("a login page", "text/html; charset=utf-8", "<html>Please sign in</html>", "HTML"),
+        ("a proxy's word", "text/plain", "captive portal", "not JSON"),
+        ("no type at all", "", "hello", "not JSON"),
+        ("broken JSON", "application/fhir+json", "{\"resourceType\":", "JSON cannot be read"),
+    ];
+    for (name, content_type, body, expected) in answers {
+        let server = Server::new(move |_| Answer::of(200, content_type, body)).await;
+        for interaction in &interactions {
+            let error = server.client().send(&call(), interaction).await.unwrap_err();
+            let writes = !interaction.effect().is_read();
+            let sent = if writes { Sent::Done } else { Sent::No };
+            assert!(matches!(&error, Error::NotFhir { status: 200, sent: s, .. } if *s == sent), "{name}: {error:?}");
+            assert!(error.to_string().contains(expected), "{name}: {error}");
+            assert_eq!(error.to_string().contains("was carried out"), writes, "{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_anything_is_taken_as_it_is() {
+    let bot = || BOT.parse().unwrap();
+    let read = |t: &str| Interaction::read(t.parse().unwrap(), PATIENT.parse().unwrap());
+    let csv = Operation {
+        level: Level::Type("Patient".parse().unwrap()),
+        name: "csv".parse().unwrap(),
+        method: Method::Get,
+        query: Query::new(),
+        body: None,
+    };
+    let execute =
+        Interaction::ExecuteBot { bot: bot(), input: Bytes::new(), content_type: "x-application/hl7-v2+er7".into() };
+    let table: [(Interaction, &str, &str); 5] = [
+        (read("Binary"), "application/pdf", "%PDF-1.7"),
+        (read("Binary"), "text/html", "<p>a letter</p>"),
+        (read("Binary"), "application/json", "{not json, but what was stored"),
+        (Interaction::operation(csv).unwrap(), "text/csv", "id,name\n1,A"),
+        (execute, "text/plain; charset=utf-8", "MSH|^~\\&|"),
+    ];
+    for (interaction, content_type, body) in table {
+        let server = Server::new(move |request| match request.path().ends_with(BOT) {
+            true => Answer::fhir(200, json!({"resourceType": "Bot"})),
+            false => Answer::of(200, content_type, body),
+        })
+        .await;
+        let reply = server.client().send(&call(), &interaction).await.unwrap();
+        let expected = Body::Other { content_type: content_type.into(), content: Bytes::from(body) };
+        assert_eq!(reply.body, expected, "{content_type}");
+        let accept = server.requests().last().unwrap().header("accept").unwrap().to_owned();
+        assert_eq!(accept == "*/*", !matches!(interaction, Interaction::Operation(_)));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_empty() {
+    for status in [200, 201, 202, 204, 304] {
+        let server = Server::new(move |_| Answer::empty(status)).await;
+        let reply = server.client().send(&call(), &read_patient()).await.unwrap();
+        assert_eq!((reply.status, &reply.body, reply.json()), (status, &Body::Empty, &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn the_version_and_the_place_of_what_was_stored_come_with_the_reply() {
+    let table: [(&[(&str, &str)], Option<&str>, Option<&str>); 6] = [
+        (&[("etag", "W/\"v1\"")], Some("v1"), None),
+        (&[("etag", "\"v1\"")], Some("v1"), None),
+        (&[("etag", "v1")], None, None),
+        (&[("etag", "W/\"")], None, None),
+        (&[("location", "http://medplum.test/fhir/R4/Patient/1")], None, Some("http://medplum.test/fhir/R4/Patient/1")),
+        (
+            &[("content-location", "http://medplum.test/fhir/R4/job/1/status")],
+            None,
+            Some("http://medplum.test/fhir/R4/job/1/status"),
+        ),
+    ];
+    for (headers, version, location) in table {
+        let server =
+            Server::new(move |_| headers.iter().fold(Answer::patient(), |answer, (k, v)| answer.header(k, v))).await;
+        let reply = server.client().send(&call(), &create_patient()).await.unwrap();
+        assert_eq!((reply.version.as_deref(), reply.location.as_deref()), (version, location), "{headers:?}");
+    }
+}
+
+// What it lets go of, and what it keeps.
+
+#[tokio::test]
+async fn a_call_that_is_dropped_drops_its_request() {
+    let cases: [(&str, fn() -> Answer); 2] = [
+        ("before the answer", || Answer::Silence),
+        ("within the answer", || Answer::Dribble { status: 200, body: b"{".to_vec() }),
+    ];
+    for (name, answer) in cases {
+        let server = Server::new(move |_| answer()).await;
+        let client = server.client();
+        let calls: Vec<_> = [read_patient(), create_patient()]
+            .into_iter()
+            .map(|interaction| {
+                let client = client.clone();
+                tokio::spawn(async move { client.send(&call(), &interaction).await })
+            })
+            .collect();
+        server.received(2).await;
+        for call in &calls {
+            call.abort();
+        }
+        server.abandoned(2).await;
+        assert_eq!(server.requests().len(), 2, "{name}: nothing is sent again");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_while_it_waits_sends_nothing_more() {
+    let server = Server::new(|_| Answer::empty(429).header("retry-after", "60")).await;
+    let client = server.client();
+    let waiting = tokio::spawn(async move { client.send(&call(), &create_patient()).await });
+    server.received(1).await;
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn one_connection_serves_one_call_after_another() {
+    let server = Server::new(|request| match request.nth % 3 {
+        0 => Answer::patient(),
+        1 => Answer::outcome(404, Some("not-found"), "not-found", "Not found"),
+        _ => Answer::empty(200),
+    })
+    .await;
+    let client = server.client();
+    for _ in 0..12 {
+        let _ = client.clone().send(&call(), &read_patient()).await;
+    }
+    assert_eq!((server.requests().len(), server.connections()), (12, 1), "the sign-in and twelve calls");
+}
+
+#[tokio::test]
+async fn one_call_in_trouble_is_not_the_others() {
+    let server = Server::new(|request| match request.path().ends_with(PATIENT) {
+        true => Answer::Silence,
+        false => Answer::fhir(200, json!({"resourceType": "Bundle"})),
+    })
+    .await;
+    let client = server.client();
+    let stuck = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&call(), &read_patient()).await }
+    });
+    server.received(1).await;
+    for _ in 0..5 {
+        client.send(&call(), &search("name=a")).await.unwrap();
+    }
+    assert!(!stuck.is_finished());
+    stuck.abort();
+}
+
+// TLS.
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_gets_nothing() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 1];
+            stream.read_exact(&mut hello).await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        }
+    });
+    let config = Config { credentials: given("t"), ..config(&base) };
+    let client = Client::with_surroundings(config, Open, FakeClock::new().surroundings());
+    let error = client.send(&call(), &create_patient()).await.unwrap_err();
+    assert_eq!(error, Error::Unreachable { reason: "the TLS handshake failed", attempts: 3 });
+    assert!(!error.may_have_acted());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_has_sent_nothing() {
+    // The server accepts and never answers the handshake.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}/", listener.local_addr().unwrap());
+    let config = Config { credentials: given("t"), connect_timeout: Duration::from_millis(50), ..config(&base) };
+    let client = Client::with_surroundings(config, Open, FakeClock::new().surroundings());
+    let error = client.send(&call(), &create_patient()).await.unwrap_err();
+    assert_eq!(error, Error::Unreachable { reason: "the connection timed out", attempts: 3 });
+    drop(listener);
+}
+
+// Proxies. They are read from the environment, which only a process of its own can set for itself.
+
+/// Not a test of its own: what the child process does, for the two tests below.
+#[tokio::test]
+#[ignore = "run by the tests of the proxies, as a process of its own"]
+async fn read_a_patient_as_a_child() {
+    let Ok(base) = std::env::var("TEST_BASE_URL") else {
+        return;
+    };
+    let client = Client::new(Config { credentials: given("t"), ..config(&base) }, Open);
+    assert_eq!(client.send(&call(), &read_patient()).await.unwrap().status, 200);
+}
+
+async fn child_reads_a_patient(base: &str, proxy: &str) -> bool {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "read_a_patient_as_a_child", "--ignored"]).env("TEST_BASE_URL", base);
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        child.env_remove(name);
+    }
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, proxy);
+    }
+    tokio::task::spawn_blocking(move || child.output().unwrap().status.success()).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_environments_proxy_is_used_for_a_server_elsewhere() {
+    let proxy = Server::new(|_| Answer::patient()).await;
+    assert!(child_reads_a_patient("http://medplum.invalid/", &proxy.base).await);
+    let [asked] = &proxy.requests()[..] else { panic!("one request") };
+    assert_eq!(asked.line(), format!("GET http://medplum.invalid/fhir/R4/Patient/{PATIENT}"));
+}
+
+#[tokio::test]
+async fn no_proxy_stands_between_the_client_and_this_machine() {
+    let proxy = Server::new(|_| Answer::empty(502)).await;
+    let server = Server::new(|_| Answer::patient()).await;
+    assert!(child_reads_a_patient(&server.base, &proxy.base).await);
+    assert_eq!((server.requests().len(), proxy.connections()), (1, 0));
+}
