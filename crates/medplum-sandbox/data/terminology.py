@@ -13,9 +13,20 @@ import sys
 import uuid
 
 FILES = ["valuesets.json", "valuesets-medplum.json", "v3-codesystems.json", "conceptmaps.json"]
-KEPT = ["resourceType", "id", "url", "version", "name", "title", "status", "experimental", "publisher", "description"]
+KEPT = ["resourceType", "id", "url", "version", "name", "title", "status", "experimental", "date", "publisher",
+        "description", "immutable"]
 OTHERS = ["snomed", "loinc", "unitsofmeasure", "rxnorm", "ama-assn", "iso:std", "ndc", "cvx", "icd", "dicom", "ietf"]
 LARGEST = 400
+# Medplum has a stub of LOINC with a handful of codes; this one has those that the sandbox's patients have.
+LOINC = {
+    "8867-4": "Heart rate", "8480-6": "Systolic blood pressure", "8462-4": "Diastolic blood pressure",
+    "85354-9": "Blood pressure panel with all children optional", "8310-5": "Body temperature",
+    "9279-1": "Respiratory rate", "59408-5": "Oxygen saturation in Arterial blood by Pulse oximetry",
+    "29463-7": "Body weight", "8302-2": "Body height", "39156-5": "Body mass index (BMI) [Ratio]",
+    "4548-4": "Hemoglobin A1c/Hemoglobin.total in Blood", "2345-7": "Glucose [Mass/volume] in Serum or Plasma",
+    "2339-0": "Glucose [Mass/volume] in Blood", "2160-0": "Creatinine [Mass/volume] in Serum or Plasma",
+    "2089-1": "Cholesterol in LDL [Mass/volume] in Serum or Plasma", "718-7": "Hemoglobin [Mass/volume] in Blood",
+}
 SPACE = uuid.UUID("5a4d0b0c-0000-4000-8000-000000000000")
 
 
@@ -103,4 +114,17 @@ def main(package):
                 print(json.dumps(short, ensure_ascii=False, separators=(",", ":")))
 
 
+def stub():
+    url = "http://loinc.org"
+    listed = [{"code": code, "display": display} for code, display in LOINC.items()]
+    print(json.dumps({
+        "resourceType": "CodeSystem", "id": str(uuid.uuid5(SPACE, "CodeSystem " + url)), "url": url,
+        "name": "LOINC_stub", "status": "active", "content": "fragment",
+        "copyright": "This material contains content from LOINC (http://loinc.org). LOINC is copyright Regenstrief "
+        "Institute, Inc. and the LOINC Committee, available at no cost under http://loinc.org/license.",
+        "concept": listed,
+    }, separators=(",", ":")))
+
+
 main(sys.argv[1])
+stub()

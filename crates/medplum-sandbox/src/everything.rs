@@ -12,6 +12,9 @@ use crate::search::Request;
 /// Types that another resource leads to and that come along, beyond the page's count.
 const BROUGHT_ALONG: [&str; 2] = ["Organization", "Practitioner"];
 
+/// FHIR types that never tell of a patient's care. The last came after the version that was recorded.
+const NOT_CARE: [&str; 3] = ["Binary", "Parameters", "SubscriptionStatus"];
+
 /// The parameters, from the query or from the Parameters resource of a POST.
 fn parameters(asked: &Interaction) -> Vec<(String, String)> {
     let mut all = asked.query();
@@ -38,7 +41,7 @@ fn as_search(call: &Call<'_>, id: &str, asked: &[(String, String)]) -> Result<Ve
             let definitions = call.engine.definitions;
             let mut types: Vec<&str> = definitions
                 .resource_types()
-                .filter(|info| !info.medplum && info.searchable && info.name != "Binary" && info.name != "Parameters")
+                .filter(|info| !info.medplum && info.searchable && !NOT_CARE.contains(&info.name))
                 .map(|info| info.name)
                 .collect();
             types.push("Patient");

@@ -117,7 +117,9 @@ pub(crate) fn as_actor(
     let actor = auth::actor(&engine.config, &state.store, &state.tokens, &request.headers, now);
     let actor = match actor {
         Ok(actor) => actor,
-        Err(outcome) => return outcome_reply(engine, &outcome),
+        Err(outcome) if outcome.status == 401 => return outcome_reply(engine, &outcome),
+        // What is wrong with the member is found out before the request gets its trace.
+        Err(outcome) => return Reply::json(outcome.status, FHIR_JSON, &outcome.body()),
     };
     let mut call = Call {
         engine,

@@ -334,6 +334,12 @@ impl Sandbox {
         format!("ProjectMembership/{}", ids::MEMBERSHIP)
     }
 
+    /// The id of that member's Practitioner.
+    #[must_use]
+    pub fn member_id(&self) -> &'static str {
+        ids::MEMBER
+    }
+
     /// A bot that answers with what it was given.
     #[must_use]
     pub fn echo_bot(&self) -> &'static str {
