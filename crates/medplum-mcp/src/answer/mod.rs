@@ -26,6 +26,11 @@ impl Answer {
         Self { record: Record::Json(value), notes: Vec::new() }
     }
 
+    /// A table: `{"columns":[…],"rows":[[…],…]}`.
+    pub fn table(columns: Vec<String>, rows: Vec<Vec<Value>>) -> Self {
+        Self::json(serde_json::json!({ "columns": columns, "rows": rows }))
+    }
+
     /// An answer of text.
     pub fn text(text: impl Into<String>) -> Self {
         Self { record: Record::Text(text.into()), notes: Vec::new() }
