@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fhir_definitions::ResourceId;
 use serde_json::{Map, Value, json};
 
 use crate::effect::Effect;
@@ -192,6 +193,8 @@ fn parse_entry(index: usize, entry: &Value) -> Result<BatchEntry, InvalidRequest
         ));
     };
     refuse_unknown_keys(request).map_err(|reason| wrong(".request", reason))?;
+    let if_match = text("ifMatch").map(|given| version_condition(method, given)).transpose();
+    let if_match = if_match.map_err(|reason| wrong(".request", reason.into()))?;
     let interaction = entry_interaction(method, url, entry.get("resource"), text("ifNoneExist"));
     let interaction = interaction.map_err(|error| match error {
         InvalidRequest::Path(reason) => {
@@ -202,7 +205,7 @@ fn parse_entry(index: usize, entry: &Value) -> Result<BatchEntry, InvalidRequest
     Ok(BatchEntry {
         interaction,
         full_url: entry.get("fullUrl").and_then(Value::as_str).map(str::to_owned),
-        if_match: text("ifMatch").map(str::to_owned),
+        if_match,
         if_none_match: text("ifNoneMatch").map(str::to_owned),
     })
 }
@@ -213,6 +216,20 @@ fn refuse_unknown_keys(request: &Map<String, Value>) -> Result<(), String> {
         Some((key, _)) if KNOWN.contains(&key.as_str()) => Err(format!("{key} must be a string")),
         Some((key, _)) => Err(format!("{key} is not supported by Medplum")),
         None => Ok(()),
+    }
+}
+
+/// A version in quotes, on a PUT: anything else Medplum ignores, and overwrites what it should have protected.
+fn version_condition(method: Method, given: &str) -> Result<String, &'static str> {
+    if method != Method::Put {
+        return Err(
+            "Medplum heeds ifMatch on a PUT alone. In a PATCH, put {\"op\":\"test\",\"path\":\"/meta/versionId\",\"value\":\"<version>\"} first",
+        );
+    }
+    let version = given.trim_start_matches("W/").strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match version.map(ResourceId::parse) {
+        Some(Ok(version)) => Ok(format!("W/\"{version}\"")),
+        _ => Err("ifMatch must be the version in quotes, such as W/\"<meta.versionId>\""),
     }
 }
 

@@ -81,6 +81,8 @@ fn recognise(
     let known = match parts.as_slice() {
         [] => on_system(method, &query, &body)?,
         ["metadata"] if method == Method::Get && body.is_none() => Some(Interaction::Metadata),
+        // Routed by Medplum itself, and no operation.
+        ["$versions"] if method == Method::Get && body.is_none() => None,
         [name] if name.starts_with('$') => operation(Level::System, name, method, &query, &body)?,
         [t] => match ResourceType::parse(t) {
             Ok(t) => on_type(t, method, &query, &body)?,

@@ -1,0 +1,1216 @@
+//! What counts as a read, shown from the outside: through a gate that lets reads pass and nothing else, onto a server
+//! that writes down what reached it.
+//!
+//! First a long table of paths, documents and bundles that people and their agents could come up with; then paths
+//! that nobody would come up with, taken apart again by a plain parser of this file's own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use common::*;
+use medplum_client::Effect::{self, Read, Run, Write};
+use medplum_client::Method::{Delete, Get, Patch, Post, Put};
+use medplum_client::{
+    Asked, Batch, Client, Error, FhirPath, Gate, GraphQl, Interaction, Method, Query, Refusal, Request,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use url::Url;
+
+struct ReadsOnly;
+
+impl Gate for ReadsOnly {
+    fn check(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        assert_eq!(asked.effect, asked.interaction.effect(), "the gate is told the truth");
+        if asked.effect.is_read() { Ok(()) } else { Err(Refusal::new("only reads pass")) }
+    }
+}
+
+/// A server that answers everything with a resource, and a client that may only read from it.
+async fn reader() -> (Server, Client) {
+    let server = Server::new(|_| Answer::patient()).await;
+    let client = server.gated(ReadsOnly);
+    (server, client)
+}
+
+fn recognise(method: Method, path: &str, body: Option<Value>) -> Result<Interaction, Error> {
+    Ok(Interaction::from_path(&FhirPath::default(), method, path, Query::new(), body)?)
+}
+
+/// What becomes of a request.
+enum Is {
+    /// A read. What reaches the server is this and no other, behind the guard of an operation on an instance.
+    Sent(&'static str),
+    /// Not even a request.
+    Invalid,
+    /// Refused by the gate, as this.
+    Closed(Effect),
+}
+
+use Is::{Closed, Invalid, Sent};
+
+/// Sends a request through the gate and compares what reached the server with what should have.
+async fn check(server: &Server, client: &Client, what: &str, request: Result<Interaction, Error>, expected: &Is) {
+    let before = server.requests().len();
+    let result = match request {
+        Err(error) => Err((error, true)),
+        Ok(interaction) => {
+            if let Closed(effect) = expected {
+                assert_eq!(interaction.effect(), *effect, "{what}");
+            }
+            client.send(&call(), &interaction).await.map_err(|error| (error, false))
+        }
+    };
+    let mut reached: Vec<String> = server.requests()[before..].iter().map(Received::line).collect();
+    match (expected, result) {
+        (Sent(expected), Ok(_)) => {
+            let last = reached.pop().unwrap();
+            assert_eq!(&last, expected, "{what}");
+            let guards = usize::from(last.matches("/$").count() == 1 && !last.contains("$graphql"));
+            assert!(
+                reached.len() <= guards && reached.iter().all(|line| line.starts_with("GET /fhir/R4/")),
+                "{reached:?}"
+            );
+        }
+        (Sent(_), Err((error, _))) => panic!("{what}: a read was refused: {error}"),
+        (Invalid, Err((Error::Invalid(_), true))) | (Closed(_), Err((Error::Refused(_), false))) => {
+            assert!(reached.is_empty(), "{what} was refused and reached the server all the same: {reached:?}");
+        }
+        (_, Ok(_)) => panic!("{what} passed: {reached:?}"),
+        (_, Err((error, _))) => panic!("{what} was refused in another way: {error:?}"),
+    }
+}
+
+/// Paths without a body.
+const PATHS: &[(Method, &str, Is)] = &[
+    // Reads of plain FHIR.
+    (Get, "fhir/R4/Patient", Sent("GET /fhir/R4/Patient")),
+    (Get, "/fhir/R4/Patient", Sent("GET /fhir/R4/Patient")),
+    (Get, "fhir/R4/Patient/1", Sent("GET /fhir/R4/Patient/1")),
+    (Get, "fhir/R4/Patient/a.b-C.9", Sent("GET /fhir/R4/Patient/a.b-C.9")),
+    (Get, "fhir/R4/Patient/...", Sent("GET /fhir/R4/Patient/...")),
+    (Get, "fhir/R4/Patient/1/_history", Sent("GET /fhir/R4/Patient/1/_history")),
+    (Get, "fhir/R4/Patient/1/_history?_count=2", Sent("GET /fhir/R4/Patient/1/_history?_count=2")),
+    (Get, "fhir/R4/Patient/1/_history/2", Sent("GET /fhir/R4/Patient/1/_history/2")),
+    (Get, "fhir/R4/metadata", Sent("GET /fhir/R4/metadata")),
+    (Get, "fhir/R4/metadata?mode=full", Sent("GET /fhir/R4/metadata")),
+    (Get, "fhir/R4?_type=Patient", Sent("GET /fhir/R4/?_type=Patient")),
+    (Get, "fhir/R4/?_type=Patient,Practitioner&_count=2", Sent("GET /fhir/R4/?_type=Patient,Practitioner&_count=2")),
+    // An encoded letter is that letter.
+    (Get, "fhir/R4/%50atient/1", Sent("GET /fhir/R4/Patient/1")),
+    (Get, "fhir%2ER4", Closed(Run)),
+    (Get, "%66hir/R4/Patient", Sent("GET /fhir/R4/Patient")),
+    (Get, "fhir/R4/Patient/%31", Sent("GET /fhir/R4/Patient/1")),
+    (Get, "fhir/R4/Patient/1/%5fhistory", Sent("GET /fhir/R4/Patient/1/_history")),
+    // Query values keep their meaning, with slash and dollar sign hidden.
+    (Get, "fhir/R4/Patient?name=Zo%C3%AB", Sent("GET /fhir/R4/Patient?name=Zo%C3%AB")),
+    (Get, "fhir/R4/Patient?name=Zoë", Sent("GET /fhir/R4/Patient?name=Zo%C3%AB")),
+    (Get, "fhir/R4/Patient?name=van+Gogh", Sent("GET /fhir/R4/Patient?name=van%20Gogh")),
+    (Get, "fhir/R4/Patient?name=a%2Bb", Sent("GET /fhir/R4/Patient?name=a%2Bb")),
+    (
+        Get,
+        "fhir/R4/Patient?identifier=https://e.com/mrn|1",
+        Sent("GET /fhir/R4/Patient?identifier=https:%2F%2Fe.com%2Fmrn%7C1"),
+    ),
+    (Get, "fhir/R4/Patient?a=/$my-op", Sent("GET /fhir/R4/Patient?a=%2F%24my-op")),
+    (Get, "fhir/R4/Patient?a=%2F%24my-op", Sent("GET /fhir/R4/Patient?a=%2F%24my-op")),
+    (Get, "fhir/R4/Patient?/$my-op=1", Sent("GET /fhir/R4/Patient?%2F%24my-op=1")),
+    (Get, "fhir/R4/Patient?/$my-op", Sent("GET /fhir/R4/Patient?%2F%24my-op=")),
+    (Get, "fhir/R4/Patient/1?x=/$my-op", Sent("GET /fhir/R4/Patient/1?x=%2F%24my-op")),
+    (Get, "fhir/R4/Patient/1/_history?x=/$my-op", Sent("GET /fhir/R4/Patient/1/_history?x=%2F%24my-op")),
+    (Get, "fhir/R4/Patient?a=%252F%2524x", Sent("GET /fhir/R4/Patient?a=%252F%2524x")),
+    (Get, "fhir/R4/Patient?a=b?c=/$d", Sent("GET /fhir/R4/Patient?a=b%3Fc%3D%2F%24d")),
+    (Get, "fhir/R4/Patient?a=1#/$x", Sent("GET /fhir/R4/Patient?a=1%23%2F%24x")),
+    (Get, "fhir/R4/Patient?a=..%2F..%2Fadmin", Sent("GET /fhir/R4/Patient?a=..%2F..%2Fadmin")),
+    (Get, "fhir/R4/Patient?a=\\..\\admin", Sent("GET /fhir/R4/Patient?a=%5C..%5Cadmin")),
+    (Get, "fhir/R4/Patient?&&a=1&&b=2&", Sent("GET /fhir/R4/Patient?a=1&b=2")),
+    (Get, "fhir/R4/Patient?", Sent("GET /fhir/R4/Patient")),
+    (Get, "fhir/R4/Patient?a", Sent("GET /fhir/R4/Patient?a=")),
+    (
+        Get,
+        "fhir/R4/Patient?_has:Observation:patient:status=final",
+        Sent("GET /fhir/R4/Patient?_has:Observation:patient:status=final"),
+    ),
+    (
+        Get,
+        "fhir/R4/Patient?name:exact=Smith&gender=female&gender=male",
+        Sent("GET /fhir/R4/Patient?name:exact=Smith&gender=female&gender=male"),
+    ),
+    (Get, "fhir/R4/Patient?_type[]=a&x[$y]=/z", Sent("GET /fhir/R4/Patient?_type%5B%5D=a&x%5B%24y%5D=%2Fz")),
+    // Attempts to make a GET into something else by its query: no server takes them up, and they mean nothing here.
+    (Get, "fhir/R4/Patient/1?_method=DELETE", Sent("GET /fhir/R4/Patient/1?_method=DELETE")),
+    (Get, "fhir/R4/Patient/1?X-HTTP-Method-Override=PUT", Sent("GET /fhir/R4/Patient/1?X-HTTP-Method-Override=PUT")),
+    (Get, "fhir/R4/Patient/1?_format=json&_pretty=true", Sent("GET /fhir/R4/Patient/1?_format=json&_pretty=true")),
+    // Reads by operation, as Medplum routes them itself.
+    (Get, "fhir/R4/Patient/1/$everything", Sent("GET /fhir/R4/Patient/1/$everything")),
+    (Get, "fhir/R4/Patient/1/%24everything", Sent("GET /fhir/R4/Patient/1/$everything")),
+    (
+        Get,
+        "fhir/R4/Patient/1/$everything?_count=2&x=/$y",
+        Sent("GET /fhir/R4/Patient/1/$everything?_count=2&x=%2F%24y"),
+    ),
+    (Get, "fhir/R4/Patient/1/$summary", Sent("GET /fhir/R4/Patient/1/$summary")),
+    (Get, "fhir/R4/CodeSystem/$lookup?code=a", Sent("GET /fhir/R4/CodeSystem/$lookup?code=a")),
+    (Get, "fhir/R4/CodeSystem/1/$lookup?code=a", Sent("GET /fhir/R4/CodeSystem/1/$lookup?code=a")),
+    (Get, "fhir/R4/CodeSystem/$subsumes", Sent("GET /fhir/R4/CodeSystem/$subsumes")),
+    (Get, "fhir/R4/ValueSet/$expand?url=http://x/y", Sent("GET /fhir/R4/ValueSet/$expand?url=http:%2F%2Fx%2Fy")),
+    (Get, "fhir/R4/ValueSet/1/$validate-code", Sent("GET /fhir/R4/ValueSet/1/$validate-code")),
+    (Get, "fhir/R4/ConceptMap/$translate", Sent("GET /fhir/R4/ConceptMap/$translate")),
+    (Get, "fhir/R4/Patient/$csv", Sent("GET /fhir/R4/Patient/$csv")),
+    (Get, "fhir/R4/Appointment/1/$graph", Sent("GET /fhir/R4/Appointment/1/$graph")),
+    (Post, "fhir/R4/Patient/1/$everything", Sent("POST /fhir/R4/Patient/1/$everything")),
+    (Post, "fhir/R4/Patient/_search", Sent("POST /fhir/R4/Patient/_search")),
+    (Post, "fhir/R4/Patient/_search?name=a", Sent("POST /fhir/R4/Patient/_search")),
+    // Reads beside the resources.
+    (Get, "fhir/R4/$versions", Sent("GET /fhir/R4/$versions")),
+    (Get, "fhir/R4/.well-known/smart-configuration", Sent("GET /fhir/R4/.well-known/smart-configuration")),
+    (Get, "fhir/R4/job/1-a/status", Sent("GET /fhir/R4/job/1-a/status")),
+    (Get, "auth/me", Sent("GET /auth/me")),
+    (Get, "/auth/me", Sent("GET /auth/me")),
+    (Get, "auth/me?x=/$y", Sent("GET /auth/me?x=%2F%24y")),
+    (Get, "oauth2/userinfo", Sent("GET /oauth2/userinfo")),
+    (Get, "healthcheck", Sent("GET /healthcheck")),
+    (Get, "openapi.json", Sent("GET /openapi.json")),
+    (Get, ".well-known/openid-configuration", Sent("GET /.well-known/openid-configuration")),
+    (Get, ".well-known/jwks.json", Sent("GET /.well-known/jwks.json")),
+    (Get, "admin/projects/1", Sent("GET /admin/projects/1")),
+    (Get, "admin/projects/1/members/2", Sent("GET /admin/projects/1/members/2")),
+    // Other methods change something.
+    (Delete, "fhir/R4/Patient/1", Closed(Write)),
+    (Delete, "fhir/R4/Patient", Closed(Write)),
+    (Delete, "fhir/R4/Patient?name=a", Closed(Write)),
+    (Delete, "fhir/R4/Patient/1/_history", Closed(Write)),
+    (Delete, "fhir/R4/Patient/1/_history/2", Closed(Write)),
+    (Delete, "fhir/R4/metadata", Closed(Write)),
+    (Delete, "fhir/R4", Closed(Write)),
+    (Delete, "auth/me", Closed(Run)),
+    (Delete, "fhir/R4/job/1/status", Closed(Write)),
+    (Delete, "fhir/R4/.well-known/x", Closed(Write)),
+    (Post, "fhir/R4/Patient", Invalid),
+    (Put, "fhir/R4/Patient/1", Invalid),
+    (Patch, "fhir/R4/Patient/1", Closed(Write)),
+    (Put, "fhir/R4/Patient", Closed(Write)),
+    (Post, "fhir/R4/Patient/1", Closed(Write)),
+    (Post, "fhir/R4/Patient/1/_history", Closed(Write)),
+    (Post, "fhir/R4", Closed(Write)),
+    (Post, "fhir/R4/_search", Closed(Write)),
+    (Put, "fhir/R4/Patient/_search", Closed(Write)),
+    (Post, "fhir/R4/metadata", Closed(Write)),
+    (Post, "fhir/R4/job/1/status", Closed(Write)),
+    (Post, "auth/me", Closed(Run)),
+    (Post, "auth/login", Closed(Run)),
+    (Post, "auth/changepassword", Closed(Run)),
+    (Post, "oauth2/token", Closed(Run)),
+    (Post, "oauth2/introspect", Closed(Run)),
+    (Post, "admin/projects/1/invite", Closed(Run)),
+    (Put, "admin/projects/1", Closed(Run)),
+    (Patch, "admin/projects/1/members/2", Closed(Run)),
+    (Post, ".well-known/openid-configuration", Closed(Run)),
+    // A GET can act.
+    (Get, "fhir/R4/Bot/1/$execute", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/$execute?x=1", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/%24execute", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/$%65xecute", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/$execute/any/path", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/$execute/_history", Closed(Run)),
+    (Get, "fhir/R4/Bot/$execute?identifier=x", Closed(Run)),
+    (Get, "fhir/R4/Bot/$execute", Closed(Run)),
+    (Get, "fhir/R4/bot/1/$execute", Closed(Run)),
+    (Get, "fhir/R4/BOT/1/$EXECUTE", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/$Execute", Closed(Run)),
+    (Get, "fhir/R4/Bot/1/$deploy", Closed(Run)),
+    (Get, "fhir/R4/$export", Closed(Run)),
+    (Get, "fhir/R4/Patient/$export", Closed(Run)),
+    (Get, "fhir/R4/Group/1/$export", Closed(Run)),
+    (Get, "fhir/R4/Agent/1/$upgrade", Closed(Run)),
+    (Get, "fhir/R4/Agent/$upgrade", Closed(Run)),
+    (Get, "fhir/R4/Agent/1/$reload-config", Closed(Run)),
+    (Get, "fhir/R4/Agent/$bulk-status", Closed(Run)),
+    (Get, "fhir/R4/Subscription/1/$get-ws-binding-token", Closed(Run)),
+    (Get, "fhir/R4/Project/1/$init", Closed(Run)),
+    (Get, "oauth2/logout", Closed(Run)),
+    (Get, "oauth2/authorize", Closed(Run)),
+    (Get, "oauth2/userinfo/x", Closed(Run)),
+    (Get, "auth/logout", Closed(Run)),
+    (Get, "auth/me/x", Closed(Run)),
+    (Get, "auth", Closed(Run)),
+    (Get, "admin/super/reindex", Closed(Run)),
+    (Get, "admin/projects", Closed(Run)),
+    (Get, "admin/projects/1/invite", Closed(Run)),
+    (Get, "admin/projects/1/bot", Closed(Run)),
+    (Get, "admin/projects/1/members", Closed(Run)),
+    (Get, "admin/projects/1/members/2/x", Closed(Run)),
+    (Get, "fhircast/STU3/x", Closed(Run)),
+    (Get, "keyvalue/v1/x", Closed(Run)),
+    (Get, "storage/1", Closed(Run)),
+    (Get, "mcp/stream", Closed(Run)),
+    (Get, "dicom/PS3/studies", Closed(Run)),
+    (Get, "cds-services", Closed(Run)),
+    (Get, "$execute", Closed(Run)),
+    (Get, ".well-known", Closed(Run)),
+    (Get, ".well-known/$x", Closed(Run)),
+    // Any name that Medplum does not route itself may be a bot.
+    (Get, "fhir/R4/Patient/$my-op", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$my-op", Closed(Run)),
+    (Get, "fhir/R4/$my-op", Closed(Run)),
+    (Get, "fhir/R4/Patient/$match", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$meta", Closed(Run)),
+    (Get, "fhir/R4/Composition/1/$document", Closed(Run)),
+    (Get, "fhir/R4/Patient/$everything", Closed(Run)),
+    (Get, "fhir/R4/Encounter/1/$everything", Closed(Run)),
+    (Get, "fhir/R4/PATIENT/1/$everything", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$Everything", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$everything/x", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$everything/$execute", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/x/$everything", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$$everything", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$", Closed(Run)),
+    (Get, "fhir/R4/Patient/$", Closed(Run)),
+    (Get, "fhir/R4/$", Closed(Run)),
+    (Get, "fhir/R4/Patient/1$everything", Closed(Run)),
+    (Get, "fhir/R4/Patient$csv", Closed(Run)),
+    (Get, "fhir/R4/ValueSet/1/$expand", Closed(Run)),
+    (Get, "fhir/R4/Patient/$validate", Closed(Run)),
+    (Get, "fhir/R4/Patient/1/$csv", Closed(Run)),
+    (Get, "fhir/R4/$csv", Closed(Run)),
+    (Get, "fhir/R4/Patient/$graph", Closed(Run)),
+    (Get, "fhir/R4/$graphql", Closed(Run)),
+    (Get, "fhir/R4/$graphql?query={PatientList{id}}", Closed(Run)),
+    (Get, "fhir/R4/$versions/x", Closed(Run)),
+    (Get, "fhir/R4/Patient/$versions", Closed(Run)),
+    (Post, "fhir/R4/$versions", Closed(Run)),
+    (Post, "fhir/R4/Patient/1/$my-op", Closed(Run)),
+    (Post, "fhir/R4/Patient/$csv", Closed(Run)),
+    (Post, "fhir/R4/Appointment/1/$graph", Closed(Run)),
+    (Put, "fhir/R4/Patient/1/$everything", Closed(Run)),
+    (Delete, "fhir/R4/Patient/1/$everything", Closed(Run)),
+    (Patch, "fhir/R4/CodeSystem/$lookup", Closed(Run)),
+    (Delete, "fhir/R4/Bot/1/$execute", Closed(Run)),
+    (Get, "fhir/R4/.well-known/$execute", Closed(Run)),
+    (Get, "fhir/R4/job/$x/status", Closed(Run)),
+    // Not under the FHIR base as it is written: case, doubling, versions.
+    (Get, "FHIR/r4/Patient", Closed(Run)),
+    (Get, "fhir/r4/Patient", Closed(Run)),
+    (Get, "Fhir/R4/metadata", Closed(Run)),
+    (Get, "fhir/R5/Patient", Closed(Run)),
+    (Get, "fhir/Patient", Closed(Run)),
+    (Get, "fhir", Closed(Run)),
+    (Get, "Patient/1", Closed(Run)),
+    (Get, "fhir/R4x/Patient", Closed(Run)),
+    (Get, "AUTH/me", Closed(Run)),
+    (Get, "Healthcheck", Closed(Run)),
+    // Under it, and no interaction.
+    (Get, "fhir/R4", Closed(Write)),
+    (Get, "fhir/R4/", Closed(Write)),
+    (Get, "fhir/R4/?", Closed(Write)),
+    (Get, "fhir/R4?_TYPE=Patient", Closed(Write)),
+    (Get, "fhir/R4/patient", Closed(Write)),
+    (Get, "fhir/R4/P", Closed(Write)),
+    (Get, "fhir/R4/Metadata/x/y", Closed(Write)),
+    (Get, "fhir/R4/Patient_x/1", Closed(Write)),
+    (Get, "fhir/R4/_history", Closed(Write)),
+    (Get, "fhir/R4/Patient/_history", Closed(Write)),
+    (Get, "fhir/R4/Patient/_search", Closed(Write)),
+    (Get, "fhir/R4/Patient/1/Observation", Closed(Write)),
+    (Get, "fhir/R4/Patient/1/_history/2/3", Closed(Write)),
+    (Get, "fhir/R4/Patient/1_2", Closed(Write)),
+    (Get, "fhir/R4/job/1", Closed(Write)),
+    (Get, "fhir/R4/job/1/cancel", Closed(Write)),
+    (Get, "fhir/R4/job/1/status/x", Closed(Write)),
+    (Get, "fhir/R4/.well-known", Closed(Write)),
+    (Get, "fhir/R4/fhir/R4/Patient", Closed(Write)),
+    (Get, "fhir/R4/Patient/12345678901234567890123456789012345678901234567890123456789012345", Closed(Write)),
+    // What could be read in two ways is not read at all.
+    (Get, "", Invalid),
+    (Get, "/", Invalid),
+    (Get, "?", Invalid),
+    (Get, "?_type=Patient", Invalid),
+    (Get, "//", Invalid),
+    (Get, "//fhir/R4/Patient", Invalid),
+    (Get, "//evil.example/fhir/R4/Patient", Invalid),
+    (Get, "///evil.example", Invalid),
+    (Get, "/\\evil.example/x", Invalid),
+    (Get, "https://evil.example/fhir/R4/Patient", Invalid),
+    (Get, "http:/fhir/R4/Patient", Invalid),
+    (Get, "HTTPS:fhir/R4/Patient", Invalid),
+    (Get, "user:pass@h/fhir/R4/Patient", Invalid),
+    (Get, "user@h/fhir/R4/Patient", Invalid),
+    (Get, "fhir/R4/Patient#/../$execute", Invalid),
+    (Get, "fhir/R4/Patient/1#x", Invalid),
+    (Get, "fhir//R4/Patient", Invalid),
+    (Get, "fhir/R4//Patient", Invalid),
+    (Get, "fhir/R4/Patient//1", Invalid),
+    (Get, "fhir/R4/Patient/", Invalid),
+    (Get, "fhir/R4/Patient/1/", Invalid),
+    (Get, "fhir/R4//", Invalid),
+    (Get, "fhir/R4/Patient/1/$everything/", Invalid),
+    (Get, "fhir/R4/Patient/.", Invalid),
+    (Get, "fhir/R4/Patient/..", Invalid),
+    (Get, "fhir/R4/./Patient", Invalid),
+    (Get, "fhir/R4/../../oauth2/logout", Invalid),
+    (Get, "fhir/R4/Patient/../Bot/1/$execute", Invalid),
+    (Get, "fhir/R4/Patient/1/$everything/../$execute", Invalid),
+    (Get, "../fhir/R4/Patient", Invalid),
+    (Get, "fhir/R4/%2e%2e/admin", Invalid),
+    (Get, "fhir/R4/.%2e/admin", Invalid),
+    (Get, "fhir/R4/%2E/Patient", Invalid),
+    (Get, "fhir/R4/%252e%252e/admin", Invalid),
+    (Get, "fhir/R4/Patient%2F1", Invalid),
+    (Get, "fhir%2FR4%2FPatient", Invalid),
+    (Get, "fhir/R4/Bot%2F1%2F$execute", Invalid),
+    (Get, "fhir/R4/Patient/1%2F$execute", Invalid),
+    (Get, "fhir/R4/Patient%5C1", Invalid),
+    (Get, "fhir\\R4\\Patient", Invalid),
+    (Get, "fhir/R4/Patient/1/%2524execute", Invalid),
+    (Get, "fhir/R4/Patient/%00", Invalid),
+    (Get, "fhir/R4/Patient/1%0d%0aX-Evil:1", Invalid),
+    (Get, "fhir/R4/Patient/1\r\nX-Evil: 1", Invalid),
+    (Get, "fhir/R4/Patient\t/1", Invalid),
+    (Get, " fhir/R4/Patient", Invalid),
+    (Get, "fhir/R4/Patient ", Invalid),
+    (Get, "fhir/R4/Patient%20", Invalid),
+    (Get, "fhir/R4/Patient/1;x=/$execute", Invalid),
+    (Get, "fhir/R4/Patient;jsessionid=1", Invalid),
+    (Get, "fhir/R4/Patient,Bot", Invalid),
+    (Get, "fhir/R4/Patient/*", Invalid),
+    (Get, "fhir/R4/Patient/1|2", Invalid),
+    (Get, "fhir/R4/(Patient)", Invalid),
+    (Get, "fhir/R4/Patient/{id}", Invalid),
+    (Get, "fhir/R4/Patient/1&x=1", Invalid),
+    (Get, "fhir/R4/Patient=1", Invalid),
+    (Get, "fhir/R4/Pati\u{eb}nt", Invalid),
+    (Get, "fhir/R4/Patient/\u{ff0e}\u{ff0e}/x", Invalid),
+    (Get, "fhir/R4\u{2215}Patient", Invalid),
+    (Get, "fhir/R4/Patient/\u{ff04}execute", Invalid),
+    (Get, "\u{feff}fhir/R4/Patient", Invalid),
+    (Get, "fhir/R4/Patient/1\u{200b}", Invalid),
+    (Get, "fhir/R4/Patient/%c0%ae%c0%ae", Invalid),
+    (Get, "fhir/R4/Patient/%ff", Invalid),
+    (Get, "fhir/R4/Patient/%", Invalid),
+    (Get, "fhir/R4/Patient/%4", Invalid),
+    (Get, "fhir/R4/Patient/%u0024execute", Invalid),
+    (Get, "fhir/R4/Patient?name=%", Invalid),
+    (Get, "fhir/R4/Patient?name=%zz", Invalid),
+    (Get, "fhir/R4/Patient?name=%ff", Invalid),
+    (Get, "fhir/R4/Patient?name=a%0d%0aX-Evil:1", Invalid),
+    (Get, "fhir/R4/Patient?name=%00", Invalid),
+];
+
+#[tokio::test]
+async fn paths() {
+    assert!(PATHS.len() >= 150, "{} rows", PATHS.len());
+    let (server, client) = reader().await;
+    for (method, path, expected) in PATHS {
+        check(&server, &client, &format!("{} {path:?}", method.as_str()), recognise(*method, path, None), expected)
+            .await;
+    }
+}
+
+/// Paths with a body, as JSON text.
+const BODIES: &[(Method, &str, &str, Is)] = &[
+    (Post, "fhir/R4/Patient/$validate", r#"{"resourceType":"Patient"}"#, Sent("POST /fhir/R4/Patient/$validate")),
+    (Post, "fhir/R4/ValueSet/$expand", r#"{"resourceType":"Parameters"}"#, Sent("POST /fhir/R4/ValueSet/$expand")),
+    (
+        Post,
+        "fhir/R4/CodeSystem/1/$lookup",
+        r#"{"resourceType":"Parameters"}"#,
+        Sent("POST /fhir/R4/CodeSystem/1/$lookup"),
+    ),
+    (
+        Post,
+        "fhir/R4/Patient/_search",
+        r#"{"name":"/$x","_count":1,"gender":["a","b"]}"#,
+        Sent("POST /fhir/R4/Patient/_search"),
+    ),
+    (Post, "fhir/R4/$graphql", r#"{"query":"{ PatientList { id } }"}"#, Sent("POST /fhir/R4/$graphql")),
+    (Post, "fhir/R4/%24graphql", r#"{"query":"{ PatientList { id } }"}"#, Sent("POST /fhir/R4/$graphql")),
+    (
+        Post,
+        "fhir/R4",
+        r#"{"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}"#,
+        Sent("POST /fhir/R4"),
+    ),
+    (
+        Post,
+        "fhir/R4/",
+        r#"{"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}"#,
+        Sent("POST /fhir/R4"),
+    ),
+    (Post, "fhir/R4/$graphql", r#"{"query":"mutation { PatientDelete(id: \"1\") { id } }"}"#, Closed(Write)),
+    (Post, "fhir/R4/$graphql?x=1", r#"{"query":"mutation { PatientDelete(id: \"1\") { id } }"}"#, Closed(Write)),
+    (Post, "fhir/R4/$graphql", r#"{"query":1}"#, Invalid),
+    (Post, "fhir/R4/$graphql", r#"[{"query":"{ PatientList { id } }"}]"#, Invalid),
+    (Post, "fhir/R4/$graphql", r#"{"query":"{ PatientList { id } }","variables":[]}"#, Invalid),
+    (Post, "fhir/R4/$graphql", r#"{"query":"{ PatientList { id } }","operationName":{}}"#, Invalid),
+    // The last of two keys counts, and it alone is sent.
+    (Post, "fhir/R4/$graphql", r#"{"query":"{ a }","query":"mutation { b }"}"#, Closed(Write)),
+    (Post, "fhir/R4/$graphql", r#"{"query":"mutation { b }","query":"{ a }"}"#, Sent("POST /fhir/R4/$graphql")),
+    (Post, "fhir/R4/Patient/$graphql", r#"{"query":"{ PatientList { id } }"}"#, Closed(Run)),
+    (Put, "fhir/R4/$graphql", r#"{"query":"{ PatientList { id } }"}"#, Closed(Run)),
+    (Post, "graphql", r#"{"query":"{ PatientList { id } }"}"#, Closed(Run)),
+    (Post, "fhir/R4/Patient", r#"{"resourceType":"Patient"}"#, Closed(Write)),
+    (Post, "fhir/R4/Patient?_method=GET", r#"{"resourceType":"Patient"}"#, Closed(Write)),
+    (Post, "fhir/R4/Patient", r#"{"resourceType":"Bot"}"#, Invalid),
+    (Post, "fhir/R4/Patient", r#"{}"#, Invalid),
+    (Post, "fhir/R4/Patient", r#""GET""#, Invalid),
+    (Put, "fhir/R4/Patient/1", r#"{"resourceType":"Patient","id":"1"}"#, Closed(Write)),
+    (Put, "fhir/R4/Patient/1", r#"{"resourceType":"Patient","id":"2"}"#, Invalid),
+    (Put, "fhir/R4/Patient?identifier=1", r#"{"resourceType":"Patient"}"#, Closed(Write)),
+    (Patch, "fhir/R4/Patient/1", r#"[{"op":"test","path":"/id","value":"1"}]"#, Closed(Write)),
+    (Patch, "fhir/R4/Patient/1", r#"[]"#, Invalid),
+    (Patch, "fhir/R4/Patient?name=a", r#"[{"op":"remove","path":"/name"}]"#, Closed(Write)),
+    (Patch, "fhir/R4/Patient/1", r#"{"resourceType":"Parameters"}"#, Closed(Write)),
+    // A GET with a body is no read that anybody means.
+    (Get, "fhir/R4/Patient/1", r#"{}"#, Closed(Write)),
+    (Get, "fhir/R4/Patient", r#"{"name":"a"}"#, Closed(Write)),
+    (Get, "fhir/R4/metadata", r#"{}"#, Closed(Write)),
+    (Get, "fhir/R4/Patient/1/$everything", r#"{}"#, Closed(Run)),
+    (Get, "fhir/R4/$versions", r#"{}"#, Closed(Run)),
+    (Get, "auth/me", r#"{}"#, Closed(Run)),
+    (Delete, "fhir/R4/Patient/1", r#"{}"#, Closed(Write)),
+    (Post, "fhir/R4/Patient/_search", r#"{"resourceType":"Patient"}"#, Invalid),
+    (Post, "fhir/R4/Patient/_search", r#"{"name":{"$ne":""}}"#, Invalid),
+    (Post, "fhir/R4/Patient/_search", r#"[]"#, Invalid),
+    (Post, "fhir/R4/Patient/_search", r#"{"name":[["a"]]}"#, Invalid),
+    (Post, "fhir/R4/Patient/_search/x", r#"{"name":"a"}"#, Closed(Write)),
+    (Post, "fhir/R4/patient/_search", r#"{"name":"a"}"#, Closed(Write)),
+    (Post, "fhir/R4/Patient/1/$validate", r#"{"resourceType":"Patient"}"#, Closed(Run)),
+    (Post, "fhir/R4/$validate", r#"{"resourceType":"Patient"}"#, Closed(Run)),
+    (Post, "fhir/R4/Bot/1/$execute", r#"{}"#, Closed(Run)),
+    (Post, "fhir/R4/Bot/1/$deploy", r#"{"code":"x"}"#, Closed(Run)),
+    (Post, "fhir/R4/CodeSystem/$import", r#"{}"#, Closed(Run)),
+    (Post, "fhir/R4?x=1", r#"{"type":"batch","entry":[]}"#, Closed(Write)),
+    (Put, "fhir/R4", r#"{"type":"batch","entry":[]}"#, Closed(Write)),
+    (Post, "fhir/R4/$batch", r#"{"type":"batch","entry":[]}"#, Closed(Run)),
+    (Post, "fhir/R4", r#"[]"#, Invalid),
+    (Post, "fhir/R4", r#"{"type":"searchset"}"#, Invalid),
+];
+
+#[tokio::test]
+async fn paths_with_a_body() {
+    let (server, client) = reader().await;
+    for (method, path, body, expected) in BODIES {
+        let what = format!("{} {path} {body}", method.as_str());
+        let body = serde_json::from_str(body).unwrap();
+        check(&server, &client, &what, recognise(*method, path, Some(body)), expected).await;
+    }
+}
+
+/// Parameters that come beside the path are as good as those in it.
+#[tokio::test]
+async fn parameters_beside_the_path() {
+    let (server, client) = reader().await;
+    let more = Query::new().with("x", "/$my-op").with("a\r\nb", "\0");
+    let interaction = Interaction::from_path(&FhirPath::default(), Get, "fhir/R4/Patient/1?y=1", more, None).unwrap();
+    client.send(&call(), &interaction).await.unwrap();
+    assert_eq!(server.lines(), ["GET /Patient/1?y=1&x=%2F%24my-op&a%0D%0Ab=%00"]);
+}
+
+// GraphQL.
+
+const DOCUMENTS: &[(&str, Is)] = &[
+    ("{ PatientList { id } }", Sent("")),
+    ("query { PatientList { id } }", Sent("")),
+    ("query Q($n: String = \"mutation {\") @skip(if: false) { PatientList(name: $n) { id } }", Sent("")),
+    ("query A { PatientList { id } } query B { Patient(id: \"1\") { id } }", Sent("")),
+    ("{ ...F } fragment F on Query { PatientList { id } }", Sent("")),
+    ("{ ... on Query @include(if: true) { mutation: PatientList { id } } }", Sent("")),
+    ("{ mutation { id } }", Sent("")),
+    ("{ a(x: \"\\u007d mutation { PatientDelete }\") }", Sent("")),
+    ("{ a(x: \"\"\"} mutation { b } \\\"\"\" \" \"\"\") }", Sent("")),
+    ("# mutation\n{ PatientList { id } }", Sent("")),
+    ("{ a(list: [1, 2.5e3, ENUM, $v, {k: null}]) }", Sent("")),
+    ("mutation { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("mutation M { a: PatientCreate(res: {resourceType: \"Patient\"}) { id } }", Closed(Write)),
+    ("query A { PatientList { id } } mutation B { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("mutation B { PatientDelete(id: \"1\") { id } } query A { PatientList { id } }", Closed(Write)),
+    ("{ PatientList { id } } mutation { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("subscription { PatientList { id } }", Closed(Write)),
+    ("query A { a } subscription B { b }", Closed(Write)),
+    ("# {\nmutation { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("# query\rmutation { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("\u{feff}mutation { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    (",,,mutation,,,{,,,PatientDelete(id: \"1\"),{,id,}}", Closed(Write)),
+    ("mutation @skip(if: false) { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("mutation query { PatientDelete(id: \"1\") { id } }", Closed(Write)),
+    ("", Invalid),
+    ("   ", Invalid),
+    ("# nothing", Invalid),
+    ("{", Invalid),
+    ("{ }", Invalid),
+    ("Mutation { a }", Invalid),
+    ("mut\\u0061tion { a }", Invalid),
+    ("query { a } }", Invalid),
+    ("fragment F on Query { PatientList { id } }", Invalid),
+    ("type Query { a: Int }", Invalid),
+    ("extend type Mutation { a: Int } { a }", Invalid),
+    ("schema { query: Mutation } { a }", Invalid),
+    ("directive @x on QUERY { a }", Invalid),
+    ("{ a } \u{0}", Invalid),
+    ("{ a(x: \"unclosed) }", Invalid),
+];
+
+/// What a document is, told by no more than the words that its definitions start with.
+///
+/// A scanner after the lexical rules of the specification: <https://spec.graphql.org/October2021/#sec-Language>.
+fn definitions(document: &str) -> Vec<String> {
+    let mut rest = document.trim_start_matches('\u{feff}');
+    let (mut depth, mut starts, mut found) = (0_i32, true, Vec::new());
+    while let Some(first) = rest.chars().next() {
+        let mut length = first.len_utf8();
+        match first {
+            '#' => length = rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            '"' if rest.starts_with("\"\"\"") => length = block_string(rest),
+            '"' => length = string(rest),
+            '{' | '(' | '[' => {
+                if starts {
+                    found.push("query".to_owned());
+                    starts = false;
+                }
+                depth += 1;
+            }
+            '}' | ')' | ']' => {
+                depth -= 1;
+                starts = depth == 0 && first == '}';
+            }
+            c if c.is_ascii_alphabetic() || c == '_' => {
+                length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+                if starts {
+                    found.push(rest[..length].to_owned());
+                    starts = false;
+                }
+            }
+            _ => {}
+        }
+        rest = &rest[length..];
+    }
+    assert_eq!(depth, 0, "{document}");
+    found
+}
+
+fn string(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            '\n' | '\r' => panic!("a string ends within its line: {text}"),
+            _ => {}
+        }
+    }
+    panic!("a string has an end: {text}")
+}
+
+fn block_string(text: &str) -> usize {
+    let mut at = 3;
+    loop {
+        match &text[at..] {
+            rest if rest.starts_with("\\\"\"\"") => at += 4,
+            rest if rest.starts_with("\"\"\"") => return at + 3,
+            rest => at += rest.chars().next().expect("a block string has an end").len_utf8(),
+        }
+    }
+}
+
+fn only_queries(document: &str) -> bool {
+    definitions(document).iter().all(|word| word == "query" || word == "fragment")
+}
+
+#[tokio::test]
+async fn graphql_documents() {
+    let (server, client) = reader().await;
+    for (document, expected) in DOCUMENTS {
+        for operation_name in [None, Some("A"), Some("B")] {
+            let parsed = GraphQl::parse(document, None, operation_name.map(str::to_owned));
+            let expected = match expected {
+                Sent(_) => &Sent("POST /fhir/R4/$graphql"),
+                other => other,
+            };
+            let request = parsed.map(Interaction::GraphQl).map_err(Error::from);
+            check(&server, &client, &format!("{document:?}"), request, expected).await;
+        }
+    }
+    for request in server.requests() {
+        let sent = request.json();
+        assert!(only_queries(sent["query"].as_str().unwrap()), "{sent}");
+    }
+}
+
+#[test]
+fn the_scanner_of_this_file_tells_documents_apart() {
+    assert_eq!(definitions("query A { a(x: \"}\") } mutation B { b }"), ["query", "mutation"]);
+    assert_eq!(
+        definitions("{ a(x: \"\"\"} \\\"\"\" mutation { \"\"\") } fragment F on Q { c }"),
+        ["query", "fragment"]
+    );
+    assert_eq!(definitions("# mutation {\nquery { a }"), ["query"]);
+}
+
+// Bundles.
+
+fn entry(method: &str, url: &str) -> Value {
+    json!({"request": {"method": method, "url": url}})
+}
+
+fn with(mut entry: Value, key: &str, value: Value) -> Value {
+    entry[key] = value;
+    entry
+}
+
+/// Entries that read: what is asked, and the URL that is sent.
+const READING_ENTRIES: &[(&str, &str)] = &[
+    ("Patient/1", "Patient/1"),
+    ("/Patient/1", "Patient/1"),
+    ("Patient", "Patient"),
+    ("Patient?", "Patient"),
+    ("Patient?name=/$my-op", "Patient?name=%2F%24my-op"),
+    ("Patient/1/_history", "Patient/1/_history"),
+    ("Patient/1/_history/2", "Patient/1/_history/2"),
+    ("Patient/1/$everything?_count=2", "Patient/1/$everything?_count=2"),
+    ("%50atient/1", "Patient/1"),
+    ("metadata", "metadata"),
+    ("CodeSystem/$lookup?code=a", "CodeSystem/$lookup?code=a"),
+];
+
+/// URLs of GET entries that are refused.
+const REFUSED_ENTRIES: &[&str] = &[
+    "",
+    "/",
+    "?",
+    "//",
+    "//x",
+    "//evil.example/x",
+    "?_type=Patient",
+    "Patient//1",
+    "Patient/",
+    "Patient/1/",
+    "Patient/../Bot/1/$execute",
+    "Patient/1/$everything/../x",
+    "Patient/1/$everything/..",
+    "./Patient/1",
+    "..",
+    "https://h.example/fhir/R4/Patient/1",
+    "http://127.0.0.1/fhir/R4/Patient/1",
+    "urn:uuid:11111111-1111-4111-8111-111111111111",
+    "Patient/urn:uuid:1",
+    "Bot/1/$execute",
+    "Bot/1/%24execute",
+    "Bot/$execute?identifier=x",
+    "Patient/$my-op",
+    "$export",
+    "$graphql",
+    "Patient/1/$everything/x",
+    "Patient%2F1",
+    "Patient\\1",
+    "Patient#x",
+    "Patient/1;x",
+    "fhir/R4/Patient/1",
+    "auth/me",
+    "oauth2/logout",
+    "patient/1",
+    "Patient/_search",
+    "_history",
+    "Patient/1 ",
+    " Patient/1",
+    "Patient/1\n",
+    "Patient/%00",
+    "Patient/%",
+];
+
+#[tokio::test]
+async fn bundles_of_reads_pass_and_are_rebuilt() {
+    let (server, client) = reader().await;
+    for kind in ["batch", "transaction"] {
+        for (url, expected) in READING_ENTRIES {
+            let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": [entry("GET", url)]});
+            let batch = Interaction::Batch(Batch::parse(&bundle).unwrap());
+            client.send(&call(), &batch).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+            let last = server.requests().pop().unwrap();
+            assert_eq!(last.line(), "POST /fhir/R4");
+            assert_eq!(last.json(), json!({"resourceType": "Bundle", "type": kind, "entry": [entry("GET", expected)]}));
+        }
+    }
+}
+
+#[tokio::test]
+async fn bundles_with_anything_else_do_not() {
+    let (server, client) = reader().await;
+    let patient = json!({"resourceType": "Patient", "id": "1"});
+    let huge = json!({"resourceType": "Patient", "text": "x".repeat(3_000_000)});
+    let graphql = |query: &str| with(entry("POST", "$graphql"), "resource", json!({"query": query}));
+    let mut entries: Vec<Value> = REFUSED_ENTRIES.iter().map(|url| entry("GET", url)).collect();
+    entries.extend([
+        with(entry("POST", "Patient"), "resource", patient.clone()),
+        with(entry("POST", "Patient"), "resource", huge.clone()),
+        with(entry("GET", "Patient/1"), "resource", huge),
+        with(entry("PUT", "Patient/1"), "resource", patient.clone()),
+        with(entry("PUT", "Patient?identifier=1"), "resource", patient.clone()),
+        entry("DELETE", "Patient/1"),
+        entry("DELETE", "Patient?name=a"),
+        entry("PATCH", "Patient/1"),
+        entry("HEAD", "Bot/1/$execute"),
+        entry("get", "Patient/1"),
+        entry("Get", "Patient/1"),
+        entry("", "Patient/1"),
+        entry("OPTIONS", "Patient"),
+        graphql("mutation { PatientDelete(id: \"1\") { id } }"),
+        graphql("{ a } mutation { b }"),
+        graphql(""),
+        with(entry("POST", ""), "resource", json!({"resourceType": "Bundle", "type": "batch", "entry": []})),
+        with(entry("POST", "Patient/$my-op"), "resource", json!({})),
+        json!({}),
+        json!({"request": null}),
+        json!({"request": {"method": "GET"}}),
+        json!({"request": {"url": "Patient/1"}}),
+        json!({"request": {"method": ["GET"], "url": "Patient/1"}}),
+        json!({"request": {"method": "GET", "url": ["Patient/1"]}}),
+        json!({"request": {"method": "GET", "url": "Patient/1", "_method": "DELETE"}}),
+        json!({"request": {"method": "GET", "url": "Patient/1", "ifMatch": 1}}),
+        json!({"request": {"method": "GET", "url": "Patient/1"}, "search": {}}),
+        json!({"request": {"method": "GET", "url": "Patient/1"}, "link": []}),
+        json!("GET Patient/1"),
+        Value::Null,
+    ]);
+    for entry in entries {
+        let what = entry.to_string().chars().take(120).collect::<String>();
+        // Alone, and hidden among reads.
+        for list in [vec![entry.clone()], vec![super_read(), entry.clone(), super_read()]] {
+            let bundle = json!({"type": "batch", "entry": list});
+            let result = match Batch::parse(&bundle) {
+                Err(error) => Err(Error::from(error)),
+                Ok(batch) => client.send(&call(), &Interaction::Batch(batch)).await,
+            };
+            assert!(matches!(result, Err(Error::Invalid(_) | Error::Refused(_))), "{what}: {result:?}");
+            assert_eq!(server.requests().len(), 0, "{what} reached the server");
+        }
+    }
+    for bundle in [
+        json!({"resourceType": "Patient", "type": "batch"}),
+        json!({"resourceType": ["Bundle"], "type": "batch"}),
+        json!({"type": "message", "entry": []}),
+        json!({"type": "batch", "entry": {}}),
+        json!({"type": "batch", "entry": [], "link": []}),
+        json!({"entry": []}),
+        json!([]),
+        json!(null),
+    ] {
+        assert!(Batch::parse(&bundle).is_err(), "{bundle}");
+    }
+}
+
+fn super_read() -> Value {
+    entry("GET", "Patient/1")
+}
+
+#[test]
+fn a_bundles_version_condition_is_one_that_medplum_heeds() {
+    let bundle = |if_match: &str| json!({"type": "batch", "entry": [{"request": {"method": "PUT", "url": "Patient/1", "ifMatch": if_match}, "resource": {"resourceType": "Patient", "id": "1"}}]});
+    for heeded in ["W/\"v1\"", "\"v1\""] {
+        assert!(Batch::parse(&bundle(heeded)).is_ok(), "{heeded}");
+    }
+    // Without quotes Medplum ignores it, and overwrites what it should have protected.
+    for ignored in ["v1", "W/v1", "*", "", "\"\"", "W/\"v1"] {
+        let error = Batch::parse(&bundle(ignored)).unwrap_err().to_string();
+        assert!(error.contains("ifMatch") && error.contains("W/\""), "{ignored}: {error}");
+    }
+    for method in ["PATCH", "DELETE", "GET"] {
+        let request = json!({"method": method, "url": "Patient/1", "ifMatch": "W/\"v1\""});
+        let error = Batch::parse(&json!({"type": "batch", "entry": [{"request": request}]})).unwrap_err().to_string();
+        assert!(error.contains("on a PUT alone"), "{method}: {error}");
+    }
+}
+
+// What nobody would come up with.
+
+/// Whether a request only reads, by a plain reading of its URL and body.
+fn reads(request: &Request) -> Result<(), String> {
+    let fail = |why: &str| Err(format!("{why}: {} {}", request.method.as_str(), request.relative_url()));
+    let base = if request.fhir { "http://h.example/fhir/R4/" } else { "http://h.example/" };
+    let text = format!("{base}{}", request.relative_url());
+    let url = Url::parse(&text).map_err(|error| error.to_string())?;
+    if url.as_str() != text {
+        return fail(&format!("a URL parser reads it as {url}"));
+    }
+    if url.host_str() != Some("h.example") || url.fragment().is_some() {
+        return fail("another host, or a fragment");
+    }
+    let Some(path) = url.path().strip_prefix(&base["http://h.example".len()..]) else {
+        return fail("out of its base");
+    };
+    if path.contains(['%', '\\', ';', ':', '?', '#', '@', ' ']) {
+        return fail("a character that needs thought");
+    }
+    if url.query().unwrap_or_default().contains(['/', '$', '+', ' ', '#']) {
+        return fail("a slash or dollar sign in the query");
+    }
+    if !request.headers.is_empty() {
+        return fail("a header of its own");
+    }
+    let segments: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
+    if segments.iter().any(|s| s.is_empty() || *s == "." || *s == "..") {
+        return fail("a segment that is none");
+    }
+    let operations = segments.iter().filter(|s| s.contains('$')).count();
+    if text.matches("/$").count() != operations || operations > 1 {
+        return fail("more operations than one");
+    }
+    let get = request.method == Get && request.body.is_none();
+    let post = request.method == Post;
+    let json = || {
+        let (content_type, body) = request.body.as_ref().ok_or("no body")?;
+        if content_type != "application/fhir+json" {
+            return Err(format!("a body of {content_type}"));
+        }
+        serde_json::from_slice::<Value>(body).map_err(|error| error.to_string())
+    };
+    let known = if request.fhir {
+        match &segments[..] {
+            [] if post => return reads_bundle(&json()?),
+            ["$graphql"] if post => return reads_graphql(&json()?),
+            [] => get && url.query_pairs().any(|(key, _)| key == "_type"),
+            ["metadata" | "$versions"] => get,
+            [".well-known", _, ..] => get && operations == 0,
+            ["job", id, "status"] => get && is_id(id),
+            [t] => get && is_type(t),
+            [t, "_search"] => post && is_type(t) && url.query().is_none() && is_form(request),
+            [t, op] if op.starts_with('$') => is_type(t) && native(request.method, t, false, op),
+            [t, id] => get && is_type(t) && is_id(id),
+            [t, id, "_history"] => get && is_type(t) && is_id(id),
+            [t, id, op] if op.starts_with('$') => is_type(t) && is_id(id) && native(request.method, t, true, op),
+            [t, id, "_history", version] => get && is_type(t) && is_id(id) && is_id(version),
+            _ => false,
+        }
+    } else {
+        get && match &segments[..] {
+            ["auth", "me"] | ["oauth2", "userinfo"] | ["healthcheck"] | ["openapi.json"] => true,
+            [".well-known", _, ..] => operations == 0,
+            ["admin", "projects", id] => is_id(id),
+            ["admin", "projects", id, "members", member] => is_id(id) && is_id(member),
+            _ => false,
+        }
+    };
+    if known { Ok(()) } else { fail("no read that this file knows") }
+}
+
+fn is_type(text: &str) -> bool {
+    text.len() > 1
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+}
+
+fn is_form(request: &Request) -> bool {
+    request.body.as_ref().is_some_and(|(content_type, _)| content_type == "application/x-www-form-urlencoded")
+}
+
+/// The operations that Medplum routes itself, written down once more, in the order of its own documentation.
+fn native(method: Method, t: &str, on_instance: bool, operation: &str) -> bool {
+    match (operation, t, on_instance, method) {
+        ("$everything" | "$summary", "Patient", true, Get | Post) => true,
+        ("$lookup" | "$validate-code" | "$subsumes", "CodeSystem", _, Get | Post) => true,
+        ("$validate-code", "ValueSet", _, Get | Post) => true,
+        ("$expand", "ValueSet", false, Get | Post) => true,
+        ("$translate", "ConceptMap", _, Get | Post) => true,
+        ("$csv", _, false, Get) | ("$graph", _, true, Get) | ("$validate", _, false, Post) => true,
+        _ => false,
+    }
+}
+
+fn reads_graphql(body: &Value) -> Result<(), String> {
+    let known = ["query", "variables", "operationName"];
+    let object = body.as_object().ok_or("no object")?;
+    if let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(format!("{key} in a GraphQL request"));
+    }
+    let query = object["query"].as_str().ok_or("no query")?;
+    if only_queries(query) { Ok(()) } else { Err(format!("not a query: {query}")) }
+}
+
+fn reads_bundle(bundle: &Value) -> Result<(), String> {
+    let object = bundle.as_object().ok_or("no object")?;
+    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    let kind = bundle["type"].as_str().ok_or("no type")?;
+    if keys != ["resourceType", "type", "entry"]
+        || bundle["resourceType"] != "Bundle"
+        || !["batch", "transaction"].contains(&kind)
+    {
+        return Err(format!("not a bundle of requests: {bundle}"));
+    }
+    for entry in bundle["entry"].as_array().ok_or("no entries")? {
+        let (asked, url) = (&entry["request"], entry["request"]["url"].as_str().ok_or("no url")?);
+        let method = match asked["method"].as_str() {
+            Some("GET") => Get,
+            Some("POST") => Post,
+            other => return Err(format!("{other:?} in a bundle")),
+        };
+        // The URL of an entry, joined to the base as a browser would.
+        let joined = Url::parse("http://h.example/fhir/R4/").unwrap().join(url).map_err(|error| error.to_string())?;
+        if joined.as_str() != format!("http://h.example/fhir/R4/{url}") {
+            return Err(format!("{url} in a bundle is {joined}"));
+        }
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let body = entry.get("resource").map(|r| ("application/fhir+json".to_owned(), r.to_string().into()));
+        let request = Request {
+            method,
+            fhir: true,
+            path: path.to_owned(),
+            query: Query::parse(query).map_err(|error| error.to_string())?,
+            headers: Vec::new(),
+            accept: "",
+            body,
+        };
+        if path.is_empty() && method == Post {
+            return Err("a bundle in a bundle".to_owned());
+        }
+        reads(&request)?;
+    }
+    Ok(())
+}
+
+/// Pieces of paths: what means something to Medplum, to Express, or to a URL parser.
+fn piece() -> impl Strategy<Value = String> {
+    let words = [
+        "fhir",
+        "R4",
+        "FHIR",
+        "r4",
+        "Patient",
+        "Bot",
+        "ValueSet",
+        "CodeSystem",
+        "1",
+        PATIENT,
+        "_history",
+        "_search",
+        "metadata",
+        "$everything",
+        "$execute",
+        "$lookup",
+        "$expand",
+        "$validate",
+        "$csv",
+        "$graph",
+        "$graphql",
+        "$versions",
+        "$export",
+        "$my-op",
+        "%24execute",
+        "%2Fx",
+        "%2e%2e",
+        "%252e",
+        "%5c",
+        "%00",
+        "%",
+        "%41",
+        "..",
+        ".",
+        "",
+        "/",
+        "//",
+        "\\",
+        "?",
+        "#",
+        ";a=b",
+        "@",
+        ":",
+        "https://evil.example",
+        "auth",
+        "me",
+        "admin",
+        "projects",
+        "members",
+        "job",
+        "status",
+        ".well-known",
+        "oauth2",
+        "userinfo",
+        "healthcheck",
+        "openapi.json",
+        "_type=Patient",
+        "name=/$my-op",
+        "x=%2F%24y",
+        "&",
+        "=",
+        "+",
+        "é",
+        "\u{feff}",
+        "\u{202e}",
+        " ",
+    ];
+    prop_oneof![8 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => ".{0,6}"]
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let joined =
+        |separator: &'static str| prop::collection::vec(piece(), 0..6).prop_map(move |pieces| pieces.join(separator));
+    let below = joined("/").prop_map(|rest| format!("fhir/R4/{rest}"));
+    let queried = (joined("/"), joined("&")).prop_map(|(path, query)| format!("fhir/R4/{path}?{query}"));
+    prop_oneof![4 => below, 4 => queried, 2 => joined("/"), 1 => joined(""), 1 => any::<String>()]
+}
+
+fn a_method() -> impl Strategy<Value = Method> {
+    prop_oneof![5 => Just(Get), 3 => Just(Post), 1 => Just(Put), 1 => Just(Patch), 1 => Just(Delete)]
+}
+
+fn document() -> impl Strategy<Value = String> {
+    let tokens = [
+        "query",
+        "mutation",
+        "subscription",
+        "fragment",
+        "F",
+        "on",
+        "Query",
+        "Mutation",
+        "{",
+        "}",
+        "(",
+        ")",
+        "a",
+        "id",
+        ":",
+        "$v",
+        "\"x\"",
+        "\"}\"",
+        "\"\\\"\"",
+        "\"\"\"",
+        "\"\"\" } mutation { \"\"\"",
+        "@include(if: true)",
+        "...",
+        "...F",
+        ",",
+        "#",
+        "\n",
+        "\r",
+        "!",
+        "[",
+        "]",
+        "{ a }",
+        "query A { a }",
+        "mutation B { b }",
+        "fragment F on Query { a }",
+        "{ a(x: \"\\\\\") }",
+        "{ a(x: \"\u{2028}\\n\\\"\\\"\\\"\") }",
+    ];
+    prop::collection::vec(prop::sample::select(tokens.to_vec()), 0..12).prop_map(|tokens| tokens.join(" "))
+}
+
+fn an_entry() -> impl Strategy<Value = Value> {
+    let methods =
+        prop_oneof![6 => Just("GET"), 3 => Just("POST"), 1 => Just("PUT"), 1 => Just("DELETE"), 1 => Just("HEAD")];
+    let url = prop_oneof![3 => path().prop_map(|path| path.trim_start_matches("fhir/R4/").to_owned()), 1 => Just("$graphql".to_owned())];
+    (methods, url, prop::option::of(small_body())).prop_map(|(method, url, resource)| {
+        let entry = entry(method, &url);
+        resource.map_or(entry.clone(), |resource| with(entry, "resource", resource))
+    })
+}
+
+fn small_body() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!({})),
+        Just(json!({"resourceType": "Patient", "id": "1"})),
+        Just(json!({"resourceType": "Parameters", "parameter": []})),
+        Just(json!({"name": "/$x", "_count": 1})),
+        Just(json!([{"op": "remove", "path": "/a"}])),
+        document().prop_map(|query| json!({"query": query})),
+    ]
+}
+
+fn a_body() -> impl Strategy<Value = Option<Value>> {
+    let bundle = prop::collection::vec(an_entry(), 0..3).prop_map(|entries| json!({"type": "batch", "entry": entries}));
+    prop_oneof![4 => Just(None), 2 => small_body().prop_map(Some), 1 => bundle.prop_map(Some)]
+}
+
+fn parameters() -> impl Strategy<Value = Vec<(String, String)>> {
+    prop::collection::vec((any::<String>(), prop_oneof![any::<String>(), piece()]), 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is classed as a read is one, by a reading that knows nothing of how it was classed.
+    #[test]
+    fn what_is_classed_as_a_read_reads(path in path(), method in a_method(), body in a_body(), more in parameters()) {
+        let more: Query = more.into_iter().collect();
+        if let Ok(interaction) = Interaction::from_path(&FhirPath::default(), method, &path, more, body)
+            && interaction.effect() == Read
+        {
+            prop_assert_eq!(reads(&interaction.to_request()), Ok(()));
+            for guard in interaction.guards() {
+                prop_assert_eq!(reads(&guard.to_request()), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn bundles_that_are_classed_as_reads_read(entries in prop::collection::vec(an_entry(), 1..4)) {
+        let bundle = json!({"type": "transaction", "entry": entries});
+        if let Ok(batch) = Batch::parse(&bundle) && batch.effect() == Read {
+            prop_assert_eq!(reads(&Interaction::Batch(batch).to_request()), Ok(()));
+        }
+    }
+
+    /// What is recognised is sent as such: it means the same when it is read once more.
+    #[test]
+    fn what_is_sent_is_what_was_judged(path in path(), method in a_method(), body in a_body()) {
+        if let Ok(interaction) = Interaction::from_path(&FhirPath::default(), method, &path, Query::new(), body) {
+            let request = interaction.to_request();
+            let base = if request.fhir { "fhir/R4/" } else { "" };
+            if request.body.is_none() {
+                let url = format!("{base}{}", request.relative_url());
+                let again = Interaction::from_path(&FhirPath::default(), request.method, &url, Query::new(), None);
+                prop_assert_eq!(again, Ok(interaction));
+            }
+        }
+    }
+
+    #[test]
+    fn documents_that_are_classed_as_reads_read(document in document()) {
+        if let Ok(parsed) = GraphQl::parse(&document, None, None) {
+            let effect = parsed.effect();
+            let request = Interaction::GraphQl(parsed).to_request();
+            let sent: Value = serde_json::from_slice(&request.body.unwrap().1).unwrap();
+            let queries = only_queries(sent["query"].as_str().unwrap());
+            prop_assert_eq!(effect == Read, queries);
+        }
+    }
+
+    /// No text can get out of its quotes.
+    #[test]
+    fn a_text_in_a_document_stays_a_text(text in any::<String>(), block in any::<bool>()) {
+        let quoted = if block { format!("\"\"\"{}\"\"\"", text.replace("\"\"\"", "\\\"\"\"")) } else { json!(text).to_string() };
+        if let Ok(parsed) = GraphQl::parse(&format!("{{ a(x: {quoted}) {{ id }} }}"), None, None) {
+            let request = Interaction::GraphQl(parsed).to_request();
+            let sent: Value = serde_json::from_slice(&request.body.unwrap().1).unwrap();
+            let sent = sent["query"].as_str().unwrap();
+            prop_assert!(only_queries(sent), "{}", sent);
+            prop_assert_eq!(definitions(sent).len(), 1);
+            if !block {
+                let printed = &sent[sent.find('"').unwrap()..=sent.rfind('"').unwrap()];
+                prop_assert_eq!(serde_json::from_str::<String>(printed).unwrap(), text, "{}", sent);
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_encoded_and_parsed_is_the_same(pairs in prop::collection::vec(("[^\\p{Cc}]{0,12}", "[^\\p{Cc}]{0,12}"), 0..6)) {
+        let query: Query = pairs.clone().into_iter().collect();
+        let encoded = query.encode();
+        prop_assert!(!encoded.contains(['/', '$', '+', ' ', '#', '?', '"', '<', '\\']), "{}", encoded);
+        prop_assert_eq!(Query::parse(&encoded), Ok(query));
+        prop_assert_eq!(common::pairs(&encoded), pairs);
+    }
+
+    #[test]
+    fn a_query_is_read_as_others_read_it(raw in prop_oneof![any::<String>(), "[a-c=&+%/$?#;0-9A-F ]{0,16}"]) {
+        if let Ok(query) = Query::parse(&raw) {
+            let ours: Vec<(String, String)> = query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            prop_assert_eq!(&ours, &common::pairs(&raw));
+            prop_assert_eq!(Query::parse(&query.encode()), Ok(query));
+        }
+    }
+}
