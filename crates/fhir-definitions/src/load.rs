@@ -29,32 +29,38 @@ pub(crate) fn text() -> &'static str {
 
 /// The tables of a text.
 pub(crate) fn load(text: &'static str) -> Definitions {
-    let mut loader = Loader::default();
+    let mut loader = Loader::with_room_for(text.len());
     for line in text.lines() {
-        let mut fields = line.split('\t');
-        match fields.next() {
-            Some("T") => loader.type_line(&mut fields),
-            Some("E") => loader.element_line(&mut fields),
-            Some("C") => loader.constraint_line(&mut fields),
-            Some("P") => loader.parameter_line(&mut fields),
-            Some("V") => loader.value_set_line(&mut fields),
-            Some("S") => loader.system_line(line),
-            Some("M") => loader.rules_line(&mut fields),
-            Some("D") => loader.tables.version = next(&mut fields),
-            Some("R") => loader.tables.result_parameters.extend(fields),
-            Some("O") => loader.operation_line(&mut fields),
-            Some("K") => loader.compartment_line(&mut fields),
+        let mut fields = Fields { rest: line };
+        match next(&mut fields) {
+            "T" => loader.type_line(&mut fields),
+            "E" => loader.element_line(&mut fields),
+            "C" => loader.constraint_line(&mut fields),
+            "P" => loader.parameter_line(&mut fields),
+            "V" => loader.value_set_line(&mut fields),
+            "S" => loader.system_line(fields.rest),
+            "M" => loader.rules_line(&mut fields),
+            "D" => loader.tables.version = next(&mut fields),
+            "R" => loader.tables.result_parameters.extend(fields.rest.split('\t')),
+            "O" => loader.operation_line(&mut fields),
+            "K" => loader.compartment_line(&mut fields),
             _ => {}
         }
     }
     loader.finish()
 }
 
-/// The fields of a line; one that is missing reads as empty.
-type Fields = std::str::Split<'static, char>;
+/// The fields of a line; one that is missing reads as empty. Most are so short that a search made for long texts
+/// costs more than looking at each byte.
+struct Fields {
+    rest: &'static str,
+}
 
 fn next(fields: &mut Fields) -> &'static str {
-    fields.next().unwrap_or_default()
+    let at = fields.rest.bytes().position(|b| b == b'\t').unwrap_or(fields.rest.len());
+    let (field, rest) = fields.rest.split_at_checked(at).unwrap_or_default();
+    fields.rest = rest.strip_prefix('\t').unwrap_or(rest);
+    field
 }
 
 /// Rows are few enough for 32 bits: the whole text is a megabyte.
@@ -74,6 +80,21 @@ struct Loader {
 }
 
 impl Loader {
+    /// Tables that need not grow: about as many rows as the text has room for.
+    fn with_room_for(bytes: usize) -> Self {
+        let mut loader = Self::default();
+        let tables = &mut loader.tables;
+        tables.types.reserve(bytes / 1_100);
+        tables.by_name.reserve(bytes / 1_100);
+        tables.elements.reserve(bytes / 160);
+        tables.element_types.reserve(bytes / 120);
+        tables.targets.reserve(bytes / 250);
+        tables.params.reserve(bytes / 450);
+        tables.code_lists.reserve(bytes / 2_000);
+        tables.value_sets.reserve(bytes / 2_000);
+        loader
+    }
+
     fn type_line(&mut self, fields: &mut Fields) {
         let name = next(fields);
         let kind = match next(fields) {
@@ -188,11 +209,10 @@ impl Loader {
         });
     }
 
-    fn system_line(&mut self, line: &'static str) {
-        let mut parts = line.splitn(3, '\t').skip(1);
-        let system = parts.next().unwrap_or_default();
+    fn system_line(&mut self, rest: &'static str) {
+        let (system, codes) = rest.split_once('\t').unwrap_or((rest, ""));
         let tables = &mut self.tables;
-        tables.code_lists.push(CodeList { system, codes: parts.next().unwrap_or_default() });
+        tables.code_lists.push(CodeList { system, codes });
         let end = len(&tables.code_lists);
         if let Some(owner) = tables.value_sets.last_mut() {
             owner.systems.end = end;

@@ -270,8 +270,13 @@ impl<'a> Walk<'a> {
                     self.warn(path, FaultKind::Format, message);
                 }
             }
+            // Medplum leaves a single empty text out and stores the rest.
+            Err(Wrong::Blank) if value == "" && !element.array && element.min == 0 => {
+                self.warn(path, FaultKind::Empty, "is empty text; Medplum leaves it out".to_owned());
+            }
             Err(Wrong::Blank) => {
-                self.fault(path, FaultKind::Empty, "is empty text. Leave it out, or fill it.".to_owned());
+                let message = "is empty text. Leave it out, or fill it.".to_owned();
+                self.fault(path, FaultKind::Empty, message);
             }
             Err(wrong) => {
                 let kind = if wrong == Wrong::JsonType { FaultKind::JsonType } else { FaultKind::Format };

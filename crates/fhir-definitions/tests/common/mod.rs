@@ -4,8 +4,17 @@
 use serde_json::Value;
 
 /// Clinical examples of FHIR R4, one a line.
+const EXAMPLES: &str = include_str!("../fixtures/examples.ndjson");
+
+/// All of the examples.
 pub(crate) fn examples() -> Vec<Value> {
-    include_str!("../fixtures/examples.ndjson").lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    EXAMPLES.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// One of the examples; numbers go round.
+pub(crate) fn example(number: usize) -> Value {
+    let line = EXAMPLES.lines().nth(number % EXAMPLES.lines().count()).unwrap();
+    serde_json::from_str(line).unwrap()
 }
 
 /// `Patient/example`.
