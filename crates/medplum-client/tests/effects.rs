@@ -1,21 +1,18 @@
 //! What counts as a read, shown from the outside: through a gate that lets reads pass and nothing else, onto a server
 //! that writes down what reached it.
 //!
-//! First a long table of paths, documents and bundles that people and their agents could come up with; then paths
-//! that nobody would come up with, taken apart again by a plain parser of this file's own.
+//! Here are paths, documents and bundles that people and their agents could come up with; `properties.rs` has those that
+//! nobody would come up with.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod common;
 
+use common::scanner::only_queries;
 use common::*;
-use medplum_client::Effect::{self, Read, Run, Write};
+use medplum_client::Effect::{self, Run, Write};
 use medplum_client::Method::{Delete, Get, Patch, Post, Put};
-use medplum_client::{
-    Asked, Batch, Client, Error, FhirPath, Gate, GraphQl, Interaction, Method, Query, Refusal, Request,
-};
-use proptest::prelude::*;
+use medplum_client::{Asked, Batch, Client, Error, FhirPath, Gate, GraphQl, Interaction, Method, Query, Refusal};
 use serde_json::{Value, json};
-use url::Url;
 
 struct ReadsOnly;
 
@@ -82,6 +79,7 @@ async fn check(server: &Server, client: &Client, what: &str, request: Result<Int
 }
 
 /// Paths without a body.
+#[rustfmt::skip]
 const PATHS: &[(Method, &str, Is)] = &[
     // Reads of plain FHIR.
     (Get, "fhir/R4/Patient", Sent("GET /fhir/R4/Patient")),
@@ -107,11 +105,7 @@ const PATHS: &[(Method, &str, Is)] = &[
     (Get, "fhir/R4/Patient?name=Zoë", Sent("GET /fhir/R4/Patient?name=Zo%C3%AB")),
     (Get, "fhir/R4/Patient?name=van+Gogh", Sent("GET /fhir/R4/Patient?name=van%20Gogh")),
     (Get, "fhir/R4/Patient?name=a%2Bb", Sent("GET /fhir/R4/Patient?name=a%2Bb")),
-    (
-        Get,
-        "fhir/R4/Patient?identifier=https://e.com/mrn|1",
-        Sent("GET /fhir/R4/Patient?identifier=https:%2F%2Fe.com%2Fmrn%7C1"),
-    ),
+    (Get, "fhir/R4/Patient?identifier=https://e.com/mrn|1", Sent("GET /fhir/R4/Patient?identifier=https:%2F%2Fe.com%2Fmrn%7C1")),
     (Get, "fhir/R4/Patient?a=/$my-op", Sent("GET /fhir/R4/Patient?a=%2F%24my-op")),
     (Get, "fhir/R4/Patient?a=%2F%24my-op", Sent("GET /fhir/R4/Patient?a=%2F%24my-op")),
     (Get, "fhir/R4/Patient?/$my-op=1", Sent("GET /fhir/R4/Patient?%2F%24my-op=1")),
@@ -126,16 +120,8 @@ const PATHS: &[(Method, &str, Is)] = &[
     (Get, "fhir/R4/Patient?&&a=1&&b=2&", Sent("GET /fhir/R4/Patient?a=1&b=2")),
     (Get, "fhir/R4/Patient?", Sent("GET /fhir/R4/Patient")),
     (Get, "fhir/R4/Patient?a", Sent("GET /fhir/R4/Patient?a=")),
-    (
-        Get,
-        "fhir/R4/Patient?_has:Observation:patient:status=final",
-        Sent("GET /fhir/R4/Patient?_has:Observation:patient:status=final"),
-    ),
-    (
-        Get,
-        "fhir/R4/Patient?name:exact=Smith&gender=female&gender=male",
-        Sent("GET /fhir/R4/Patient?name:exact=Smith&gender=female&gender=male"),
-    ),
+    (Get, "fhir/R4/Patient?_has:Observation:patient:status=final", Sent("GET /fhir/R4/Patient?_has:Observation:patient:status=final")),
+    (Get, "fhir/R4/Patient?name:exact=Smith&gender=female&gender=male", Sent("GET /fhir/R4/Patient?name:exact=Smith&gender=female&gender=male")),
     (Get, "fhir/R4/Patient?_type[]=a&x[$y]=/z", Sent("GET /fhir/R4/Patient?_type%5B%5D=a&x%5B%24y%5D=%2Fz")),
     // Attempts to make a GET into something else by its query: no server takes them up, and they mean nothing here.
     (Get, "fhir/R4/Patient/1?_method=DELETE", Sent("GET /fhir/R4/Patient/1?_method=DELETE")),
@@ -144,11 +130,7 @@ const PATHS: &[(Method, &str, Is)] = &[
     // Reads by operation, as Medplum routes them itself.
     (Get, "fhir/R4/Patient/1/$everything", Sent("GET /fhir/R4/Patient/1/$everything")),
     (Get, "fhir/R4/Patient/1/%24everything", Sent("GET /fhir/R4/Patient/1/$everything")),
-    (
-        Get,
-        "fhir/R4/Patient/1/$everything?_count=2&x=/$y",
-        Sent("GET /fhir/R4/Patient/1/$everything?_count=2&x=%2F%24y"),
-    ),
+    (Get, "fhir/R4/Patient/1/$everything?_count=2&x=/$y", Sent("GET /fhir/R4/Patient/1/$everything?_count=2&x=%2F%24y")),
     (Get, "fhir/R4/Patient/1/$summary", Sent("GET /fhir/R4/Patient/1/$summary")),
     (Get, "fhir/R4/CodeSystem/$lookup?code=a", Sent("GET /fhir/R4/CodeSystem/$lookup?code=a")),
     (Get, "fhir/R4/CodeSystem/1/$lookup?code=a", Sent("GET /fhir/R4/CodeSystem/1/$lookup?code=a")),
@@ -407,35 +389,16 @@ async fn paths() {
 }
 
 /// Paths with a body, as JSON text.
+#[rustfmt::skip]
 const BODIES: &[(Method, &str, &str, Is)] = &[
     (Post, "fhir/R4/Patient/$validate", r#"{"resourceType":"Patient"}"#, Sent("POST /fhir/R4/Patient/$validate")),
     (Post, "fhir/R4/ValueSet/$expand", r#"{"resourceType":"Parameters"}"#, Sent("POST /fhir/R4/ValueSet/$expand")),
-    (
-        Post,
-        "fhir/R4/CodeSystem/1/$lookup",
-        r#"{"resourceType":"Parameters"}"#,
-        Sent("POST /fhir/R4/CodeSystem/1/$lookup"),
-    ),
-    (
-        Post,
-        "fhir/R4/Patient/_search",
-        r#"{"name":"/$x","_count":1,"gender":["a","b"]}"#,
-        Sent("POST /fhir/R4/Patient/_search"),
-    ),
+    (Post, "fhir/R4/CodeSystem/1/$lookup", r#"{"resourceType":"Parameters"}"#, Sent("POST /fhir/R4/CodeSystem/1/$lookup")),
+    (Post, "fhir/R4/Patient/_search", r#"{"name":"/$x","_count":1,"gender":["a","b"]}"#, Sent("POST /fhir/R4/Patient/_search")),
     (Post, "fhir/R4/$graphql", r#"{"query":"{ PatientList { id } }"}"#, Sent("POST /fhir/R4/$graphql")),
     (Post, "fhir/R4/%24graphql", r#"{"query":"{ PatientList { id } }"}"#, Sent("POST /fhir/R4/$graphql")),
-    (
-        Post,
-        "fhir/R4",
-        r#"{"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}"#,
-        Sent("POST /fhir/R4"),
-    ),
-    (
-        Post,
-        "fhir/R4/",
-        r#"{"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}"#,
-        Sent("POST /fhir/R4"),
-    ),
+    (Post, "fhir/R4", r#"{"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}"#, Sent("POST /fhir/R4")),
+    (Post, "fhir/R4/", r#"{"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/1"}}]}"#, Sent("POST /fhir/R4")),
     (Post, "fhir/R4/$graphql", r#"{"query":"mutation { PatientDelete(id: \"1\") { id } }"}"#, Closed(Write)),
     (Post, "fhir/R4/$graphql?x=1", r#"{"query":"mutation { PatientDelete(id: \"1\") { id } }"}"#, Closed(Write)),
     (Post, "fhir/R4/$graphql", r#"{"query":1}"#, Invalid),
@@ -508,6 +471,7 @@ async fn parameters_beside_the_path() {
 
 // GraphQL.
 
+#[rustfmt::skip]
 const DOCUMENTS: &[(&str, Is)] = &[
     ("{ PatientList { id } }", Sent("")),
     ("query { PatientList { id } }", Sent("")),
@@ -550,73 +514,6 @@ const DOCUMENTS: &[(&str, Is)] = &[
     ("{ a(x: \"unclosed) }", Invalid),
 ];
 
-/// What a document is, told by no more than the words that its definitions start with.
-///
-/// A scanner after the lexical rules of the specification: <https://spec.graphql.org/October2021/#sec-Language>.
-fn definitions(document: &str) -> Vec<String> {
-    let mut rest = document.trim_start_matches('\u{feff}');
-    let (mut depth, mut starts, mut found) = (0_i32, true, Vec::new());
-    while let Some(first) = rest.chars().next() {
-        let mut length = first.len_utf8();
-        match first {
-            '#' => length = rest.find(['\n', '\r']).unwrap_or(rest.len()),
-            '"' if rest.starts_with("\"\"\"") => length = block_string(rest),
-            '"' => length = string(rest),
-            '{' | '(' | '[' => {
-                if starts {
-                    found.push("query".to_owned());
-                    starts = false;
-                }
-                depth += 1;
-            }
-            '}' | ')' | ']' => {
-                depth -= 1;
-                starts = depth == 0 && first == '}';
-            }
-            c if c.is_ascii_alphabetic() || c == '_' => {
-                length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-                if starts {
-                    found.push(rest[..length].to_owned());
-                    starts = false;
-                }
-            }
-            _ => {}
-        }
-        rest = &rest[length..];
-    }
-    assert_eq!(depth, 0, "{document}");
-    found
-}
-
-fn string(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            '\n' | '\r' => panic!("a string ends within its line: {text}"),
-            _ => {}
-        }
-    }
-    panic!("a string has an end: {text}")
-}
-
-fn block_string(text: &str) -> usize {
-    let mut at = 3;
-    loop {
-        match &text[at..] {
-            rest if rest.starts_with("\\\"\"\"") => at += 4,
-            rest if rest.starts_with("\"\"\"") => return at + 3,
-            rest => at += rest.chars().next().expect("a block string has an end").len_utf8(),
-        }
-    }
-}
-
-fn only_queries(document: &str) -> bool {
-    definitions(document).iter().all(|word| word == "query" || word == "fragment")
-}
-
 #[tokio::test]
 async fn graphql_documents() {
     let (server, client) = reader().await;
@@ -637,28 +534,10 @@ async fn graphql_documents() {
     }
 }
 
-#[test]
-fn the_scanner_of_this_file_tells_documents_apart() {
-    assert_eq!(definitions("query A { a(x: \"}\") } mutation B { b }"), ["query", "mutation"]);
-    assert_eq!(
-        definitions("{ a(x: \"\"\"} \\\"\"\" mutation { \"\"\") } fragment F on Q { c }"),
-        ["query", "fragment"]
-    );
-    assert_eq!(definitions("# mutation {\nquery { a }"), ["query"]);
-}
-
 // Bundles.
 
-fn entry(method: &str, url: &str) -> Value {
-    json!({"request": {"method": method, "url": url}})
-}
-
-fn with(mut entry: Value, key: &str, value: Value) -> Value {
-    entry[key] = value;
-    entry
-}
-
 /// Entries that read: what is asked, and the URL that is sent.
+#[rustfmt::skip]
 const READING_ENTRIES: &[(&str, &str)] = &[
     ("Patient/1", "Patient/1"),
     ("/Patient/1", "Patient/1"),
@@ -674,48 +553,15 @@ const READING_ENTRIES: &[(&str, &str)] = &[
 ];
 
 /// URLs of GET entries that are refused.
+#[rustfmt::skip]
 const REFUSED_ENTRIES: &[&str] = &[
-    "",
-    "/",
-    "?",
-    "//",
-    "//x",
-    "//evil.example/x",
-    "?_type=Patient",
-    "Patient//1",
-    "Patient/",
-    "Patient/1/",
-    "Patient/../Bot/1/$execute",
-    "Patient/1/$everything/../x",
-    "Patient/1/$everything/..",
-    "./Patient/1",
-    "..",
-    "https://h.example/fhir/R4/Patient/1",
-    "http://127.0.0.1/fhir/R4/Patient/1",
-    "urn:uuid:11111111-1111-4111-8111-111111111111",
-    "Patient/urn:uuid:1",
-    "Bot/1/$execute",
-    "Bot/1/%24execute",
-    "Bot/$execute?identifier=x",
-    "Patient/$my-op",
-    "$export",
-    "$graphql",
-    "Patient/1/$everything/x",
-    "Patient%2F1",
-    "Patient\\1",
-    "Patient#x",
-    "Patient/1;x",
-    "fhir/R4/Patient/1",
-    "auth/me",
-    "oauth2/logout",
-    "patient/1",
-    "Patient/_search",
-    "_history",
-    "Patient/1 ",
-    " Patient/1",
-    "Patient/1\n",
-    "Patient/%00",
-    "Patient/%",
+    "", "/", "?", "//", "//x", "//evil.example/x", "?_type=Patient", "Patient//1", "Patient/", "Patient/1/",
+    "Patient/../Bot/1/$execute", "Patient/1/$everything/../x", "Patient/1/$everything/..", "./Patient/1", "..",
+    "https://h.example/fhir/R4/Patient/1", "http://127.0.0.1/fhir/R4/Patient/1",
+    "urn:uuid:11111111-1111-4111-8111-111111111111", "Patient/urn:uuid:1", "Bot/1/$execute", "Bot/1/%24execute",
+    "Bot/$execute?identifier=x", "Patient/$my-op", "$export", "$graphql", "Patient/1/$everything/x", "Patient%2F1",
+    "Patient\\1", "Patient#x", "Patient/1;x", "fhir/R4/Patient/1", "auth/me", "oauth2/logout", "patient/1",
+    "Patient/_search", "_history", "Patient/1 ", " Patient/1", "Patient/1\n", "Patient/%00", "Patient/%",
 ];
 
 #[tokio::test]
@@ -818,399 +664,5 @@ fn a_bundles_version_condition_is_one_that_medplum_heeds() {
         let request = json!({"method": method, "url": "Patient/1", "ifMatch": "W/\"v1\""});
         let error = Batch::parse(&json!({"type": "batch", "entry": [{"request": request}]})).unwrap_err().to_string();
         assert!(error.contains("on a PUT alone"), "{method}: {error}");
-    }
-}
-
-// What nobody would come up with.
-
-/// Whether a request only reads, by a plain reading of its URL and body.
-fn reads(request: &Request) -> Result<(), String> {
-    let fail = |why: &str| Err(format!("{why}: {} {}", request.method.as_str(), request.relative_url()));
-    let base = if request.fhir { "http://h.example/fhir/R4/" } else { "http://h.example/" };
-    let text = format!("{base}{}", request.relative_url());
-    let url = Url::parse(&text).map_err(|error| error.to_string())?;
-    if url.as_str() != text {
-        return fail(&format!("a URL parser reads it as {url}"));
-    }
-    if url.host_str() != Some("h.example") || url.fragment().is_some() {
-        return fail("another host, or a fragment");
-    }
-    let Some(path) = url.path().strip_prefix(&base["http://h.example".len()..]) else {
-        return fail("out of its base");
-    };
-    if path.contains(['%', '\\', ';', ':', '?', '#', '@', ' ']) {
-        return fail("a character that needs thought");
-    }
-    if url.query().unwrap_or_default().contains(['/', '$', '+', ' ', '#']) {
-        return fail("a slash or dollar sign in the query");
-    }
-    if !request.headers.is_empty() {
-        return fail("a header of its own");
-    }
-    let segments: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
-    if segments.iter().any(|s| s.is_empty() || *s == "." || *s == "..") {
-        return fail("a segment that is none");
-    }
-    let operations = segments.iter().filter(|s| s.contains('$')).count();
-    if text.matches("/$").count() != operations || operations > 1 {
-        return fail("more operations than one");
-    }
-    let get = request.method == Get && request.body.is_none();
-    let post = request.method == Post;
-    let json = || {
-        let (content_type, body) = request.body.as_ref().ok_or("no body")?;
-        if content_type != "application/fhir+json" {
-            return Err(format!("a body of {content_type}"));
-        }
-        serde_json::from_slice::<Value>(body).map_err(|error| error.to_string())
-    };
-    let known = if request.fhir {
-        match &segments[..] {
-            [] if post => return reads_bundle(&json()?),
-            ["$graphql"] if post => return reads_graphql(&json()?),
-            [] => get && url.query_pairs().any(|(key, _)| key == "_type"),
-            ["metadata" | "$versions"] => get,
-            [".well-known", _, ..] => get && operations == 0,
-            ["job", id, "status"] => get && is_id(id),
-            [t] => get && is_type(t),
-            [t, "_search"] => post && is_type(t) && url.query().is_none() && is_form(request),
-            [t, op] if op.starts_with('$') => is_type(t) && native(request.method, t, false, op),
-            [t, id] => get && is_type(t) && is_id(id),
-            [t, id, "_history"] => get && is_type(t) && is_id(id),
-            [t, id, op] if op.starts_with('$') => is_type(t) && is_id(id) && native(request.method, t, true, op),
-            [t, id, "_history", version] => get && is_type(t) && is_id(id) && is_id(version),
-            _ => false,
-        }
-    } else {
-        get && match &segments[..] {
-            ["auth", "me"] | ["oauth2", "userinfo"] | ["healthcheck"] | ["openapi.json"] => true,
-            [".well-known", _, ..] => operations == 0,
-            ["admin", "projects", id] => is_id(id),
-            ["admin", "projects", id, "members", member] => is_id(id) && is_id(member),
-            _ => false,
-        }
-    };
-    if known { Ok(()) } else { fail("no read that this file knows") }
-}
-
-fn is_type(text: &str) -> bool {
-    text.len() > 1
-        && text.starts_with(|c: char| c.is_ascii_uppercase())
-        && text.chars().all(|c| c.is_ascii_alphanumeric())
-}
-
-fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
-}
-
-fn is_form(request: &Request) -> bool {
-    request.body.as_ref().is_some_and(|(content_type, _)| content_type == "application/x-www-form-urlencoded")
-}
-
-/// The operations that Medplum routes itself, written down once more, in the order of its own documentation.
-fn native(method: Method, t: &str, on_instance: bool, operation: &str) -> bool {
-    match (operation, t, on_instance, method) {
-        ("$everything" | "$summary", "Patient", true, Get | Post) => true,
-        ("$lookup" | "$validate-code" | "$subsumes", "CodeSystem", _, Get | Post) => true,
-        ("$validate-code", "ValueSet", _, Get | Post) => true,
-        ("$expand", "ValueSet", false, Get | Post) => true,
-        ("$translate", "ConceptMap", _, Get | Post) => true,
-        ("$csv", _, false, Get) | ("$graph", _, true, Get) | ("$validate", _, false, Post) => true,
-        _ => false,
-    }
-}
-
-fn reads_graphql(body: &Value) -> Result<(), String> {
-    let known = ["query", "variables", "operationName"];
-    let object = body.as_object().ok_or("no object")?;
-    if let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(format!("{key} in a GraphQL request"));
-    }
-    let query = object["query"].as_str().ok_or("no query")?;
-    if only_queries(query) { Ok(()) } else { Err(format!("not a query: {query}")) }
-}
-
-fn reads_bundle(bundle: &Value) -> Result<(), String> {
-    let object = bundle.as_object().ok_or("no object")?;
-    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
-    let kind = bundle["type"].as_str().ok_or("no type")?;
-    if keys != ["resourceType", "type", "entry"]
-        || bundle["resourceType"] != "Bundle"
-        || !["batch", "transaction"].contains(&kind)
-    {
-        return Err(format!("not a bundle of requests: {bundle}"));
-    }
-    for entry in bundle["entry"].as_array().ok_or("no entries")? {
-        let (asked, url) = (&entry["request"], entry["request"]["url"].as_str().ok_or("no url")?);
-        let method = match asked["method"].as_str() {
-            Some("GET") => Get,
-            Some("POST") => Post,
-            other => return Err(format!("{other:?} in a bundle")),
-        };
-        // The URL of an entry, joined to the base as a browser would.
-        let joined = Url::parse("http://h.example/fhir/R4/").unwrap().join(url).map_err(|error| error.to_string())?;
-        if joined.as_str() != format!("http://h.example/fhir/R4/{url}") {
-            return Err(format!("{url} in a bundle is {joined}"));
-        }
-        let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        let body = entry.get("resource").map(|r| ("application/fhir+json".to_owned(), r.to_string().into()));
-        let request = Request {
-            method,
-            fhir: true,
-            path: path.to_owned(),
-            query: Query::parse(query).map_err(|error| error.to_string())?,
-            headers: Vec::new(),
-            accept: "",
-            body,
-        };
-        if path.is_empty() && method == Post {
-            return Err("a bundle in a bundle".to_owned());
-        }
-        reads(&request)?;
-    }
-    Ok(())
-}
-
-/// Pieces of paths: what means something to Medplum, to Express, or to a URL parser.
-fn piece() -> impl Strategy<Value = String> {
-    let words = [
-        "fhir",
-        "R4",
-        "FHIR",
-        "r4",
-        "Patient",
-        "Bot",
-        "ValueSet",
-        "CodeSystem",
-        "1",
-        PATIENT,
-        "_history",
-        "_search",
-        "metadata",
-        "$everything",
-        "$execute",
-        "$lookup",
-        "$expand",
-        "$validate",
-        "$csv",
-        "$graph",
-        "$graphql",
-        "$versions",
-        "$export",
-        "$my-op",
-        "%24execute",
-        "%2Fx",
-        "%2e%2e",
-        "%252e",
-        "%5c",
-        "%00",
-        "%",
-        "%41",
-        "..",
-        ".",
-        "",
-        "/",
-        "//",
-        "\\",
-        "?",
-        "#",
-        ";a=b",
-        "@",
-        ":",
-        "https://evil.example",
-        "auth",
-        "me",
-        "admin",
-        "projects",
-        "members",
-        "job",
-        "status",
-        ".well-known",
-        "oauth2",
-        "userinfo",
-        "healthcheck",
-        "openapi.json",
-        "_type=Patient",
-        "name=/$my-op",
-        "x=%2F%24y",
-        "&",
-        "=",
-        "+",
-        "é",
-        "\u{feff}",
-        "\u{202e}",
-        " ",
-    ];
-    prop_oneof![8 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => ".{0,6}"]
-}
-
-fn path() -> impl Strategy<Value = String> {
-    let joined =
-        |separator: &'static str| prop::collection::vec(piece(), 0..6).prop_map(move |pieces| pieces.join(separator));
-    let below = joined("/").prop_map(|rest| format!("fhir/R4/{rest}"));
-    let queried = (joined("/"), joined("&")).prop_map(|(path, query)| format!("fhir/R4/{path}?{query}"));
-    prop_oneof![4 => below, 4 => queried, 2 => joined("/"), 1 => joined(""), 1 => any::<String>()]
-}
-
-fn a_method() -> impl Strategy<Value = Method> {
-    prop_oneof![5 => Just(Get), 3 => Just(Post), 1 => Just(Put), 1 => Just(Patch), 1 => Just(Delete)]
-}
-
-fn document() -> impl Strategy<Value = String> {
-    let tokens = [
-        "query",
-        "mutation",
-        "subscription",
-        "fragment",
-        "F",
-        "on",
-        "Query",
-        "Mutation",
-        "{",
-        "}",
-        "(",
-        ")",
-        "a",
-        "id",
-        ":",
-        "$v",
-        "\"x\"",
-        "\"}\"",
-        "\"\\\"\"",
-        "\"\"\"",
-        "\"\"\" } mutation { \"\"\"",
-        "@include(if: true)",
-        "...",
-        "...F",
-        ",",
-        "#",
-        "\n",
-        "\r",
-        "!",
-        "[",
-        "]",
-        "{ a }",
-        "query A { a }",
-        "mutation B { b }",
-        "fragment F on Query { a }",
-        "{ a(x: \"\\\\\") }",
-        "{ a(x: \"\u{2028}\\n\\\"\\\"\\\"\") }",
-    ];
-    prop::collection::vec(prop::sample::select(tokens.to_vec()), 0..12).prop_map(|tokens| tokens.join(" "))
-}
-
-fn an_entry() -> impl Strategy<Value = Value> {
-    let methods =
-        prop_oneof![6 => Just("GET"), 3 => Just("POST"), 1 => Just("PUT"), 1 => Just("DELETE"), 1 => Just("HEAD")];
-    let url = prop_oneof![3 => path().prop_map(|path| path.trim_start_matches("fhir/R4/").to_owned()), 1 => Just("$graphql".to_owned())];
-    (methods, url, prop::option::of(small_body())).prop_map(|(method, url, resource)| {
-        let entry = entry(method, &url);
-        resource.map_or(entry.clone(), |resource| with(entry, "resource", resource))
-    })
-}
-
-fn small_body() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        Just(json!({})),
-        Just(json!({"resourceType": "Patient", "id": "1"})),
-        Just(json!({"resourceType": "Parameters", "parameter": []})),
-        Just(json!({"name": "/$x", "_count": 1})),
-        Just(json!([{"op": "remove", "path": "/a"}])),
-        document().prop_map(|query| json!({"query": query})),
-    ]
-}
-
-fn a_body() -> impl Strategy<Value = Option<Value>> {
-    let bundle = prop::collection::vec(an_entry(), 0..3).prop_map(|entries| json!({"type": "batch", "entry": entries}));
-    prop_oneof![4 => Just(None), 2 => small_body().prop_map(Some), 1 => bundle.prop_map(Some)]
-}
-
-fn parameters() -> impl Strategy<Value = Vec<(String, String)>> {
-    prop::collection::vec((any::<String>(), prop_oneof![any::<String>(), piece()]), 0..4)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Whatever is classed as a read is one, by a reading that knows nothing of how it was classed.
-    #[test]
-    fn what_is_classed_as_a_read_reads(path in path(), method in a_method(), body in a_body(), more in parameters()) {
-        let more: Query = more.into_iter().collect();
-        if let Ok(interaction) = Interaction::from_path(&FhirPath::default(), method, &path, more, body)
-            && interaction.effect() == Read
-        {
-            prop_assert_eq!(reads(&interaction.to_request()), Ok(()));
-            for guard in interaction.guards() {
-                prop_assert_eq!(reads(&guard.to_request()), Ok(()));
-            }
-        }
-    }
-
-    #[test]
-    fn bundles_that_are_classed_as_reads_read(entries in prop::collection::vec(an_entry(), 1..4)) {
-        let bundle = json!({"type": "transaction", "entry": entries});
-        if let Ok(batch) = Batch::parse(&bundle) && batch.effect() == Read {
-            prop_assert_eq!(reads(&Interaction::Batch(batch).to_request()), Ok(()));
-        }
-    }
-
-    /// What is recognised is sent as such: it means the same when it is read once more.
-    #[test]
-    fn what_is_sent_is_what_was_judged(path in path(), method in a_method(), body in a_body()) {
-        if let Ok(interaction) = Interaction::from_path(&FhirPath::default(), method, &path, Query::new(), body) {
-            let request = interaction.to_request();
-            let base = if request.fhir { "fhir/R4/" } else { "" };
-            if request.body.is_none() {
-                let url = format!("{base}{}", request.relative_url());
-                let again = Interaction::from_path(&FhirPath::default(), request.method, &url, Query::new(), None);
-                prop_assert_eq!(again, Ok(interaction));
-            }
-        }
-    }
-
-    #[test]
-    fn documents_that_are_classed_as_reads_read(document in document()) {
-        if let Ok(parsed) = GraphQl::parse(&document, None, None) {
-            let effect = parsed.effect();
-            let request = Interaction::GraphQl(parsed).to_request();
-            let sent: Value = serde_json::from_slice(&request.body.unwrap().1).unwrap();
-            let queries = only_queries(sent["query"].as_str().unwrap());
-            prop_assert_eq!(effect == Read, queries);
-        }
-    }
-
-    /// No text can get out of its quotes.
-    #[test]
-    fn a_text_in_a_document_stays_a_text(text in any::<String>(), block in any::<bool>()) {
-        let quoted = if block { format!("\"\"\"{}\"\"\"", text.replace("\"\"\"", "\\\"\"\"")) } else { json!(text).to_string() };
-        if let Ok(parsed) = GraphQl::parse(&format!("{{ a(x: {quoted}) {{ id }} }}"), None, None) {
-            let request = Interaction::GraphQl(parsed).to_request();
-            let sent: Value = serde_json::from_slice(&request.body.unwrap().1).unwrap();
-            let sent = sent["query"].as_str().unwrap();
-            prop_assert!(only_queries(sent), "{}", sent);
-            prop_assert_eq!(definitions(sent).len(), 1);
-            if !block {
-                let printed = &sent[sent.find('"').unwrap()..=sent.rfind('"').unwrap()];
-                prop_assert_eq!(serde_json::from_str::<String>(printed).unwrap(), text, "{}", sent);
-            }
-        }
-    }
-
-    #[test]
-    fn a_query_that_is_encoded_and_parsed_is_the_same(pairs in prop::collection::vec(("[^\\p{Cc}]{0,12}", "[^\\p{Cc}]{0,12}"), 0..6)) {
-        let query: Query = pairs.clone().into_iter().collect();
-        let encoded = query.encode();
-        prop_assert!(!encoded.contains(['/', '$', '+', ' ', '#', '?', '"', '<', '\\']), "{}", encoded);
-        prop_assert_eq!(Query::parse(&encoded), Ok(query));
-        prop_assert_eq!(common::pairs(&encoded), pairs);
-    }
-
-    #[test]
-    fn a_query_is_read_as_others_read_it(raw in prop_oneof![any::<String>(), "[a-c=&+%/$?#;0-9A-F ]{0,16}"]) {
-        if let Ok(query) = Query::parse(&raw) {
-            let ours: Vec<(String, String)> = query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-            prop_assert_eq!(&ours, &common::pairs(&raw));
-            prop_assert_eq!(Query::parse(&query.encode()), Ok(query));
-        }
     }
 }

@@ -258,7 +258,7 @@ async fn a_refused_connection_is_tried_twice_more_whatever_the_method() {
 // The connection was lost after sending, or no answer came in time.
 
 /// The ways in which an answer can fail to arrive, with what is known of a write then.
-fn losses() -> Vec<(&'static str, fn() -> Answer, Sent)> {
+fn losses() -> Vec<(&'static str, Making, Sent)> {
     vec![
         ("reset before any byte", || Answer::Reset, Sent::Maybe),
         ("silence until the time-out", || Answer::Silence, Sent::Maybe),

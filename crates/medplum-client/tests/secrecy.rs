@@ -49,7 +49,7 @@ async fn no_secret_no_token_and_no_record_is_in_any_error_or_log() {
     let record =
         || Answer::fhir(200, json!({"resourceType": "Patient", "id": PATIENT, "name": [{"family": "Smithson"}]}));
     let mut errors: Vec<(&str, Error)> = Vec::new();
-    let cases: Vec<(&str, fn() -> Answer)> = vec![
+    let cases: Vec<(&str, Making)> = vec![
         ("reset", || Answer::Reset),
         ("truncated", || Answer::Truncated { status: 200, body: b"{\"name\":\"Smithson".to_vec() }),
         ("HTML", || Answer::of(200, "text/html", "<p>Smithson</p>")),

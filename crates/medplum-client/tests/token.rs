@@ -303,7 +303,7 @@ async fn a_failed_refresh_after_a_401_leaves_room_for_the_next() {
 
 #[tokio::test]
 async fn the_token_endpoint_is_asked_again_as_any_safe_request_is() {
-    let cases: [(&str, fn() -> Answer); 3] = [
+    let cases: [(&str, Making); 3] = [
         ("503", || Answer::empty(503)),
         ("a reset", || Answer::Reset),
         ("429", || Answer::empty(429).header("retry-after", "2")),

@@ -314,7 +314,8 @@ async fn an_empty_answer_is_empty() {
 
 #[tokio::test]
 async fn the_version_and_the_place_of_what_was_stored_come_with_the_reply() {
-    let table: [(&[(&str, &str)], Option<&str>, Option<&str>); 6] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let table: [(Headers, Option<&str>, Option<&str>); 6] = [
         (&[("etag", "W/\"v1\"")], Some("v1"), None),
         (&[("etag", "\"v1\"")], Some("v1"), None),
         (&[("etag", "v1")], None, None),
@@ -338,7 +339,7 @@ async fn the_version_and_the_place_of_what_was_stored_come_with_the_reply() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_drops_its_request() {
-    let cases: [(&str, fn() -> Answer); 2] = [
+    let cases: [(&str, Making); 2] = [
         ("before the answer", || Answer::Silence),
         ("within the answer", || Answer::Dribble { status: 200, body: b"{".to_vec() }),
     ];

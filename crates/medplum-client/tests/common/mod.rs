@@ -1,6 +1,8 @@
 //! A Medplum that answers as it is told and remembers what it was asked, and a clock that stands still.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
-#![allow(unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(missing_docs, dead_code, unreachable_pub)]
+
+pub mod scanner;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,6 +104,9 @@ pub enum Answer {
     /// The answer, and then the server closes the connection without having said so.
     ThenClose(Box<Answer>),
 }
+
+/// How to make an answer, for tables of them.
+pub type Making = fn() -> Answer;
 
 impl Answer {
     pub fn fhir(status: u16, body: Value) -> Self {
@@ -452,4 +457,15 @@ pub fn create_patient_unless(condition: &str) -> Interaction {
 
 pub fn update_patient() -> Interaction {
     Interaction::update(json!({"resourceType": "Patient", "id": PATIENT}), Some("v1".parse().unwrap())).unwrap()
+}
+
+/// An entry of a bundle.
+pub fn entry(method: &str, url: &str) -> Value {
+    json!({"request": {"method": method, "url": url}})
+}
+
+/// A value with one more member.
+pub fn with(mut entry: Value, key: &str, value: Value) -> Value {
+    entry[key] = value;
+    entry
 }

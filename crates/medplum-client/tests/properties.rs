@@ -1,0 +1,326 @@
+//! What counts as a read, by property: paths, bundles and documents that nobody would come up with, each taken apart
+//! again by a plain parser of this file's own, which knows nothing of how it was classed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(missing_docs)]
+
+mod common;
+
+use common::scanner::{definitions, only_queries};
+use common::{PATIENT, entry, with};
+use medplum_client::Effect::Read;
+use medplum_client::Method::{Delete, Get, Patch, Post, Put};
+use medplum_client::{Batch, FhirPath, GraphQl, Interaction, Method, Query, Request};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use url::Url;
+
+#[test]
+fn the_scanner_tells_documents_apart() {
+    assert_eq!(definitions("query A { a(x: \"}\") } mutation B { b }"), ["query", "mutation"]);
+    assert_eq!(
+        definitions("{ a(x: \"\"\"} \\\"\"\" mutation { \"\"\") } fragment F on Q { c }"),
+        ["query", "fragment"]
+    );
+    assert_eq!(definitions("# mutation {\nquery { a }"), ["query"]);
+}
+
+/// Whether a request only reads, by a plain reading of its URL and body.
+fn reads(request: &Request) -> Result<(), String> {
+    let fail = |why: &str| Err(format!("{why}: {} {}", request.method.as_str(), request.relative_url()));
+    let base = if request.fhir { "http://h.example/fhir/R4/" } else { "http://h.example/" };
+    let text = format!("{base}{}", request.relative_url());
+    let url = Url::parse(&text).map_err(|error| error.to_string())?;
+    if url.as_str() != text {
+        return fail(&format!("a URL parser reads it as {url}"));
+    }
+    if url.host_str() != Some("h.example") || url.fragment().is_some() {
+        return fail("another host, or a fragment");
+    }
+    let Some(path) = url.path().strip_prefix(&base["http://h.example".len()..]) else {
+        return fail("out of its base");
+    };
+    if path.contains(['%', '\\', ';', ':', '?', '#', '@', ' ']) {
+        return fail("a character that needs thought");
+    }
+    if url.query().unwrap_or_default().contains(['/', '$', '+', ' ', '#']) {
+        return fail("a slash or dollar sign in the query");
+    }
+    if !request.headers.is_empty() {
+        return fail("a header of its own");
+    }
+    let segments: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
+    if segments.iter().any(|s| s.is_empty() || *s == "." || *s == "..") {
+        return fail("a segment that is none");
+    }
+    let operations = segments.iter().filter(|s| s.contains('$')).count();
+    if text.matches("/$").count() != operations || operations > 1 {
+        return fail("more operations than one");
+    }
+    let get = request.method == Get && request.body.is_none();
+    let post = request.method == Post;
+    let json = || {
+        let (content_type, body) = request.body.as_ref().ok_or("no body")?;
+        if content_type != "application/fhir+json" {
+            return Err(format!("a body of {content_type}"));
+        }
+        serde_json::from_slice::<Value>(body).map_err(|error| error.to_string())
+    };
+    let known = if request.fhir {
+        match &segments[..] {
+            [] if post => return reads_bundle(&json()?),
+            ["$graphql"] if post => return reads_graphql(&json()?),
+            [] => get && url.query_pairs().any(|(key, _)| key == "_type"),
+            ["metadata" | "$versions"] => get,
+            [".well-known", _, ..] => get && operations == 0,
+            ["job", id, "status"] => get && is_id(id),
+            [t] => get && is_type(t),
+            [t, "_search"] => post && is_type(t) && url.query().is_none() && is_form(request),
+            [t, op] if op.starts_with('$') => is_type(t) && native(request.method, t, false, op),
+            [t, id] => get && is_type(t) && is_id(id),
+            [t, id, "_history"] => get && is_type(t) && is_id(id),
+            [t, id, op] if op.starts_with('$') => is_type(t) && is_id(id) && native(request.method, t, true, op),
+            [t, id, "_history", version] => get && is_type(t) && is_id(id) && is_id(version),
+            _ => false,
+        }
+    } else {
+        get && match &segments[..] {
+            ["auth", "me"] | ["oauth2", "userinfo"] | ["healthcheck"] | ["openapi.json"] => true,
+            [".well-known", _, ..] => operations == 0,
+            ["admin", "projects", id] => is_id(id),
+            ["admin", "projects", id, "members", member] => is_id(id) && is_id(member),
+            _ => false,
+        }
+    };
+    if known { Ok(()) } else { fail("no read that this file knows") }
+}
+
+fn is_type(text: &str) -> bool {
+    text.len() > 1
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+}
+
+fn is_form(request: &Request) -> bool {
+    request.body.as_ref().is_some_and(|(content_type, _)| content_type == "application/x-www-form-urlencoded")
+}
+
+/// The operations that Medplum routes itself, written down once more, in the order of its own documentation.
+fn native(method: Method, t: &str, on_instance: bool, operation: &str) -> bool {
+    match (operation, t, on_instance, method) {
+        ("$everything" | "$summary", "Patient", true, Get | Post) => true,
+        ("$lookup" | "$validate-code" | "$subsumes", "CodeSystem", _, Get | Post) => true,
+        ("$validate-code", "ValueSet", _, Get | Post) => true,
+        ("$expand", "ValueSet", false, Get | Post) => true,
+        ("$translate", "ConceptMap", _, Get | Post) => true,
+        ("$csv", _, false, Get) | ("$graph", _, true, Get) | ("$validate", _, false, Post) => true,
+        _ => false,
+    }
+}
+
+fn reads_graphql(body: &Value) -> Result<(), String> {
+    let known = ["query", "variables", "operationName"];
+    let object = body.as_object().ok_or("no object")?;
+    if let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(format!("{key} in a GraphQL request"));
+    }
+    let query = object["query"].as_str().ok_or("no query")?;
+    if only_queries(query) { Ok(()) } else { Err(format!("not a query: {query}")) }
+}
+
+fn reads_bundle(bundle: &Value) -> Result<(), String> {
+    let object = bundle.as_object().ok_or("no object")?;
+    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    let kind = bundle["type"].as_str().ok_or("no type")?;
+    if keys != ["resourceType", "type", "entry"]
+        || bundle["resourceType"] != "Bundle"
+        || !["batch", "transaction"].contains(&kind)
+    {
+        return Err(format!("not a bundle of requests: {bundle}"));
+    }
+    for entry in bundle["entry"].as_array().ok_or("no entries")? {
+        let (asked, url) = (&entry["request"], entry["request"]["url"].as_str().ok_or("no url")?);
+        let method = match asked["method"].as_str() {
+            Some("GET") => Get,
+            Some("POST") => Post,
+            other => return Err(format!("{other:?} in a bundle")),
+        };
+        // The URL of an entry, joined to the base as a browser would.
+        let joined = Url::parse("http://h.example/fhir/R4/").unwrap().join(url).map_err(|error| error.to_string())?;
+        if joined.as_str() != format!("http://h.example/fhir/R4/{url}") {
+            return Err(format!("{url} in a bundle is {joined}"));
+        }
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let body = entry.get("resource").map(|r| ("application/fhir+json".to_owned(), r.to_string().into()));
+        let request = Request {
+            method,
+            fhir: true,
+            path: path.to_owned(),
+            query: Query::parse(query).map_err(|error| error.to_string())?,
+            headers: Vec::new(),
+            accept: "",
+            body,
+        };
+        if path.is_empty() && method == Post {
+            return Err("a bundle in a bundle".to_owned());
+        }
+        reads(&request)?;
+    }
+    Ok(())
+}
+
+/// Pieces of paths: what means something to Medplum, to Express, or to a URL parser.
+fn piece() -> impl Strategy<Value = String> {
+    #[rustfmt::skip]
+    let words = [
+        "fhir", "R4", "FHIR", "r4", "Patient", "Bot", "ValueSet", "CodeSystem", "1", PATIENT, "_history", "_search",
+        "metadata", "$everything", "$execute", "$lookup", "$expand", "$validate", "$csv", "$graph", "$graphql",
+        "$versions", "$export", "$my-op", "%24execute", "%2Fx", "%2e%2e", "%252e", "%5c", "%00", "%", "%41", "..",
+        ".", "", "/", "//", "\\", "?", "#", ";a=b", "@", ":", "https://evil.example", "auth", "me", "admin",
+        "projects", "members", "job", "status", ".well-known", "oauth2", "userinfo", "healthcheck", "openapi.json",
+        "_type=Patient", "name=/$my-op", "x=%2F%24y", "&", "=", "+", "é", "\u{feff}", "\u{202e}", " ",
+    ];
+    prop_oneof![8 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => ".{0,6}"]
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let joined =
+        |separator: &'static str| prop::collection::vec(piece(), 0..6).prop_map(move |pieces| pieces.join(separator));
+    let below = joined("/").prop_map(|rest| format!("fhir/R4/{rest}"));
+    let queried = (joined("/"), joined("&")).prop_map(|(path, query)| format!("fhir/R4/{path}?{query}"));
+    prop_oneof![4 => below, 4 => queried, 2 => joined("/"), 1 => joined(""), 1 => any::<String>()]
+}
+
+fn a_method() -> impl Strategy<Value = Method> {
+    prop_oneof![5 => Just(Get), 3 => Just(Post), 1 => Just(Put), 1 => Just(Patch), 1 => Just(Delete)]
+}
+
+fn document() -> impl Strategy<Value = String> {
+    #[rustfmt::skip]
+    let tokens = [
+        "query", "mutation", "subscription", "fragment", "F", "on", "Query", "Mutation", "{", "}", "(", ")", "a",
+        "id", ":", "$v", "\"x\"", "\"}\"", "\"\\\"\"", "\"\"\"", "\"\"\" } mutation { \"\"\"", "@include(if: true)",
+        "...", "...F", ",", "#", "\n", "\r", "!", "[", "]", "{ a }", "query A { a }", "mutation B { b }",
+        "fragment F on Query { a }", "{ a(x: \"\\\\\") }", "{ a(x: \"\u{2028}\\n\\\"\\\"\\\"\") }",
+    ];
+    prop::collection::vec(prop::sample::select(tokens.to_vec()), 0..12).prop_map(|tokens| tokens.join(" "))
+}
+
+fn an_entry() -> impl Strategy<Value = Value> {
+    let methods =
+        prop_oneof![6 => Just("GET"), 3 => Just("POST"), 1 => Just("PUT"), 1 => Just("DELETE"), 1 => Just("HEAD")];
+    let url = prop_oneof![3 => path().prop_map(|path| path.trim_start_matches("fhir/R4/").to_owned()), 1 => Just("$graphql".to_owned())];
+    (methods, url, prop::option::of(small_body())).prop_map(|(method, url, resource)| {
+        let entry = entry(method, &url);
+        resource.map_or(entry.clone(), |resource| with(entry, "resource", resource))
+    })
+}
+
+fn small_body() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!({})),
+        Just(json!({"resourceType": "Patient", "id": "1"})),
+        Just(json!({"resourceType": "Parameters", "parameter": []})),
+        Just(json!({"name": "/$x", "_count": 1})),
+        Just(json!([{"op": "remove", "path": "/a"}])),
+        document().prop_map(|query| json!({"query": query})),
+    ]
+}
+
+fn a_body() -> impl Strategy<Value = Option<Value>> {
+    let bundle = prop::collection::vec(an_entry(), 0..3).prop_map(|entries| json!({"type": "batch", "entry": entries}));
+    prop_oneof![4 => Just(None), 2 => small_body().prop_map(Some), 1 => bundle.prop_map(Some)]
+}
+
+fn parameters() -> impl Strategy<Value = Vec<(String, String)>> {
+    prop::collection::vec((any::<String>(), prop_oneof![any::<String>(), piece()]), 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is classed as a read is one, by a reading that knows nothing of how it was classed.
+    #[test]
+    fn what_is_classed_as_a_read_reads(path in path(), method in a_method(), body in a_body(), more in parameters()) {
+        let more: Query = more.into_iter().collect();
+        if let Ok(interaction) = Interaction::from_path(&FhirPath::default(), method, &path, more, body)
+            && interaction.effect() == Read
+        {
+            prop_assert_eq!(reads(&interaction.to_request()), Ok(()));
+            for guard in interaction.guards() {
+                prop_assert_eq!(reads(&guard.to_request()), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn bundles_that_are_classed_as_reads_read(entries in prop::collection::vec(an_entry(), 1..4)) {
+        let bundle = json!({"type": "transaction", "entry": entries});
+        if let Ok(batch) = Batch::parse(&bundle) && batch.effect() == Read {
+            prop_assert_eq!(reads(&Interaction::Batch(batch).to_request()), Ok(()));
+        }
+    }
+
+    /// What is recognised is sent as such: it means the same when it is read once more.
+    #[test]
+    fn what_is_sent_is_what_was_judged(path in path(), method in a_method(), body in a_body()) {
+        if let Ok(interaction) = Interaction::from_path(&FhirPath::default(), method, &path, Query::new(), body) {
+            let request = interaction.to_request();
+            let base = if request.fhir { "fhir/R4/" } else { "" };
+            if request.body.is_none() {
+                let url = format!("{base}{}", request.relative_url());
+                let again = Interaction::from_path(&FhirPath::default(), request.method, &url, Query::new(), None);
+                prop_assert_eq!(again, Ok(interaction));
+            }
+        }
+    }
+
+    #[test]
+    fn documents_that_are_classed_as_reads_read(document in document()) {
+        if let Ok(parsed) = GraphQl::parse(&document, None, None) {
+            let effect = parsed.effect();
+            let request = Interaction::GraphQl(parsed).to_request();
+            let sent: Value = serde_json::from_slice(&request.body.unwrap().1).unwrap();
+            let queries = only_queries(sent["query"].as_str().unwrap());
+            prop_assert_eq!(effect == Read, queries);
+        }
+    }
+
+    /// No text can get out of its quotes.
+    #[test]
+    fn a_text_in_a_document_stays_a_text(text in any::<String>(), block in any::<bool>()) {
+        let quoted = if block { format!("\"\"\"{}\"\"\"", text.replace("\"\"\"", "\\\"\"\"")) } else { json!(text).to_string() };
+        if let Ok(parsed) = GraphQl::parse(&format!("{{ a(x: {quoted}) {{ id }} }}"), None, None) {
+            let request = Interaction::GraphQl(parsed).to_request();
+            let sent: Value = serde_json::from_slice(&request.body.unwrap().1).unwrap();
+            let sent = sent["query"].as_str().unwrap();
+            prop_assert!(only_queries(sent), "{}", sent);
+            prop_assert_eq!(definitions(sent).len(), 1);
+            if !block {
+                let printed = &sent[sent.find('"').unwrap()..=sent.rfind('"').unwrap()];
+                prop_assert_eq!(serde_json::from_str::<String>(printed).unwrap(), text, "{}", sent);
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_encoded_and_parsed_is_the_same(pairs in prop::collection::vec(("[^\\p{Cc}]{0,12}", "[^\\p{Cc}]{0,12}"), 0..6)) {
+        let query: Query = pairs.clone().into_iter().collect();
+        let encoded = query.encode();
+        prop_assert!(!encoded.contains(['/', '$', '+', ' ', '#', '?', '"', '<', '\\']), "{}", encoded);
+        prop_assert_eq!(Query::parse(&encoded), Ok(query));
+        prop_assert_eq!(common::pairs(&encoded), pairs);
+    }
+
+    #[test]
+    fn a_query_is_read_as_others_read_it(raw in prop_oneof![any::<String>(), "[a-c=&+%/$?#;0-9A-F ]{0,16}"]) {
+        if let Ok(query) = Query::parse(&raw) {
+            let ours: Vec<(String, String)> = query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            prop_assert_eq!(&ours, &common::pairs(&raw));
+            prop_assert_eq!(Query::parse(&query.encode()), Ok(query));
+        }
+    }
+}
