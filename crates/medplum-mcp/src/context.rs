@@ -1,10 +1,13 @@
 //! What a tool has at hand while it runs.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use medplum_client::{Call, Client, Error, Interaction, Reply, ResourceType};
+use medplum_client::{Body, Call, Client, Error, Interaction, Reply, ResourceId, ResourceType};
 use serde_json::Value;
 
+use crate::answer::cursor::{CursorKey, Position};
+use crate::cleanse::cleanse;
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
 use crate::preflight;
@@ -16,13 +19,31 @@ pub struct Context<'a> {
     limits: &'a Limits,
     metadata: &'a MetadataCache,
     call: Call,
+    cursors: Cursors<'a>,
     notes: Mutex<Vec<String>>,
+    stored: Mutex<HashMap<String, Value>>,
+}
+
+/// The cursors of one query.
+#[derive(Debug, Clone)]
+pub struct Cursors<'a> {
+    /// The process' key.
+    pub key: &'a CursorKey,
+    /// Everything that decides what the pages of this call hold.
+    pub query: String,
+}
+
+impl Cursors<'_> {
+    /// The cursor for a place in this query's answer.
+    pub fn seal(&self, position: &Position) -> String {
+        self.key.seal(position, &self.query)
+    }
 }
 
 impl<'a> Context<'a> {
     /// A context for one call.
-    pub fn new(client: &'a Client, limits: &'a Limits, metadata: &'a MetadataCache, call: Call) -> Self {
-        Self { client, limits, metadata, call, notes: Mutex::default() }
+    pub fn new(client: &'a Client, limits: &'a Limits, metadata: &'a MetadataCache, call: Call, cursors: Cursors<'a>) -> Self {
+        Self { client, limits, metadata, call, cursors, notes: Mutex::default(), stored: Mutex::default() }
     }
 
     /// Sends an interaction. What it would store is looked at first, whichever tool it comes from.
@@ -43,13 +64,61 @@ impl<'a> Context<'a> {
         }
         self.may_send(interaction)?;
         let prepared = preflight::look(self, interaction, references).await?;
-        self.ask(prepared.as_ref().unwrap_or(interaction)).await
+        let reply = self.ask(prepared.as_ref().unwrap_or(interaction)).await;
+        // Whatever was stored before is not any more.
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        reply
     }
 
-    /// Sends an interaction as it is; a misspelt resource type comes back with the nearest ones.
+    /// Sends an interaction as it is. Secrets and invisible characters are gone from what comes back; a misspelt
+    /// resource type comes back with the nearest ones.
     pub(crate) async fn ask(&self, interaction: &Interaction) -> Result<Reply, Failure> {
+        let mut reply = self.ask_uncleansed(interaction).await?;
+        if let Body::Json(value) = &mut reply.body {
+            cleanse(value);
+        }
+        Ok(reply)
+    }
+
+    async fn ask_uncleansed(&self, interaction: &Interaction) -> Result<Reply, Failure> {
         let reply = self.client.send(&self.call, interaction).await;
         reply.map_err(|error| self.with_nearest_type(interaction, error))
+    }
+
+    /// A resource as it is stored, secrets and all: to be compared with and written back, never to be shown. None if
+    /// there is none that can be read.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be found out.
+    pub(crate) async fn stored(&self, resource_type: &ResourceType, id: &ResourceId) -> Result<Option<Value>, Failure> {
+        let name = format!("{resource_type}/{id}");
+        if let Some(kept) = self.stored.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(Some(kept.clone()));
+        }
+        let read = Interaction::read(resource_type.clone(), id.clone());
+        let stored = match self.ask_uncleansed(&read).await {
+            Ok(reply) => reply.into_json(),
+            Err(failure) if matches!(failure.status(), Some(403 | 404 | 410)) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        if !stored.is_object() {
+            return Ok(None);
+        }
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stored.clone());
+        Ok(Some(stored))
+    }
+
+    /// The place that a cursor of this query stands for.
+    ///
+    /// # Errors
+    /// [`Failure`] for a cursor of another query.
+    pub fn open(&self, cursor: Option<&str>) -> Result<Option<Position>, Failure> {
+        cursor.map(|cursor| self.cursors.key.open(cursor, &self.cursors.query)).transpose()
+    }
+
+    /// The cursors of this query.
+    pub fn cursors(&self) -> &Cursors<'a> {
+        &self.cursors
     }
 
     /// Leaves a sentence for the last block of the answer.
@@ -93,6 +162,11 @@ impl<'a> Context<'a> {
     /// [`Failure`] if its link leads to another server.
     pub fn next_page(&self, bundle: &serde_json::Value) -> Result<Option<Interaction>, Failure> {
         Ok(self.client.next_page(bundle)?)
+    }
+
+    /// The time of day, from outside.
+    pub fn time_of_day(&self) -> std::time::SystemTime {
+        self.client.time_of_day()
     }
 
     /// Where Medplum is.
