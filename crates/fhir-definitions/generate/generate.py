@@ -16,7 +16,9 @@ from pathlib import Path
 VERSION = "5.2.13"
 # Licensed code systems that must not be copied, and systems that are too large or open to be listed.
 LEFT_OUT = {"http://snomed.info/sct", "http://www.ama-assn.org/go/cpt", "http://loinc.org",
-            "http://www.nlm.nih.gov/research/umls/rxnorm", "http://unitsofmeasure.org"}
+            "http://www.nlm.nih.gov/research/umls/rxnorm"}
+# Its units can be put together, so a list of them is never whole.
+UCUM = "http://unitsofmeasure.org"
 # How many codes a value set may have to be kept, by the strongest binding to it. Required ones are always kept.
 MOST_CODES = {"required": 10_000, "extensible": 300, "preferred": 40}
 PREFIX = ("http://hl7.org/fhir/StructureDefinition/", "https://medplum.com/fhir/StructureDefinition/")
@@ -158,7 +160,7 @@ class Codes:
         if "concept" in include:
             return {system: [c["code"] for c in include["concept"]]}, True
         cs = self.systems.get(system)
-        if cs is None or cs.get("content") != "complete":
+        if system == UCUM or cs is None or cs.get("content") != "complete":
             return {}, False
         codes = self.filtered(cs, include.get("filter", []))
         return ({system: codes}, True) if codes is not None else ({}, False)

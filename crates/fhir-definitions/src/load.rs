@@ -165,8 +165,13 @@ impl Loader {
 
     /// A constraint belongs to the line before it: an element, or the type itself.
     fn constraint_line(&mut self, fields: &mut Fields) {
-        let constraint = Constraint { key: next(fields), expression: next(fields), human: next(fields) };
         let tables = &mut self.tables;
+        let constraint = Constraint {
+            key: next(fields),
+            expression: next(fields),
+            human: next(fields),
+            index: len(&tables.constraints),
+        };
         tables.constraints.push(constraint);
         let end = len(&tables.constraints);
         let Some(owner) = tables.types.last_mut() else {

@@ -155,6 +155,8 @@ pub struct Constraint {
     pub expression: &'static str,
     /// The same in words.
     pub human: &'static str,
+    /// Its place in the table of constraints.
+    pub(crate) index: u32,
 }
 
 /// The kind of a search parameter, which decides what its values look like.

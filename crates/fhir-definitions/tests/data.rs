@@ -37,6 +37,11 @@ fn as_much_is_there_as_the_package_holds() {
     assert_eq!(count(TypeKind::Primitive), 21);
     assert_eq!(defs.all_search_parameters().len(), 1852);
     assert!(defs.constraints().len() > 215);
+    let bindings = defs.types().flat_map(|t| defs.own_elements(t)).filter_map(|e| e.binding);
+    let required: std::collections::BTreeSet<&str> =
+        bindings.filter(|b| b.strength == Strength::Required).map(|b| b.value_set).collect();
+    let closed = required.iter().filter_map(|url| defs.value_set(url)).filter(|s| s.closed).count();
+    assert_eq!((required.len(), closed), (252, 247));
     assert!(defs.resource_types().filter(|t| t.medplum).count() > 20);
 }
 

@@ -186,3 +186,16 @@ fn a_fault_of_the_stored_version_is_known() {
     let other = patient(json!({"gender": "other bogus"}));
     assert_eq!(validate(&other).beside_stored(&stored).faults.len(), 1);
 }
+
+#[test]
+fn a_hostile_resource_is_left_early() {
+    let many: serde_json::Map<String, Value> = (0..20_000).map(|i| (format!("noSuchElement{i}"), json!(1))).collect();
+    let mut resource = Value::Object(many);
+    resource["resourceType"] = json!("Patient");
+    let long = json!({"resourceType": "Patient", "name": vec![json!("x"); 20_000]});
+    for hostile in [resource, long] {
+        let report = validate(&hostile);
+        assert_eq!(report.faults.len(), 500);
+        assert!(list("Patient was not sent.", &report.faults).len() < 8_000);
+    }
+}

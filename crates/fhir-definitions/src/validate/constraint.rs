@@ -1,6 +1,5 @@
 //! FHIR's rules between elements: the constraints of severity error, as FHIRPath.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use fhirpath::{Context, Expression, Item};
@@ -15,10 +14,15 @@ use crate::{Constraint, Definitions};
 /// either (dom-3, org-1, sdf-19).
 const SKIPPED: [&str; 6] = ["ele-1", "ext-1", "ref-1", "dom-3", "org-1", "sdf-19"];
 
-/// The expressions by their text, read once. One that cannot be read is not asked; a test sees that none is.
-fn compiled() -> &'static HashMap<&'static str, OnceLock<Option<Expression>>> {
-    static COMPILED: OnceLock<HashMap<&'static str, OnceLock<Option<Expression>>>> = OnceLock::new();
-    COMPILED.get_or_init(|| Definitions::get().constraints().iter().map(|c| (c.expression, OnceLock::new())).collect())
+/// A rule that is to be asked; none if it is skipped or cannot be read. A test sees that each can.
+type Rule = OnceLock<Option<Expression>>;
+
+/// The rules in the order of the definitions, each read when it is first asked.
+fn rule(constraint: &Constraint) -> Option<&'static Expression> {
+    static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
+    let rules = RULES.get_or_init(|| Definitions::get().constraints().iter().map(|_| OnceLock::new()).collect());
+    let read = || Expression::parse(constraint.expression).ok().filter(|_| !SKIPPED.contains(&constraint.key));
+    rules.get(constraint.index as usize)?.get_or_init(read).as_ref()
 }
 
 /// Asks each rule of the value. One that does not hold is a fault; one that cannot be answered is let be.
@@ -30,11 +34,9 @@ pub(super) fn check<'a>(
     path: &Path<'_>,
 ) {
     for constraint in constraints {
-        if SKIPPED.contains(&constraint.key) {
+        let Some(expression) = rule(constraint) else {
             continue;
-        }
-        let Some(slot) = compiled().get(constraint.expression) else { continue };
-        let Some(expression) = slot.get_or_init(|| Expression::parse(constraint.expression).ok()) else { continue };
+        };
         let context = Context::new()
             .with_resource(walk.resource)
             .with_root_resource(walk.root)

@@ -31,7 +31,7 @@ pub enum FaultKind {
 }
 
 /// One thing that is wrong: where, what was found, what is expected, and the right form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// Where, as `name[0].family`; empty for the resource as a whole.
     pub path: String,

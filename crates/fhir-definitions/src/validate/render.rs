@@ -1,19 +1,16 @@
 //! Faults as an agent reads them: grouped, without repeats, the first ones if there are many.
 
+use std::collections::HashSet;
+
 use super::fault::Fault;
 
 /// More faults than this are counted, not listed: nobody mends a hundred at once.
 const MOST: usize = 25;
 
-/// Orders faults by their place and takes out repeats.
+/// Takes out repeats.
 pub(super) fn tidy(faults: &mut Vec<Fault>) {
-    let mut kept: Vec<Fault> = Vec::with_capacity(faults.len());
-    for fault in faults.drain(..) {
-        if !kept.contains(&fault) {
-            kept.push(fault);
-        }
-    }
-    *faults = kept;
+    let mut seen: HashSet<Fault> = HashSet::with_capacity(faults.len());
+    faults.retain(|fault| seen.insert(fault.clone()));
 }
 
 /// `Observation was not sent. 3 faults:` and a line for each; those with the same words share a line.

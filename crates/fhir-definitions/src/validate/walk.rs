@@ -9,6 +9,9 @@ use super::{Report, binding, constraint, reference, repair};
 use crate::forms;
 use crate::{Definitions, Element, ElementType, TypeInfo, TypeKind};
 
+/// Nobody mends more than this at once; the walk stops there, so that a hostile resource costs little.
+const MOST_FAULTS: usize = 500;
+
 /// One walk: what it looks at and what it has found.
 pub(super) struct Walk<'a> {
     pub(super) defs: &'static Definitions,
@@ -43,6 +46,10 @@ impl<'a> Walk<'a> {
 
     pub(super) fn warn(&mut self, path: &Path<'_>, kind: FaultKind, message: String) {
         self.report.warnings.push(Fault { path: path.to_string(), kind, message });
+    }
+
+    fn is_full(&self) -> bool {
+        self.report.faults.len() >= MOST_FAULTS || self.report.warnings.len() >= MOST_FAULTS
     }
 
     /// Whether the root is not of the type that it is sent as; then nothing else is asked.
@@ -100,6 +107,9 @@ impl<'a> Walk<'a> {
         for (key, value) in object {
             if key == "resourceType" && is_resource {
                 continue;
+            }
+            if self.is_full() {
+                return;
             }
             self.property(info, object, key, value, &mut choices, path);
         }
@@ -204,6 +214,9 @@ impl<'a> Walk<'a> {
             self.fault(path, FaultKind::Cardinality, message);
         }
         for (index, item) in items.iter().enumerate() {
+            if self.is_full() {
+                return;
+            }
             let here = path.index(index);
             if item.is_null() {
                 if !self.is_extended(object, element, index) {
