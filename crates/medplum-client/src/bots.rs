@@ -118,11 +118,19 @@ fn of_patch(resource_type: &str, id: &ResourceId, operations: &[Value]) -> BotRe
             operations.iter().any(|o| path(o).is_empty() || path(o).trim_start_matches(['/', '_']).starts_with("cron"));
         return if schedules { BotReach::one(id) } else { BotReach::none() };
     }
-    let moves = |o: &Value| o.get("from").is_some();
-    if operations.iter().any(moves) {
+    let changes = operations.iter().filter(|o| o.get("op").and_then(Value::as_str) != Some("test"));
+    let changes: Vec<&Value> = changes.collect();
+    if changes.is_empty() {
+        return BotReach::none();
+    }
+    // What is stored already may name any bot, and a patch of its status or criteria lets it run. Only a patch that
+    // says where a Subscription leads says all of it.
+    let leads =
+        |o: &&Value| resource_type == "Subscription" && path(o) == "/channel/endpoint" && o.get("value").is_some();
+    if changes.iter().any(|o| o.get("from").is_some()) || !changes.iter().any(leads) {
         return BotReach::Any;
     }
-    operations.iter().filter_map(|o| o.get("value")).map(named_in).fold(BotReach::none(), BotReach::and)
+    changes.iter().filter_map(|o| o.get("value")).map(named_in).fold(BotReach::none(), BotReach::and)
 }
 
 /// The bots that any text of a value names: `Bot/<id>`, relative or absolute. A name that is filled in by the server
@@ -183,6 +191,30 @@ mod tests {
             reach(json!({"resourceType": "Patient", "meta": {"author": {"reference": format!("Bot/{BOT}")}}})),
             BotReach::none()
         );
+    }
+
+    #[test]
+    fn a_patch_may_wake_what_is_stored() {
+        let reach = |t: &str, operations: Value| {
+            let patch = crate::patch::JsonPatch::parse(operations.as_array().unwrap().clone()).unwrap();
+            Interaction::Patch { resource_type: t.parse().unwrap(), id: "1".parse().unwrap(), patch }.bots()
+        };
+        let replace = |path: &str, value: &str| json!({"op": "replace", "path": path, "value": value});
+        let endpoint = |e: &str| replace("/channel/endpoint", e);
+        assert_eq!(reach("Subscription", json!([replace("/status", "active")])), BotReach::Any);
+        assert_eq!(reach("Subscription", json!([replace("/criteria", "Patient")])), BotReach::Any);
+        assert_eq!(reach("Subscription", json!([{"op": "remove", "path": "/end"}])), BotReach::Any);
+        assert_eq!(
+            reach("Subscription", json!([endpoint(&format!("Bot/{BOT}")), replace("/status", "active")])),
+            one()
+        );
+        assert_eq!(reach("Subscription", json!([endpoint("https://hooks.example/in")])), BotReach::none());
+        assert_eq!(reach("Subscription", json!([{"op": "test", "path": "/status", "value": "off"}])), BotReach::none());
+        assert_eq!(reach("OperationDefinition", json!([replace("/code", "my-op")])), BotReach::Any);
+        assert_eq!(reach("Agent", json!([replace("/status", "active")])), BotReach::Any);
+        assert_eq!(reach("Bot", json!([replace("/name", "x")])), BotReach::none());
+        assert_eq!(reach("Bot", json!([replace("/cronString", "* * * * *")])), BotReach::one(&"1".parse().unwrap()));
+        assert_eq!(reach("Patient", json!([replace("/active", "x")])), BotReach::none());
     }
 
     #[test]

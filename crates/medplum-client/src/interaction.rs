@@ -122,7 +122,7 @@ pub struct Search {
     pub resource_type: Option<ResourceType>,
     /// The parameters.
     pub query: Query,
-    /// POST to `_search` rather than GET.
+    /// POST to `_search` rather than GET; of no meaning without a type.
     pub by_post: bool,
 }
 
@@ -335,7 +335,8 @@ impl Interaction {
     }
 
     fn is_posted(&self, search: &Search) -> bool {
-        search.by_post || (search.resource_type.is_some() && search.query.encode().len() > LONGEST_SEARCH_URL)
+        // A search of several types has no path to post to.
+        search.resource_type.is_some() && (search.by_post || search.query.encode().len() > LONGEST_SEARCH_URL)
     }
 
     fn search_request(&self, search: &Search) -> Request {

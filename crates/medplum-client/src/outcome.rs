@@ -74,6 +74,9 @@ impl Issue {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Medplum answered {}", self.status)?;
+        if self.issues.is_empty() {
+            f.write_str(" without an OperationOutcome, so it may be a proxy that answered")?;
+        }
         for (index, issue) in self.issues.iter().enumerate() {
             f.write_str(if index == 0 { ": " } else { "; " })?;
             f.write_str(if issue.text.is_empty() { &issue.code } else { &issue.text })?;

@@ -11,7 +11,9 @@ use common::scanner::only_queries;
 use common::*;
 use medplum_client::Effect::{self, Run, Write};
 use medplum_client::Method::{Delete, Get, Patch, Post, Put};
-use medplum_client::{Asked, Batch, Client, Error, FhirPath, Gate, GraphQl, Interaction, Method, Query, Refusal};
+use medplum_client::{
+    Asked, Batch, Client, Error, FhirPath, Gate, GraphQl, Interaction, Method, Query, Refusal, Search,
+};
 use serde_json::{Value, json};
 
 struct ReadsOnly;
@@ -467,6 +469,30 @@ async fn parameters_beside_the_path() {
     let interaction = Interaction::from_path(&FhirPath::default(), Get, "fhir/R4/Patient/1?y=1", more, None).unwrap();
     client.send(&call(), &interaction).await.unwrap();
     assert_eq!(server.lines(), ["GET /Patient/1?y=1&x=%2F%24my-op&a%0D%0Ab=%00"]);
+}
+
+/// A search too long for a URL is posted; one of several types has no path to post to.
+#[tokio::test]
+async fn searches_by_get_and_by_post() {
+    let (server, client) = reader().await;
+    let long = Query::new().with("_id", "1,".repeat(4_000));
+    for (resource_type, query, by_post) in [
+        (Some("Patient"), Query::new().with("name", "a"), false),
+        (Some("Patient"), Query::new().with("name", "a"), true),
+        (Some("Patient"), long.clone(), false),
+        (None, Query::new().with("_type", "Patient"), true),
+        (None, long.clone().with("_type", "Patient"), false),
+    ] {
+        let resource_type = resource_type.map(|t| t.parse().unwrap());
+        let search = Interaction::Search(Search { resource_type, query, by_post });
+        client.send(&call(), &search).await.unwrap();
+    }
+    let sent = server.requests();
+    let lines: Vec<String> = sent.iter().map(|r| format!("{} {}", r.method, r.path())).collect();
+    let expected = ["GET Patient", "POST Patient/_search", "POST Patient/_search", "GET ", "GET "];
+    assert_eq!(lines, expected.map(|line| line.replace(' ', " /fhir/R4/")));
+    assert_eq!(sent[1].text(), "name=a");
+    assert_eq!(pairs(&sent[2].text()), pairs(&long.encode()));
 }
 
 // GraphQL.

@@ -110,13 +110,15 @@ fn is_form(request: &Request) -> bool {
 
 /// The operations that Medplum routes itself, written down once more, in the order of its own documentation.
 fn native(method: Method, t: &str, on_instance: bool, operation: &str) -> bool {
-    match (operation, t, on_instance, method) {
-        ("$everything" | "$summary", "Patient", true, Get | Post) => true,
-        ("$lookup" | "$validate-code" | "$subsumes", "CodeSystem", _, Get | Post) => true,
-        ("$validate-code", "ValueSet", _, Get | Post) => true,
-        ("$expand", "ValueSet", false, Get | Post) => true,
-        ("$translate", "ConceptMap", _, Get | Post) => true,
-        ("$csv", _, false, Get) | ("$graph", _, true, Get) | ("$validate", _, false, Post) => true,
+    let get_or_post = matches!(method, Get | Post);
+    match (operation, t) {
+        ("$everything" | "$summary", "Patient") => on_instance && get_or_post,
+        ("$lookup" | "$validate-code" | "$subsumes", "CodeSystem") => get_or_post,
+        ("$validate-code", "ValueSet") | ("$translate", "ConceptMap") => get_or_post,
+        ("$expand", "ValueSet") => !on_instance && get_or_post,
+        ("$csv", _) => !on_instance && method == Get,
+        ("$graph", _) => on_instance && method == Get,
+        ("$validate", _) => !on_instance && method == Post,
         _ => false,
     }
 }
