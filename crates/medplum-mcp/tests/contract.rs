@@ -258,8 +258,14 @@ async fn definitions_are_short_and_in_the_same_order_every_time() {
 fn the_instructions_are_short_and_carry_the_rules() {
     let text = medplum_mcp::server::INSTRUCTIONS;
     assert!(text.chars().count() < 2_000, "{}", text.chars().count());
-    let rules =
-        ["FHIR R4", "Discover before", "identifier", "Read a resource right before", "is data", "only when the user asked"];
+    let rules = [
+        "FHIR R4",
+        "Discover before",
+        "identifier",
+        "Read a resource right before",
+        "is data",
+        "only when the user asked",
+    ];
     for rule in rules {
         assert!(text.contains(rule), "{rule}");
     }

@@ -6,19 +6,9 @@
 
 mod common;
 
+use common::attempt::{Attempt, all_pass, all_refused, attempt, line};
 use common::{LISTED_BOT, MEMBERSHIP, NOBODY, PATIENT, Pipe, Stub};
 use serde_json::{Value, json};
-
-/// A call, and what its refusal says.
-struct Attempt {
-    tool: &'static str,
-    arguments: Value,
-    says: &'static str,
-}
-
-fn attempt(tool: &'static str, arguments: Value, says: &'static str) -> Attempt {
-    Attempt { tool, arguments, says }
-}
 
 /// What opens writes.
 const OPENS: &str = "MEDPLUM_ENABLE_WRITES=true";
@@ -54,7 +44,12 @@ fn raw_requests() -> Vec<Attempt> {
         raw_with("POST", "fhir/R4/%24graphql", json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"}), OPENS),
         raw_with("GET", &format!("fhir/R4/Patient/{PATIENT}"), json!({"resourceType": "Patient"}), "Nothing was sent"),
         raw_with("GET", "auth/me", json!({"a": 1}), "Nothing was sent"),
-        raw_with("POST", "fhir/R4/Binary", json!({"resourceType": "Binary", "contentType": "text/plain", "data": "eA=="}), OPENS),
+        raw_with(
+            "POST",
+            "fhir/R4/Binary",
+            json!({"resourceType": "Binary", "contentType": "text/plain", "data": "eA=="}),
+            OPENS,
+        ),
         // Not a method of this tool, in any spelling.
         raw("delete", &format!("fhir/R4/Patient/{PATIENT}"), "method must be one of GET"),
         raw("HEAD", &format!("fhir/R4/Bot/{LISTED_BOT}/$execute"), "method must be one of GET"),
@@ -103,11 +98,31 @@ fn raw_requests() -> Vec<Attempt> {
     for method in ["PUT", "PATCH", "DELETE"] {
         rows.push(raw(method, &format!("fhir/R4/Patient/{PATIENT}/$everything"), OPENS));
     }
-    for path in ["Observation/$csv", "Observation/1/$validate", "CodeSystem/$import", "Patient/1/$expunge", "$versions", "job/1/status"] {
+    for path in [
+        "Observation/$csv",
+        "Observation/1/$validate",
+        "CodeSystem/$import",
+        "Patient/1/$expunge",
+        "$versions",
+        "job/1/status",
+    ] {
         rows.push(raw("POST", &format!("fhir/R4/{path}"), OPENS));
     }
     // Under the FHIR base, but no interaction of FHIR as Medplum speaks it.
-    for path in ["", "/_history", "/Patient/_history", "/Patient/1/Observation", "/patient/1", "/Patient/_search", "/job/1", "/job", "/.well-known", "/Patient/1/_history/2/x", "/Patient/1/_history/2?x=1", "/metadata/x"] {
+    for path in [
+        "",
+        "/_history",
+        "/Patient/_history",
+        "/Patient/1/Observation",
+        "/patient/1",
+        "/Patient/_search",
+        "/job/1",
+        "/job",
+        "/.well-known",
+        "/Patient/1/_history/2/x",
+        "/Patient/1/_history/2?x=1",
+        "/metadata/x",
+    ] {
         rows.push(raw("GET", &format!("fhir/R4{path}"), OPENS));
     }
     rows
@@ -151,7 +166,18 @@ fn paths_of_the_server() -> Vec<Attempt> {
     ]
     .map(|path| raw("GET", path, OPENS))
     .into();
-    for path in ["oauth2/token", "auth/me", "auth/login", "healthcheck", "webhook/1", "cds-services/1", "email/v1/send", "admin/projects/1/invite", "admin/projects/1/members/2", "oauth2/userinfo"] {
+    for path in [
+        "oauth2/token",
+        "auth/me",
+        "auth/login",
+        "healthcheck",
+        "webhook/1",
+        "cds-services/1",
+        "email/v1/send",
+        "admin/projects/1/invite",
+        "admin/projects/1/members/2",
+        "oauth2/userinfo",
+    ] {
         rows.push(raw_with("POST", path, json!({"a": 1}), OPENS));
     }
     rows.push(raw("DELETE", "admin/projects/1/members/2", OPENS));
@@ -216,7 +242,11 @@ fn paths_that_are_none() -> Vec<Attempt> {
         (json!("name=x"), "query_params must be a list"),
         (json!(7), "query_params must be a list"),
     ] {
-        rows.push(attempt("raw_request", json!({"method": "GET", "path": "fhir/R4/Patient", "query_params": pairs}), says));
+        rows.push(attempt(
+            "raw_request",
+            json!({"method": "GET", "path": "fhir/R4/Patient", "query_params": pairs}),
+            says,
+        ));
     }
     rows
 }
@@ -316,7 +346,11 @@ fn documents() -> Vec<Attempt> {
     let mut rows: Vec<Attempt> =
         rows.map(|(query, says)| attempt("execute_graphql", json!({"query": query}), says)).into();
     rows.push(attempt("execute_graphql", json!({"query": deep}), "query:"));
-    rows.push(attempt("execute_graphql", json!({"query": "{ PatientList { id } }", "variables": 7}), "variables must be an object"));
+    rows.push(attempt(
+        "execute_graphql",
+        json!({"query": "{ PatientList { id } }", "variables": 7}),
+        "variables must be an object",
+    ));
     rows
 }
 
@@ -332,7 +366,8 @@ fn bundles() -> Vec<Attempt> {
     let bundle = |bundle: Value, says| attempt("execute_batch", json!({"bundle": bundle}), says);
     let read = json!({"request": {"method": "GET", "url": "Patient/1"}});
     let create = json!({"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient"}});
-    let update = json!({"request": {"method": "PUT", "url": "Patient/1"}, "resource": {"resourceType": "Patient", "id": "1"}});
+    let update =
+        json!({"request": {"method": "PUT", "url": "Patient/1"}, "resource": {"resourceType": "Patient", "id": "1"}});
     let patch = json!({"request": {"method": "PATCH", "url": "Patient/1"}, "resource": {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W3sib3AiOiJyZW1vdmUiLCJwYXRoIjoiL25hbWUifV0="}});
     let mutation = json!({"request": {"method": "POST", "url": "$graphql"}, "resource": {"query": "mutation { PatientDelete(id: \"1\") { id } }"}});
     vec![
@@ -360,16 +395,28 @@ fn bundles() -> Vec<Attempt> {
         entry("GET", "Patient/%2e%2e/x", "bundle.entry[0].request.url"),
         entry("GET", "Patient/1#x", "bundle.entry[0].request.url"),
         entry("GET", "Patient?name=%zz", "bundle.entry[0]"),
-        entry("HEAD", "Patient/1", "bundle.entry[0].request.method must be"),
-        entry("TRACE", "Patient/1", "bundle.entry[0].request.method must be"),
-        batch(json!([{"request": {"method": "GET", "url": "Patient/1", "ifModifiedSince": "x"}}]), "ifModifiedSince is not supported"),
-        batch(json!([{"request": {"method": "GET", "url": "Patient/1", "ifNoneExist": "a=b"}}]), "ifNoneExist belongs to a POST"),
+        entry("HEAD", "Patient/1", "bundle.entry[0].request.method: must be"),
+        entry("TRACE", "Patient/1", "bundle.entry[0].request.method: must be"),
+        batch(
+            json!([{"request": {"method": "GET", "url": "Patient/1", "ifModifiedSince": "x"}}]),
+            "ifModifiedSince is not supported",
+        ),
+        batch(
+            json!([{"request": {"method": "GET", "url": "Patient/1", "ifNoneExist": "a=b"}}]),
+            "ifNoneExist belongs to a POST",
+        ),
         batch(json!([{"request": {"method": "GET"}}]), "bundle.entry[0].request.url"),
         batch(json!([{"request": {"url": "Patient/1"}}]), "bundle.entry[0].request.method"),
         batch(json!([{"resource": {"resourceType": "Patient"}}]), "bundle.entry[0].request"),
         batch(json!([{"request": {"method": "GET", "url": "Patient/1"}, "response": {}}]), "response does not belong"),
-        batch(json!([{"request": {"method": "POST", "url": ""}, "resource": {"type": "batch", "entry": [create]}}]), "bundle.entry[0]"),
-        batch(json!([{"request": {"method": "GET", "url": "Patient/1"}, "resource": {"resourceType": "Patient"}}]), "bundle.entry[0]"),
+        batch(
+            json!([{"request": {"method": "POST", "url": ""}, "resource": {"type": "batch", "entry": [create]}}]),
+            "bundle.entry[0]",
+        ),
+        batch(
+            json!([{"request": {"method": "GET", "url": "Patient/1"}, "resource": {"resourceType": "Patient"}}]),
+            "bundle.entry[0]",
+        ),
         batch(json!([7]), "bundle.entry[0]"),
         batch(json!({"a": 1}), "bundle: entry must be a list"),
         batch(json!([]), "bundle.entry is empty"),
@@ -470,7 +517,10 @@ fn memberships() -> Vec<Attempt> {
         ("translate_concept", json!({"code": "a", "system": "b"})),
         ("execute_operation", json!({"resource_type": "Patient", "operation": "everything", "resource_id": PATIENT})),
         ("execute_graphql", json!({"query": "{ PatientList { id } }"})),
-        ("execute_batch", json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/1"}}]}})),
+        (
+            "execute_batch",
+            json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/1"}}]}}),
+        ),
         ("raw_request", json!({"method": "GET", "path": "auth/me"})),
     ];
     let with = |(tool, mut arguments): (&'static str, Value), membership: &str, says| {
@@ -484,25 +534,12 @@ fn memberships() -> Vec<Attempt> {
     for garbage in ["", "x", "Practitioner/1", "ProjectMembership/", "ProjectMembership/1", "a\r\nX-Evil: b"] {
         rows.push(with(read.clone(), garbage, "on_behalf_of"));
     }
-    rows.push(attempt("get_resource_schema", json!({"resource_type": "Patient", "on_behalf_of": MEMBERSHIP}), "no argument \"on_behalf_of\""));
+    rows.push(attempt(
+        "get_resource_schema",
+        json!({"resource_type": "Patient", "on_behalf_of": MEMBERSHIP}),
+        "no argument \"on_behalf_of\"",
+    ));
     rows
-}
-
-/// Makes each attempt, and sees that nothing left and that the answer says why.
-async fn all_refused(variables: &[(&str, &str)], attempts: Vec<Attempt>) {
-    let stub = Stub::start();
-    let mut pipe = Pipe::open(&stub, variables).await;
-    let mut wrong = Vec::new();
-    for Attempt { tool, arguments, says } in attempts {
-        let answer = pipe.call(tool, arguments.clone()).await;
-        let left = stub.lines_of_all();
-        if !left.is_empty() {
-            wrong.push(format!("{tool} {arguments}\n  left: {left:?}"));
-        } else if !answer.failed || !answer.blocks.concat().contains(says) {
-            wrong.push(format!("{tool} {arguments}\n  expected: {says}\n  answered: {:?}", answer.blocks));
-        }
-    }
-    assert!(wrong.is_empty(), "{} attempts:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test]
@@ -569,25 +606,6 @@ fn there_are_attempts_enough() {
     assert!(attempts >= 300, "{attempts}");
 }
 
-/// A read, and the lines that reach the API.
-async fn all_pass(variables: &[(&str, &str)], reads: Vec<(&str, Value, Vec<String>)>) {
-    let stub = Stub::start();
-    let mut pipe = Pipe::open(&stub, variables).await;
-    let mut wrong = Vec::new();
-    for (tool, arguments, expected) in reads {
-        let answer = pipe.call(tool, arguments.clone()).await;
-        let left = stub.lines();
-        if answer.failed || left != expected {
-            wrong.push(format!("{tool} {arguments}\n  expected: {expected:?}\n  left: {left:?}\n  answered: {answer:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-fn line(method: &str, target: &str) -> Vec<String> {
-    vec![format!("{method} /{target}")]
-}
-
 fn get(path: &str, target: &str) -> (&'static str, Value, Vec<String>) {
     ("raw_request", json!({"method": "GET", "path": path}), line("GET", target))
 }
@@ -608,8 +626,8 @@ async fn raw_reads_pass_as_what_they_are() {
         get("fhir/R4/Patient?family=van+Gogh", "fhir/R4/Patient?family=van%20Gogh"),
         get("fhir/R4/Patient?name=a&name=b", "fhir/R4/Patient?name=a&name=b"),
         get("fhir/R4/ValueSet?url=http://loinc.org/vs", "fhir/R4/ValueSet?url=http:%2F%2Floinc.org%2Fvs"),
-        get("fhir/R4/?_type=Patient,Practitioner", "fhir/R4?_type=Patient,Practitioner"),
-        get("fhir/R4?_type=Patient,Practitioner", "fhir/R4?_type=Patient,Practitioner"),
+        get("fhir/R4/?_type=Patient,Practitioner", "fhir/R4/?_type=Patient,Practitioner"),
+        get("fhir/R4?_type=Patient,Practitioner", "fhir/R4/?_type=Patient,Practitioner"),
         get("fhir/R4/Observation/$csv?_fields=id", "fhir/R4/Observation/$csv?_fields=id"),
         get("fhir/R4/$versions", "fhir/R4/$versions"),
         get("fhir/R4/.well-known/smart-configuration", "fhir/R4/.well-known/smart-configuration"),
@@ -646,7 +664,11 @@ async fn raw_reads_pass_as_what_they_are() {
             json!({"method": "POST", "path": "fhir/R4", "body": {"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/1"}}]}}),
             line("POST", "fhir/R4"),
         ),
-        ("raw_request", json!({"method": "GET", "path": execute_in_query}), line("GET", "fhir/R4/Patient?name=%2F%24execute&identifier=http:%2F%2Fx.example%2F%24my-op%7C1")),
+        (
+            "raw_request",
+            json!({"method": "GET", "path": execute_in_query}),
+            line("GET", "fhir/R4/Patient?name=%2F%24execute&identifier=http:%2F%2Fx.example%2F%24my-op%7C1"),
+        ),
     ];
     all_pass(&[], reads).await;
 }
@@ -661,7 +683,11 @@ async fn the_tools_reads_pass() {
     let resource = |t: &str, id: &str| json!({"resource_type": t, "resource_id": id});
     let reads = vec![
         ("read_resource", resource("Patient", PATIENT), line("GET", &format!("fhir/R4/Patient/{PATIENT}"))),
-        ("read_resource", resource(" Patient ", &format!(" Patient/{PATIENT} ")), line("GET", &format!("fhir/R4/Patient/{PATIENT}"))),
+        (
+            "read_resource",
+            resource(" Patient ", &format!(" Patient/{PATIENT} ")),
+            line("GET", &format!("fhir/R4/Patient/{PATIENT}")),
+        ),
         ("read_resource", resource("Binary", "1"), line("GET", "fhir/R4/Binary/1")),
         ("get_resource_schema", json!({"resource_type": "Patient"}), vec![]),
         (
@@ -694,16 +720,40 @@ async fn the_tools_reads_pass() {
             json!({"resource_type": "", "operation": "graphql", "params": {"query": "{ PatientList { id } }"}}),
             line("POST", "fhir/R4/$graphql"),
         ),
-        ("validate_code", json!({"code": "a", "system": "b", "valueset_url": "c"}), line("POST", "fhir/R4/ValueSet/$validate-code")),
-        ("validate_code", json!({"code": "a", "system": "b", "valueset_id": "1"}), guarded("POST", "ValueSet/1", "$validate-code")),
-        ("validate_codesystem_code", json!({"code": "a", "codesystem_url": "b"}), line("POST", "fhir/R4/CodeSystem/$validate-code")),
+        (
+            "validate_code",
+            json!({"code": "a", "system": "b", "valueset_url": "c"}),
+            line("POST", "fhir/R4/ValueSet/$validate-code"),
+        ),
+        (
+            "validate_code",
+            json!({"code": "a", "system": "b", "valueset_id": "1"}),
+            guarded("POST", "ValueSet/1", "$validate-code"),
+        ),
+        (
+            "validate_codesystem_code",
+            json!({"code": "a", "codesystem_url": "b"}),
+            line("POST", "fhir/R4/CodeSystem/$validate-code"),
+        ),
         ("expand_valueset", json!({"valueset_url": "a"}), line("POST", "fhir/R4/ValueSet/$expand")),
         // Medplum expands by URL alone, so the ValueSet is read first.
-        ("expand_valueset", json!({"valueset_id": "1"}), vec!["GET /fhir/R4/ValueSet/1".into(), "POST /fhir/R4/ValueSet/$expand".into()]),
+        (
+            "expand_valueset",
+            json!({"valueset_id": "1"}),
+            vec!["GET /fhir/R4/ValueSet/1".into(), "POST /fhir/R4/ValueSet/$expand".into()],
+        ),
         ("lookup_concept", json!({"code": "a", "codesystem_id": "1"}), guarded("POST", "CodeSystem/1", "$lookup")),
         ("translate_concept", json!({"code": "a", "system": "b"}), line("POST", "fhir/R4/ConceptMap/$translate")),
-        ("execute_graphql", json!({"query": "{ Patient(id: \"mutation { x }\") { id } }"}), line("POST", "fhir/R4/$graphql")),
-        ("execute_graphql", json!({"query": "query A { PatientList { ...F } } fragment F on Patient { id }"}), line("POST", "fhir/R4/$graphql")),
+        (
+            "execute_graphql",
+            json!({"query": "{ Patient(id: \"mutation { x }\") { id } }"}),
+            line("POST", "fhir/R4/$graphql"),
+        ),
+        (
+            "execute_graphql",
+            json!({"query": "query A { PatientList { ...F } } fragment F on Patient { id }"}),
+            line("POST", "fhir/R4/$graphql"),
+        ),
         ("execute_graphql", json!({"query": "{ __schema { types { name } } }"}), line("POST", "fhir/R4/$graphql")),
         (
             "execute_batch",
@@ -754,11 +804,7 @@ async fn searches_pass() {
             json!({"resource_type": "Patient", "max_resources": 5}),
             "fhir/R4/Patient?_count=20&_sort=_lastUpdated",
         ),
-        (
-            "get_patient_everything",
-            json!({"patient_id": PATIENT}),
-            "everything",
-        ),
+        ("get_patient_everything", json!({"patient_id": PATIENT}), "everything"),
     ];
     let everything = guarded("GET", &format!("Patient/{PATIENT}"), "$everything?_count=1000&_offset=0");
     let expected = |target: &str| if target == "everything" { everything.clone() } else { line("GET", target) };

@@ -4,9 +4,11 @@
 #![allow(unused_imports)]
 
 pub mod answer;
+pub mod attempt;
 pub mod host;
 pub mod pipe;
 pub mod redact;
+pub mod sandbox;
 pub mod stub;
 pub mod transcript;
 

@@ -34,7 +34,7 @@ pub fn server(stub: &Stub, variables: &[(&str, &str)]) -> Server {
     };
     let settings = Settings::new(&Values::find(|_| None, given)).unwrap();
     let client = Client::new(settings.config().unwrap(), Policy::new(settings.limits.clone()));
-    Server::new(client, settings.limits)
+    Server::new(client, settings.limits).unwrap()
 }
 
 impl Pipe {

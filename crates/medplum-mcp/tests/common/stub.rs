@@ -182,8 +182,8 @@ fn usual(asked: &Asked, url: &str) -> Says {
     match (asked.method.as_str(), steps.as_slice()) {
         ("GET", ["metadata"]) => Says::json(200, &json!({"resourceType": "CapabilityStatement", "rest": []})),
         ("POST", []) => {
-            let entries = asked.json()["entry"].as_array().map_or(0, Vec::len);
-            let entries = vec![json!({"response": {"status": "200"}}); entries];
+            let bundle = asked.json();
+            let entries: Vec<Value> = bundle["entry"].as_array().into_iter().flatten().map(entry_answer).collect();
             Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": entries}))
         }
         ("POST", ["$graphql"]) => Says::json(200, &json!({"data": {"Patient": {"id": "1"}}})),
@@ -209,7 +209,20 @@ fn usual(asked: &Asked, url: &str) -> Says {
     }
 }
 
+/// An entry's answer: a search by ids finds them all.
+fn entry_answer(entry: &Value) -> Value {
+    let url = entry["request"]["url"].as_str().unwrap_or_default();
+    let (of_type, query) = url.split_once('?').unwrap_or((url, ""));
+    let ids = query.split('&').find_map(|pair| pair.strip_prefix("_id=")).unwrap_or_default();
+    let found = ids.split(',').filter(|id| !id.is_empty()).map(|id| json!({"resource": resource(of_type, id)}));
+    let found = json!({"resourceType": "Bundle", "type": "searchset", "entry": found.collect::<Vec<_>>()});
+    json!({"response": {"status": "200"}, "resource": found})
+}
+
 fn resource(of_type: &str, id: &str) -> Value {
-    let url = format!("http://example.com/{of_type}/{id}");
-    json!({"resourceType": of_type, "id": id, "meta": {"versionId": VERSION}, "url": url})
+    let mut resource = json!({"resourceType": of_type, "id": id, "meta": {"versionId": VERSION}});
+    if ["CodeSystem", "ConceptMap", "ValueSet"].contains(&of_type) {
+        resource["url"] = format!("http://example.com/{of_type}/{id}").into();
+    }
+    resource
 }

@@ -1,0 +1,446 @@
+//! How arguments are read: what is plain is put right, what is not is explained, and what leaves is what was meant.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+
+use common::attempt::{Attempt, all_pass, all_refused, attempt, line};
+use common::{Asked, LISTED_BOT, MEMBERSHIP, NOBODY, PATIENT, Pipe, Says, Stub, VERSION};
+use serde_json::{Value, json};
+
+const WRITES: &[(&str, &str)] = &[("MEDPLUM_ENABLE_WRITES", "true")];
+
+fn search(arguments: Value, target: &str) -> (&'static str, Value, Vec<String>) {
+    ("search_resources", arguments, line("GET", &format!("fhir/R4/{target}")))
+}
+
+#[tokio::test]
+async fn an_unknown_argument_is_refused_with_where_it_belongs() {
+    let patient = |more: (&str, Value)| {
+        let mut arguments = json!({"resource_type": "Patient"});
+        arguments[more.0] = more.1;
+        arguments
+    };
+    let rows = vec![
+        attempt("search_resources", patient(("family", json!("Smith"))), "{\"params\":{\"family\":\"…\"}}"),
+        attempt("search_resources", patient(("_count", json!(3))), "no argument \"_count\""),
+        attempt("search_one", patient(("identifier", json!("a|b"))), "{\"params\":{\"identifier\":\"…\"}}"),
+        attempt("search_all_resources", patient(("max", json!(3))), "no argument \"max\""),
+        attempt("read_resource", json!({"resource_type": "Patient", "resource_ids": "1"}), "Nearest: resource_id"),
+        attempt("read_resource", json!({"resourceType": "Patient", "id": "1"}), "It takes: resource_type, resource_id"),
+        attempt("get_resource_schema", patient(("nested", json!(true))), "It takes: resource_type, include_nested"),
+        attempt("raw_request", json!({"method": "GET", "url": "auth/me"}), "It takes: method, path"),
+        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": "1", "x\u{0}\n": 1}), "no argument \"x\""),
+    ];
+    all_refused(&[], rows).await;
+}
+
+#[tokio::test]
+async fn a_missing_argument_is_named_with_what_there_is() {
+    let rows = vec![
+        attempt("read_resource", json!({}), "read_resource needs resource_type and resource_id"),
+        attempt("read_resource", json!({"resource_type": "Patient"}), "read_resource needs resource_id"),
+        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": null}), "read_resource needs resource_id"),
+        attempt("search_resources", json!({"params": {"name": "x"}}), "search_resources needs resource_type"),
+        attempt("validate_code", json!({"valueset_url": "x"}), "validate_code needs code and system"),
+        attempt("execute_graphql", json!({"variables": {}}), "execute_graphql needs query"),
+        attempt("execute_batch", json!({}), "execute_batch needs bundle"),
+    ];
+    all_refused(&[], rows).await;
+}
+
+#[tokio::test]
+async fn null_is_the_same_as_leaving_out() {
+    let nulls = json!({
+        "resource_type": "Patient", "params": null, "count": null, "offset": null, "sort": null, "include": null,
+        "revinclude": null, "summary": null, "total": null, "on_behalf_of": null
+    });
+    let calls = vec![
+        search(nulls, "Patient"),
+        (
+            "execute_operation",
+            json!({"resource_type": "Observation", "operation": "csv", "resource_id": null, "params": null, "method": "GET"}),
+            line("GET", "fhir/R4/Observation/$csv"),
+        ),
+        // The default of method is POST, and null is no other.
+        (
+            "execute_operation",
+            json!({"resource_type": "CodeSystem", "operation": "lookup", "method": null}),
+            line("POST", "fhir/R4/CodeSystem/$lookup"),
+        ),
+        ("execute_graphql", json!({"query": "{ a }", "variables": null}), line("POST", "fhir/R4/$graphql")),
+        ("raw_request", json!({"method": "GET", "path": "auth/me", "body": null, "query_params": null}), line("GET", "auth/me")),
+        ("get_resource_schema", json!({"resource_type": "Patient", "include_nested": null}), vec![]),
+        ("get_resource_capabilities", json!({"resource_type": null}), vec![]),
+    ];
+    all_pass(&[], calls).await;
+}
+
+#[tokio::test]
+async fn what_came_as_a_string_is_taken_for_what_it_is() {
+    let calls = vec![
+        search(json!({"resource_type": "Patient", "params": "{\"family\":\"Smith\"}"}), "Patient?family=Smith"),
+        search(json!({"resource_type": "Patient", "params": " {\"family\":\"Smith\"} "}), "Patient?family=Smith"),
+        search(json!({"resource_type": "Patient", "count": "3", "offset": " 6 "}), "Patient?_count=3&_offset=6"),
+        search(json!({"resource_type": "Patient", "count": 3.0}), "Patient?_count=3"),
+        ("read_resource", json!({"resource_type": "Patient", "resource_id": 7}), line("GET", "fhir/R4/Patient/7")),
+        ("get_resource_schema", json!({"resource_type": "Patient", "include_nested": "true"}), vec![]),
+        (
+            "execute_batch",
+            json!({"bundle": "{\"type\":\"batch\",\"entry\":[{\"request\":{\"method\":\"GET\",\"url\":\"Patient/1\"}}]}"}),
+            line("POST", "fhir/R4"),
+        ),
+        (
+            "raw_request",
+            json!({"method": "GET", "path": "fhir/R4/Patient", "query_params": "[[\"family\",\"Smith\"]]"}),
+            line("GET", "fhir/R4/Patient?family=Smith"),
+        ),
+        ("execute_graphql", json!({"query": "{ a }", "variables": "{\"id\":\"1\"}"}), line("POST", "fhir/R4/$graphql")),
+    ];
+    all_pass(&[], calls).await;
+}
+
+#[tokio::test]
+async fn what_is_of_the_wrong_type_is_refused_with_the_right_one() {
+    let of_patients = |name: &str, value: Value, says| {
+        let mut arguments = json!({"resource_type": "Patient"});
+        arguments[name] = value;
+        attempt("search_resources", arguments, says)
+    };
+    let rows: Vec<Attempt> = vec![
+        of_patients("params", json!("family=Smith"), "params must be an object, not a string"),
+        of_patients("params", json!(["family", "Smith"]), "params must be an object, not a list"),
+        of_patients("count", json!("many"), "count must be a whole number, not a string"),
+        of_patients("count", json!(2.5), "count must be a whole number"),
+        of_patients("count", json!(-1), "count must be from 0 to 1000"),
+        of_patients("count", json!(1_001), "count must be from 0 to 1000"),
+        of_patients("offset", json!(10_001), "offset must be from 0 to 10000"),
+        of_patients("sort", json!({"by": "date"}), "sort must be a string, not an object"),
+        of_patients("include", json!(true), "include must be a string or a list"),
+        of_patients("include", json!([1]), "Nothing was sent"),
+        of_patients("summary", json!("some"), "summary must be one of true | text | data | count | false"),
+        of_patients("total", json!("exact"), "total must be one of none | estimate | accurate"),
+        attempt("search_all_resources", json!({"resource_type": "Patient", "max_resources": 0}), "max_resources must be from 1 to"),
+        attempt("search_all_resources", json!({"resource_type": "Patient", "max_resources": 1_000_000}), "max_resources must be from 1 to"),
+        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": {"id": "1"}}), "resource_id must be a string, not an object"),
+        attempt("read_resource", json!({"resource_type": true, "resource_id": "1"}), "resource_type must be a string, not true or false"),
+        attempt("get_resource_schema", json!({"resource_type": "Patient", "include_nested": "maybe"}), "include_nested must be true or false"),
+        attempt("execute_batch", json!({"bundle": "x"}), "bundle must be an object, not a string"),
+        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": "1", "on_behalf_of": 7}), "on_behalf_of must be a string"),
+    ];
+    all_refused(&[], rows).await;
+}
+
+#[tokio::test]
+async fn search_parameters_keep_their_meaning() {
+    let calls = vec![
+        // A list repeats the key: AND. A comma is OR.
+        search(
+            json!({"resource_type": "Observation", "params": {"date": ["ge2024-01-01", "lt2025-01-01"], "code": "a,b"}}),
+            "Observation?date=ge2024-01-01&date=lt2025-01-01&code=a,b",
+        ),
+        search(json!({"resource_type": "Patient", "params": {"active": true, "_count": 3}}), "Patient?active=true&_count=3"),
+        search(
+            json!({"resource_type": "Patient", "params": {"identifier": "http://hospital.example/mrn|4711"}}),
+            "Patient?identifier=http:%2F%2Fhospital.example%2Fmrn%7C4711",
+        ),
+        search(json!({"resource_type": "Patient", "params": {"family:exact": "Zoë & Söhne"}}), "Patient?family:exact=Zo%C3%AB%20%26%20S%C3%B6hne"),
+    ];
+    all_pass(&[], calls).await;
+}
+
+#[tokio::test]
+async fn a_filter_is_never_left_out_silently() {
+    let params = |params: Value, says| attempt("search_resources", json!({"resource_type": "Patient", "params": params}), says);
+    let mut rows = vec![
+        params(json!({"family": null}), "\"family\" is null"),
+        params(json!({"family": {"exact": "x"}}), "\"family\" is an object"),
+        params(json!({"family": []}), "\"family\" is an empty list"),
+        params(json!({"family": [["x"]]}), "\"family\" is a list of lists"),
+        params(json!({"family": ["x", null]}), "\"family\" is null"),
+    ];
+    for (argument, value, key, other) in [
+        ("count", json!(3), "_count", json!(4)),
+        ("offset", json!(3), "_offset", json!(4)),
+        ("sort", json!("family"), "_sort", json!("given")),
+        ("total", json!("accurate"), "_total", json!("none")),
+        ("summary", json!("count"), "_summary", json!("true")),
+    ] {
+        let mut arguments = json!({"resource_type": "Patient", "params": {key: other}});
+        arguments[argument] = value;
+        rows.push(attempt("search_resources", arguments, "say the same thing: pass one of them"));
+    }
+    for tool in ["search_one", "search_all_resources"] {
+        rows.push(attempt(tool, json!({"resource_type": "Patient", "params": {"identifier": null}}), "is null"));
+    }
+    rows.push(attempt("execute_operation", json!({"resource_type": "Observation", "operation": "csv", "method": "GET", "params": {"code": null}}), "is null"));
+    all_refused(&[], rows).await;
+}
+
+/// The last thing that reached the stub.
+fn last(stub: &Stub) -> Asked {
+    stub.taken().pop().expect("something was asked")
+}
+
+#[tokio::test]
+async fn an_operations_name_loses_one_dollar_and_its_params_become_parameters() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    for name in ["lookup", "$lookup", " lookup "] {
+        let arguments = json!({"resource_type": "CodeSystem", "operation": name, "params": {"code": "a", "date": ["x", "y"], "n": 3, "b": true, "none": null}});
+        pipe.call("execute_operation", arguments).await.record();
+        let asked = last(&stub);
+        assert_eq!(asked.line(), "POST /fhir/R4/CodeSystem/$lookup", "{name}");
+        let expected = json!({"resourceType": "Parameters", "parameter": [
+            {"name": "code", "valueString": "a"}, {"name": "date", "valueString": "x"}, {"name": "date", "valueString": "y"},
+            {"name": "n", "valueInteger": 3}, {"name": "b", "valueBoolean": true}
+        ]});
+        assert_eq!(asked.json(), expected);
+    }
+    let whole = json!({"resourceType": "Parameters", "parameter": [{"name": "code", "valueCode": "a"}]});
+    pipe.call("execute_operation", json!({"resource_type": "CodeSystem", "operation": "lookup", "params": whole})).await.record();
+    assert_eq!(last(&stub).json(), whole, "a Parameters resource goes as it is");
+    // $validate takes the resource itself.
+    let resource = json!({"resourceType": "Observation", "status": "final"});
+    for params in [resource.clone(), json!({"resource": resource})] {
+        let arguments = json!({"resource_type": "Observation", "operation": "validate", "params": params});
+        pipe.call("execute_operation", arguments).await.record();
+        assert_eq!(last(&stub).json(), resource);
+    }
+}
+
+#[tokio::test]
+async fn terminology_asks_for_one_way_to_name_a_thing() {
+    let both = "not both";
+    let rows = vec![
+        attempt("validate_code", json!({"code": "a", "system": "b"}), "Pass valueset_url (its canonical URL) or valueset_id"),
+        attempt("validate_code", json!({"code": "a", "system": "b", "valueset_url": "c", "valueset_id": "1"}), both),
+        attempt("validate_codesystem_code", json!({}), "Pass code, or coding"),
+        attempt("validate_codesystem_code", json!({"code": "a", "coding": {"code": "a"}}), both),
+        attempt("validate_codesystem_code", json!({"code": "a"}), "codesystem_url"),
+        attempt("expand_valueset", json!({}), "Pass valueset_url (its canonical URL) or valueset_id"),
+        attempt("expand_valueset", json!({"valueset_url": "a", "valueset_id": "1"}), both),
+        attempt("lookup_concept", json!({"code": "a"}), "Pass system"),
+        attempt("lookup_concept", json!({"code": "a", "system": "b", "codesystem_id": "1"}), both),
+        attempt("translate_concept", json!({"code": "a", "system": "b", "conceptmap_url": "c", "conceptmap_id": "1"}), both),
+    ];
+    all_refused(&[], rows).await;
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let arguments = json!({"code": "a", "system": "b", "property": ["x", "y"], "display_language": "de"});
+    pipe.call("lookup_concept", arguments).await.record();
+    let parameter = &last(&stub).json()["parameter"];
+    assert_eq!(
+        parameter,
+        &json!([
+            {"name": "code", "valueCode": "a"}, {"name": "system", "valueUri": "b"}, {"name": "displayLanguage", "valueCode": "de"},
+            {"name": "property", "valueCode": "x"}, {"name": "property", "valueCode": "y"}
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_membership_may_be_its_bare_id() {
+    let stub = Stub::start();
+    let configured = format!("ProjectMembership/{MEMBERSHIP}");
+    for variable in [MEMBERSHIP, &configured] {
+        let mut pipe = Pipe::open(&stub, &[("MEDPLUM_ON_BEHALF_OF", variable)]).await;
+        pipe.call("read_resource", json!({"resource_type": "Patient", "resource_id": PATIENT})).await.record();
+        assert_eq!(last(&stub).header("x-medplum-on-behalf-of"), Some(configured.as_str()));
+    }
+    // A call's own wins over the configured one, where the operator lets it.
+    let variables = [("MEDPLUM_ON_BEHALF_OF", MEMBERSHIP), ("MEDPLUM_ALLOW_OBO_OVERRIDE", "true")];
+    let mut pipe = Pipe::open(&stub, &variables).await;
+    let arguments = json!({"resource_type": "Patient", "resource_id": PATIENT, "on_behalf_of": NOBODY});
+    pipe.call("read_resource", arguments).await.record();
+    assert_eq!(last(&stub).header("x-medplum-on-behalf-of"), Some(format!("ProjectMembership/{NOBODY}").as_str()));
+    // What Medplum forbids a member is said as that.
+    stub.say(Says::outcome(403, Some("forbidden"), "Forbidden"));
+    let answer = pipe.call("read_resource", json!({"resource_type": "Patient", "resource_id": PATIENT})).await;
+    assert!(answer.error().contains("membership on whose behalf"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn graphql_without_data_is_an_error_and_with_some_a_note() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let query = || json!({"query": "{ Patient(id: \"1\") { id } }"});
+    let errors = json!([{"message": "Not found", "path": ["Patient", 0, "name"]}, {"message": "Too slow"}]);
+    for nothing in [json!({"errors": errors}), json!({"errors": errors, "data": null}), json!({"errors": errors, "data": {"Patient": null}})] {
+        stub.say(Says::json(200, &nothing));
+        let answer = pipe.call("execute_graphql", query()).await;
+        assert!(answer.error().contains("Not found (Patient.0.name); Too slow"), "{answer:?}");
+    }
+    let partial = json!({"errors": errors, "data": {"Patient": {"id": "1"}, "Other": null}});
+    stub.say(Says::json(200, &partial));
+    let answer = pipe.call("execute_graphql", query()).await;
+    assert_eq!(answer.record()["data"], partial["data"]);
+    assert!(answer.note().contains("Not found (Patient.0.name)"), "{answer:?}");
+    // A mutation that failed half-way may have done something.
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    stub.say(Says::json(200, &json!({"errors": errors, "data": null})));
+    let answer = pipe.call("execute_graphql", json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"})).await;
+    assert!(answer.error().contains("not known"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_bundle_needs_no_type_of_its_own_and_its_failures_are_reported() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let bundle = || json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/1"}}, {"request": {"method": "GET", "url": "Patient/2"}}]}});
+    let answer = pipe.call("execute_batch", bundle()).await;
+    assert_eq!(answer.note(), "", "where all went well there is nothing to say");
+    assert_eq!(last(&stub).json()["resourceType"], "Bundle");
+    let outcome = json!({"resourceType": "OperationOutcome", "issue": [{"details": {"text": "Not found"}, "expression": ["Patient.id"]}]});
+    let mixed = json!({"resourceType": "Bundle", "type": "batch-response", "entry": [
+        {"response": {"status": "200"}, "resource": {"resourceType": "Patient", "id": "1"}},
+        {"response": {"status": "404", "outcome": outcome}}
+    ]});
+    stub.say(Says::json(200, &mixed));
+    let answer = pipe.call("execute_batch", bundle()).await;
+    assert_eq!(answer.record()["entry"][1]["response"]["status"], "404");
+    assert!(answer.note().contains("1 of 2 entries failed: [1] 404 Not found (Patient.id)"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_that_fails_says_what_became_of_it() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let create = json!({"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "name": [{"family": "Smith"}]}});
+    let bundle = json!({"bundle": {"type": "transaction", "entry": [create]}});
+    stub.say(Says::outcome(400, None, "Missing required property"));
+    let answer = pipe.call("execute_batch", bundle.clone()).await;
+    assert!(answer.error().contains("Nothing of the transaction was stored"), "{answer:?}");
+    // A project without the feature carries it out as a batch.
+    let mixed = json!({"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "400"}}]});
+    stub.say(Says::json(200, &mixed));
+    let answer = pipe.call("execute_batch", bundle).await;
+    assert!(answer.note().contains("the other entries were carried out and stay"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_conditional_create_looks_for_something() {
+    let once = |condition: &str, says| {
+        let resource = json!({"resourceType": "Patient", "name": [{"family": "Smith"}]});
+        attempt("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": condition}), says)
+    };
+    let rows = vec![
+        once("", "if_none_exist: it is empty"),
+        once("  ", "if_none_exist: it is empty"),
+        once("?", "if_none_exist: it is empty"),
+        once("Patient?", "if_none_exist: it is empty"),
+        once("_count=1", "if_none_exist: it is empty"),
+        once("identifier=", "if_none_exist: a parameter has no value"),
+        once("identifier", "if_none_exist: a parameter has no value"),
+        once("identifier=a|b&name=", "if_none_exist: a parameter has no value"),
+        once("identifier=%zz", "%"),
+    ];
+    all_refused(WRITES, rows).await;
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    for condition in ["identifier=http://a|1", "?identifier=http://a|1", "Patient?identifier=http://a|1", " identifier=http%3A%2F%2Fa%7C1 "] {
+        let resource = json!({"resourceType": "Patient", "name": [{"family": "Smith"}]});
+        let answer = pipe.call("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": condition})).await;
+        assert_eq!(answer.note(), "", "{condition}");
+        assert_eq!(last(&stub).header("if-none-exist"), Some("identifier=http:%2F%2Fa%7C1"), "{condition}");
+    }
+    let found = json!({"resourceType": "Patient", "id": "1", "name": [{"family": "Smith"}]});
+    stub.say(Says::json(200, &found));
+    let resource = json!({"resourceType": "Patient", "name": [{"family": "Smith"}]});
+    let answer = pipe.call("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": "identifier=a|1"})).await;
+    assert!(answer.note().contains("nothing was created"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_write_that_says_nothing_is_refused() {
+    let patch = |operations: Value, says| attempt("patch_resource", json!({"resource_type": "Patient", "resource_id": PATIENT, "operations": operations}), says);
+    let rows = vec![
+        patch(json!([]), "operations: empty"),
+        patch(json!([{"op": "replace", "path": "active", "value": true}]), "must be a JSON Pointer that starts with /, such as /active"),
+        patch(json!([{"op": "add", "path": "/active"}]), "add needs a value"),
+        patch(json!([{"op": "move", "path": "/a"}]), "operations[0]: from is missing"),
+        patch(json!([{"op": "change", "path": "/a"}]), "Nothing was sent"),
+        patch(json!([{"path": "/a"}]), "Nothing was sent"),
+        patch(json!("remove name"), "operations must be a list"),
+        attempt("create_resource", json!({"resource": {"name": [{"family": "Smith"}]}}), "resource.resourceType is missing"),
+        attempt("create_resource", json!({"resource": {"resourceType": "patient"}}), "not a resource type"),
+        attempt("create_resource", json!({"resource": "Patient"}), "resource must be an object"),
+        attempt("update_resource", json!({"resource": {"resourceType": "Patient"}}), "resource.id is missing"),
+        attempt("update_resource", json!({"resource": {"resourceType": "Patient", "id": "../x", "meta": {"versionId": VERSION}}}), "not a resource id"),
+        attempt("update_resource", json!({"resource": {"resourceType": "Patient", "id": PATIENT, "meta": {"versionId": "a b"}}}), "resource.meta.versionId"),
+        attempt("execute_bot", json!({"bot_id": LISTED_BOT, "input_data": {}, "content_type": "text"}), "content_type must be a media type"),
+        attempt("execute_bot", json!({"bot_id": LISTED_BOT, "input_data": {}, "content_type": "text/plain\r\nX-Evil: 1"}), "content_type must be a media type"),
+        attempt("create_bot", json!({"name": "x", "additional_fields": {"name": "y"}}), "additional_fields.name: has an argument of its own"),
+        attempt("create_bot", json!({"name": "x", "runtime_version": "node"}), "runtime_version must be one of awslambda | vmcontext"),
+        attempt("raw_request", json!({"method": "PUT", "path": "fhir/R4/Patient/1"}), "body is missing: the Patient to store"),
+        attempt("raw_request", json!({"method": "PUT", "path": "fhir/R4/Patient/1", "body": {"resourceType": "Observation", "id": "1"}}), "the path names Patient"),
+        attempt("raw_request", json!({"method": "PUT", "path": "fhir/R4/Patient/1", "body": {"resourceType": "Patient", "id": "2"}}), "id"),
+        attempt("raw_request", json!({"method": "POST", "path": "fhir/R4/Patient"}), "body is missing: the Patient to create"),
+    ];
+    all_refused(WRITES, rows).await;
+}
+
+#[tokio::test]
+async fn a_bot_gets_what_it_was_meant_to_get() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    for (input, content_type, sent, body) in [
+        (json!({"a": 1}), None, "application/json", "{\"a\":1}"),
+        (json!("{\"a\":1}"), None, "application/json", "{\"a\":1}"),
+        (json!("MSH|^~\\&|"), Some("x-application/hl7-v2+er7"), "x-application/hl7-v2+er7", "MSH|^~\\&|"),
+        (json!("plain"), Some("text/plain"), "text/plain", "plain"),
+        (json!("{\"a\":1}"), Some("text/plain"), "text/plain", "{\"a\":1}"),
+    ] {
+        let arguments = json!({"bot_id": LISTED_BOT, "input_data": input, "content_type": content_type});
+        pipe.call("execute_bot", arguments).await.record();
+        let asked = last(&stub);
+        assert_eq!(asked.header("content-type"), Some(sent), "{input}");
+        assert_eq!(String::from_utf8(asked.body).unwrap(), body, "{input}");
+    }
+    stub.say(Says::json(200, &json!({"resourceType": "Bot", "id": LISTED_BOT})));
+    stub.say(Says::bytes(200, "text/csv; charset=utf-8", "a,b\n1,2\n"));
+    let answer = pipe.call("execute_bot", json!({"bot_id": LISTED_BOT, "input_data": {}})).await;
+    assert_eq!(answer.text(), "a,b\n1,2\n");
+    assert!(answer.note().contains("text/csv"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_write_whose_fate_is_unknown_says_how_to_find_out() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let resource = json!({"resourceType": "Patient", "identifier": [{"system": "http://hospital.example/mrn", "value": "4711"}]});
+    stub.say(Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"));
+    let answer = pipe.call("create_resource", json!({"resource": resource})).await;
+    assert!(answer.error().contains("may have been carried out"), "{answer:?}");
+    assert!(answer.error().contains("search_one Patient identifier=http://hospital.example/mrn|4711"), "{answer:?}");
+    assert_eq!(stub.lines(), ["POST /fhir/R4/Patient"], "it is not sent again");
+    // A read is, and nobody needs to know.
+    stub.say(Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"));
+    pipe.call("read_resource", json!({"resource_type": "Patient", "resource_id": PATIENT})).await.record();
+}
+
+#[tokio::test]
+async fn what_medplum_says_comes_through_with_what_to_do() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let mut page = common::Transcript::default();
+    let read = || json!({"resource_type": "Patient", "resource_id": PATIENT});
+    for (says, part) in [
+        (Says::outcome(404, Some("not-found"), "Not found"), "Ids come from a search"),
+        (Says::outcome(410, Some("gone"), "Deleted"), "_history"),
+        (Says::outcome(403, Some("forbidden"), "Forbidden"), "access policy"),
+        (Says::outcome(400, None, "Something odd"), "Something odd"),
+        (Says::outcome(400, None, "Unknown resource type"), "get_resource_capabilities"),
+        (Says::outcome(500, None, "Internal server error"), "Internal server error"),
+        (Says::bytes(200, "text/html", "<html>login</html>"), "MEDPLUM_BASE_URL"),
+        (Says::bytes(302, "text/plain", "").with("location", "https://login.example/"), "redirect"),
+    ] {
+        stub.say(says);
+        let answer = pipe.call("read_resource", read()).await;
+        assert!(answer.error().contains(part), "{part}: {answer:?}");
+        assert!(!answer.error().contains("login.example"), "{answer:?}");
+        page.note("read_resource", &read(), &answer);
+        stub.taken();
+    }
+    insta::assert_snapshot!("what_medplum_says", page.page());
+}
