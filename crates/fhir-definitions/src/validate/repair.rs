@@ -297,6 +297,9 @@ pub(super) fn primitive(defs: &Definitions, element: &Element, type_name: &str, 
     if wrong == Wrong::NoSuchDay {
         return format!("{}: there is no such day", quoted(value));
     }
+    if type_name == "base64Binary" && value.as_str().is_some_and(|t| t.contains(char::is_whitespace)) {
+        return "has white space in it, which Medplum refuses. Take it out.".to_owned();
+    }
     let found = if wrong == Wrong::JsonType {
         format!("is {}", kind_of(value))
     } else {

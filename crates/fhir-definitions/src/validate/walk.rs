@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
         path: &Path<'_>,
     ) {
         if items.is_empty() {
-            return self.fault(path, FaultKind::Empty, "is an empty list. Leave it out, or fill it.".to_owned());
+            return self.empty_list(element, path);
         }
         if items.len() < element.min as usize || items.len() > element.max as usize {
             let message = format!("has {} values; needs {}", items.len(), repair::how_many(element));
@@ -228,6 +228,15 @@ impl<'a> Walk<'a> {
             } else {
                 self.value(element, of, item, &here);
             }
+        }
+    }
+
+    /// Medplum leaves an empty list out and stores the rest.
+    fn empty_list(&mut self, element: &Element, path: &Path<'_>) {
+        if element.min > 0 {
+            self.fault(path, FaultKind::Empty, format!("is an empty list; {}", repair::required(self.defs, element)));
+        } else {
+            self.warn(path, FaultKind::Empty, "is an empty list; Medplum leaves it out".to_owned());
         }
     }
 
