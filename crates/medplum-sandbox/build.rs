@@ -8,8 +8,11 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 /// What is compressed, and under which name it is embedded. The recorded CapabilityStatement is shipped as it is.
-const FILES: [(&str, &str); 2] =
-    [("tests/fixtures/recordings/metadata.json", "metadata"), ("data/terminology.ndjson", "terminology")];
+const FILES: [(&str, &str); 3] = [
+    ("tests/fixtures/recordings/metadata.json", "metadata"),
+    ("data/population.ndjson", "population"),
+    ("data/terminology.ndjson", "terminology"),
+];
 
 fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("OUT_DIR is not set"))?;

@@ -54,7 +54,7 @@ impl Call<'_> {
         if terminology::SHIPPED_TYPES.contains(&resource_type) {
             terminology::load(self);
         }
-        if self.engine.definitions.is_resource_type(resource_type) { Ok(()) } else { Err(Outcome::unknown_type()) }
+        if self.engine.definitions().is_resource_type(resource_type) { Ok(()) } else { Err(Outcome::unknown_type()) }
     }
 
     /// That the actor may do this with that type at all.
@@ -119,7 +119,7 @@ impl Call<'_> {
     /// The compartments that a resource is in: the project's, and each patient's that it belongs to.
     fn compartment(&self, resource_type: &str, id: &str, resource: &Value) -> Value {
         let mut all = vec![json!({"reference": format!("Project/{}", self.engine.config.project)})];
-        for patient in crate::index::patients(self.engine.definitions, resource_type, id, resource) {
+        for patient in crate::index::patients(self.engine.definitions(), resource_type, id, resource) {
             all.push(json!({"reference": patient}));
         }
         Value::Array(all)

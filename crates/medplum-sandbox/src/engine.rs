@@ -88,20 +88,18 @@ impl Request {
 pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) source: Source,
-    pub(crate) definitions: &'static Definitions,
     pub(crate) constraints: Constraints,
     state: Mutex<State>,
 }
 
 impl Engine {
     pub(crate) fn new(config: Config, source: Source, state: State) -> Self {
-        Self {
-            config,
-            source,
-            definitions: Definitions::get(),
-            constraints: Constraints::default(),
-            state: Mutex::new(state),
-        }
+        Self { config, source, constraints: Constraints::default(), state: Mutex::new(state) }
+    }
+
+    /// FHIR's definitions, read when they are first asked for.
+    pub(crate) fn definitions(&self) -> &'static Definitions {
+        Definitions::get()
     }
 
     /// The state, for one request at a time: a request is short, and this way each sees a whole.

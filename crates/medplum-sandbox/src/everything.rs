@@ -38,7 +38,7 @@ fn as_search(call: &Call<'_>, id: &str, asked: &[(String, String)]) -> Result<Ve
     let one = |name: &str| all(name).first().map(|value| (*value).to_owned());
     let types = match all("_type").as_slice() {
         [] => {
-            let definitions = call.engine.definitions;
+            let definitions = call.engine.definitions();
             let mut types: Vec<&str> = definitions
                 .resource_types()
                 .filter(|info| !info.medplum && info.searchable && !NOT_CARE.contains(&info.name))
@@ -75,7 +75,7 @@ pub(crate) fn answer(call: &mut Call<'_>, id: &str, asked: &Interaction) -> Resu
     let asked = parameters(asked);
     let query = as_search(call, id, &asked)?;
     call.spend(cost::SEARCH)?;
-    let mut request = Request::parse(call.engine.definitions, "Patient", &query)?;
+    let mut request = Request::parse(call.engine.definitions(), "Patient", &query)?;
     if let Some(types) = &mut request.types {
         types.retain(|of_type| call.actor.policy.allows(of_type, policy::Interaction::Search));
     }

@@ -96,11 +96,7 @@ fn walk<'v>(value: &'v Value, steps: &[String], keep: &Keep, found: &mut Vec<Cow
             }
         }
         (Value::Null, _) => {}
-        (value, None) => {
-            if kept(value, keep) {
-                found.push(Cow::Borrowed(value));
-            }
-        }
+        (value, None) if kept(value, keep) => found.push(Cow::Borrowed(value)),
         (Value::Object(map), Some((step, rest))) => {
             if let (Keep::OfType(name), []) = (keep, rest) {
                 let chosen = map.iter().find(|(key, _)| is_choice(key, step, Some(name)));

@@ -65,7 +65,8 @@ impl Call<'_> {
 
     /// What is wrong with a resource, as Medplum says it.
     pub(crate) fn validate(&self, resource: &Value) -> Result<()> {
-        let issues: Vec<Issue> = crate::validation::issues(self.engine.definitions, &self.engine.constraints, resource);
+        let issues: Vec<Issue> =
+            crate::validation::issues(self.engine.definitions(), &self.engine.constraints, resource);
         if issues.is_empty() { Ok(()) } else { Err(Outcome::of_issues(issues)) }
     }
 

@@ -214,7 +214,7 @@ fn not_done(call: &Call<'_>, asked: &Interaction, steps: &[&str]) -> Option<Outc
         let method = operation.methods().any(|method| method == asked.method.as_str());
         operation.code == name && level && method
     };
-    let definitions = call.engine.definitions;
+    let definitions = call.engine.definitions();
     let known = if of_type.is_empty() {
         definitions.operations().iter().find(here).is_some()
     } else {

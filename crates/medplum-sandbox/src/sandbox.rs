@@ -20,8 +20,6 @@ use crate::server::{self, Shared};
 use crate::source::{ClockFn, RandomFn, Source};
 use crate::store::Store;
 
-/// How many patients there are unless another number is asked for.
-const PATIENTS: usize = 36;
 /// What the recorded server allowed in a minute.
 const QUOTA: u64 = 100_000_000;
 
@@ -66,7 +64,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             port: 0,
-            patients: PATIENTS,
+            patients: 0,
             seed: 1,
             populated: true,
             record_requests: false,

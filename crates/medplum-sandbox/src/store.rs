@@ -206,7 +206,8 @@ impl Store {
 }
 
 /// What the server alone writes into `meta`.
-const SERVER_META: [&str; 6] = ["versionId", "lastUpdated", "author", "onBehalfOf", "project", "compartment"];
+pub(crate) const SERVER_META: [&str; 6] =
+    ["versionId", "lastUpdated", "author", "onBehalfOf", "project", "compartment"];
 
 /// Takes the server's part of `meta` out of a resource, and the whole `meta` if nothing else is in it.
 pub(crate) fn without_server_meta(resource: &mut Map<String, Value>) {

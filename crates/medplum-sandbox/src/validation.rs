@@ -221,7 +221,9 @@ fn has_format(text: &str, of_type: &str) -> bool {
         "canonical" | "uri" | "url" => !text.contains(space),
         "code" => !text.starts_with(space) && !text.ends_with(space) && !text.contains("  "),
         "id" => text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'),
-        "base64Binary" => text.len() % 4 == 0 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)),
+        "base64Binary" => {
+            text.len().is_multiple_of(4) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+        }
         "oid" => text.starts_with("urn:oid:"),
         "uuid" => text.strip_prefix("urn:uuid:").is_some_and(|id| id.parse::<uuid::Uuid>().is_ok()),
         _ => true,

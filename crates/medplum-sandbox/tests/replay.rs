@@ -145,7 +145,9 @@ fn population() -> String {
     for at in others.len()..3 {
         let id = format!("00000000-0000-4000-9001-{at:012}");
         let meta = json!({"lastUpdated": "2026-11-22T09:19:49.000Z"});
-        lines.push(json!({"resourceType": "Patient", "id": id, "name": [{"family": "Other"}], "meta": meta}).to_string());
+        lines.push(
+            json!({"resourceType": "Patient", "id": id, "name": [{"family": "Other"}], "meta": meta}).to_string(),
+        );
     }
     let (first, second) = ("2758b284-b8c2-4a6a-a3cd-373d94953408", "75f4ff05-d01e-4598-8b75-7dacbee6aa53");
     for (at, patient) in [first, first, first, second].iter().enumerate() {

@@ -23,7 +23,7 @@ pub(crate) fn answer(call: &mut Call<'_>, body: &Value) -> Result<Answer> {
     let query = query.ok_or_else(|| Outcome::bad_request("Must provide query."))?;
     let mut parser = Parser::new().recursion_limit(DEEPEST).token_limit(MOST_TOKENS);
     let document = parser.parse_ast(query, "query").map_err(|_| Outcome::bad_request("GraphQL syntax error."))?;
-    let faults = check::faults(call.engine.definitions, &document)?;
+    let faults = check::faults(call.engine.definitions(), &document)?;
     if !faults.is_empty() {
         let issues = faults.into_iter().map(|fault| Issue::error("invalid", fault)).collect();
         return Err(Outcome::of_issues(issues));

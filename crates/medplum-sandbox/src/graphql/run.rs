@@ -53,7 +53,7 @@ impl<'r> Run<'r, '_> {
         let concrete = match place {
             Place::Resource => {
                 let name = source.get("resourceType").and_then(Value::as_str).unwrap_or_default();
-                match self.call.engine.definitions.resource_type(name) {
+                match self.call.engine.definitions().resource_type(name) {
                     Some(info) => Place::Object(info),
                     None => return Value::Null,
                 }
@@ -71,7 +71,7 @@ impl<'r> Run<'r, '_> {
                 answer.insert(key, json!(concrete.name()));
                 continue;
             }
-            let Some(known) = concrete.field(self.call.engine.definitions, &first.name) else { continue };
+            let Some(known) = concrete.field(self.call.engine.definitions(), &first.name) else { continue };
             self.path.push(json!(key));
             let found = self.field(source, first, known);
             let value = match found {
@@ -170,7 +170,7 @@ impl<'r> Run<'r, '_> {
 
     /// The search that a field stands for. Nested in a resource, it is for what refers to that resource.
     fn query(&self, source: &Value, of_type: &str, given: &Map<String, Value>) -> Vec<(String, String)> {
-        let definitions = self.call.engine.definitions;
+        let definitions = self.call.engine.definitions();
         let Some(info) = definitions.resource_type(of_type) else { return Vec::new() };
         let mut query = Vec::new();
         for (name, value) in given {
@@ -187,7 +187,7 @@ impl<'r> Run<'r, '_> {
 
     fn search(&mut self, source: &Value, of_type: &str, given: &Map<String, Value>) -> Result<(Request, Value)> {
         let query = self.query(source, of_type, given);
-        let request = Request::parse(self.call.engine.definitions, of_type, &query)?;
+        let request = Request::parse(self.call.engine.definitions(), of_type, &query)?;
         self.call.spend(cost::SEARCH)?;
         let bundle = self.call.search_bundle(request.clone())?;
         Ok((request, bundle))

@@ -36,11 +36,6 @@ impl<'s> Loader<'s> {
         Self { store, author: Arc::new(json!({"reference": "system"})), next: FIRST_WRITTEN, loaded: 0 }
     }
 
-    /// How many resources were written.
-    pub(crate) fn loaded(&self) -> usize {
-        self.loaded
-    }
-
     /// Writes a resource that was just made.
     pub(crate) fn add(&mut self, resource: &Value) {
         self.add_text(Bytes::from(resource.to_string()));
@@ -65,6 +60,7 @@ impl<'s> Loader<'s> {
         let given = head.meta.as_ref();
         let meta = |key: &str| given.and_then(|meta| meta.get(key)?.as_str());
         let last_updated = meta("lastUpdated").and_then(crate::search::date::millis);
+        let by_server = given.is_some_and(|meta| store::SERVER_META.iter().any(|field| meta.get(field).is_some()));
         let (resource_type, id) = (head.resource_type.to_owned(), head.id.map(str::to_owned));
         let version_id = meta("versionId").and_then(|text| text.parse().ok());
         let id = id.unwrap_or_else(|| self.made_up().to_string());
@@ -75,7 +71,7 @@ impl<'s> Loader<'s> {
                 .and_then(|meta| meta.get("author"))
                 .map_or_else(|| Arc::clone(&self.author), |a| Arc::new(a.clone())),
             on_behalf_of: given.and_then(|meta| meta.get("onBehalfOf")).map(|member| Arc::new(member.clone())),
-            text: Some(if given.is_some() || head.id.is_none() { cleaned(&text, &id) } else { text.clone() }),
+            text: Some(if by_server || head.id.is_none() { cleaned(&text, &id) } else { text.clone() }),
         };
         self.next += STEP;
         self.loaded += 1;

@@ -23,7 +23,7 @@ impl Random {
 
     /// A number from 0 up to, but not including, `end`.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
-        let high = u128::from(self.next()) * u128::from(end) >> 64;
+        let high = (u128::from(self.next()) * u128::from(end)) >> 64;
         u32::try_from(high).unwrap_or(0)
     }
 
@@ -47,7 +47,7 @@ impl Random {
     }
 
     pub(crate) fn uuid(&mut self) -> Uuid {
-        let bytes = (u128::from(self.next()) << 64 | u128::from(self.next())).to_be_bytes();
+        let bytes = ((u128::from(self.next()) << 64) | u128::from(self.next())).to_be_bytes();
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 }

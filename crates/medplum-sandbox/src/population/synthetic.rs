@@ -6,14 +6,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::load::Loader;
+use super::practice::{ORGANIZATION, PRACTITIONERS};
 use super::random::Random;
 
-const ORGANIZATION: &str = "5a4d0b0c-0000-4000-8000-000000000101";
-const PRACTITIONERS: [(&str, &str, &str); 3] = [
-    ("5a4d0b0c-0000-4000-8000-000000000111", "Greta", "House"),
-    ("5a4d0b0c-0000-4000-8000-000000000112", "Miguel", "Santos"),
-    ("5a4d0b0c-0000-4000-8000-000000000113", "Amara", "Okonkwo"),
-];
 const FAMILY: [&str; 16] = [
     "Ivanov",
     "Silva",
@@ -84,25 +79,6 @@ const MEDICATIONS: [(&str, &str); 5] = [
     ("197361", "amlodipine 5 MG Oral Tablet"),
 ];
 
-/// The practice that the patients go to.
-pub(crate) fn practice(loader: &mut Loader<'_>) {
-    loader.add(&json!({
-        "resourceType": "Organization",
-        "id": ORGANIZATION,
-        "active": true,
-        "name": "Sandbox Family Practice",
-    }));
-    for (id, given, family) in PRACTITIONERS {
-        loader.add(&json!({
-            "resourceType": "Practitioner",
-            "id": id,
-            "active": true,
-            "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": format!("99{}", &given.len())}],
-            "name": [{"family": family, "given": [given], "prefix": ["Dr."]}],
-        }));
-    }
-}
-
 /// So many patients, each with a chart.
 pub(crate) fn patients(loader: &mut Loader<'_>, count: usize, seed: u64) {
     for number in 0..count {
@@ -136,7 +112,7 @@ impl<'l, 's> Chart<'l, 's> {
             "resourceType": "Patient",
             "id": patient.to_string(),
             "active": true,
-            "identifier": [{"system": "https://sandbox.example/mrn", "value": format!("MRN-{number:05}")}],
+            "identifier": [{"system": "https://sandbox.example/mrn", "value": format!("MRN-S{number:05}")}],
             "name": [{"use": "official", "family": family, "given": [given]}],
             "gender": if female { "female" } else { "male" },
             "birthDate": born.to_string(),

@@ -34,7 +34,7 @@ pub(crate) fn parameter(
 impl Call<'_> {
     /// The resources that a query's conditions hold for, before any policy.
     pub(crate) fn matching(&mut self, resource_type: &str, query: &str) -> Result<SlotSet> {
-        let request = Request::parse(self.engine.definitions, resource_type, &pairs(query))?;
+        let request = Request::parse(self.engine.definitions(), resource_type, &pairs(query))?;
         self.filtered(resource_type, &request.filters)
     }
 
@@ -56,7 +56,7 @@ impl Call<'_> {
     }
 
     fn parameter(&self, resource_type: &str, code: &str) -> Option<&'static SearchParameter> {
-        parameter(self.engine.definitions, resource_type, code)
+        parameter(self.engine.definitions(), resource_type, code)
     }
 
     /// The index of a parameter, built if this is the first time that it is asked for. Nothing where there is no
@@ -144,7 +144,7 @@ impl Call<'_> {
         if resource_type == "Patient" {
             return self.by_id(resource_type, id);
         }
-        let definitions = self.engine.definitions;
+        let definitions = self.engine.definitions();
         let mut found = SlotSet::default();
         let Some(entry) = definitions.compartment_entry("Patient", resource_type) else { return found };
         let reference = format!("Patient/{id}");

@@ -57,7 +57,7 @@ impl Call<'_> {
     }
 
     fn included(&mut self, include: &Include, base: &[Value]) -> Result<Vec<Value>> {
-        let parameter = parameter(self.engine.definitions, &include.resource_type, &include.code);
+        let parameter = parameter(self.engine.definitions(), &include.resource_type, &include.code);
         let parameter = parameter.ok_or_else(|| invalid(include))?;
         let extractor = Extractor::new(parameter.expression);
         let mut references: Vec<String> = Vec::new();
@@ -87,7 +87,7 @@ impl Call<'_> {
 
     fn referring_to(&mut self, include: &Include, base: &[Value]) -> Result<Vec<Value>> {
         let of_type = include.resource_type.as_str();
-        parameter(self.engine.definitions, of_type, &include.code).ok_or_else(|| invalid(include))?;
+        parameter(self.engine.definitions(), of_type, &include.code).ok_or_else(|| invalid(include))?;
         self.check_allowed(of_type, Interaction::Search)?;
         let references: Vec<String> = base.iter().map(reference).collect();
         let filter = Filter { code: include.code.clone(), operator: "eq".to_owned(), value: references.join(",") };

@@ -62,7 +62,7 @@ impl Call<'_> {
     /// A search over one type, or over the types that `_type` names.
     pub(crate) fn search(&mut self, resource_type: &str, query: &[(String, String)]) -> Result<Answer> {
         let several = resource_type == SEVERAL_TYPES;
-        let request = Request::parse(self.engine.definitions, resource_type, query);
+        let request = Request::parse(self.engine.definitions(), resource_type, query);
         if let Ok(request) = &request
             && several
             && request.types.is_none()
@@ -175,7 +175,7 @@ impl Call<'_> {
         }
         for entry in &mut entries {
             if let Some(resource) = entry.get_mut("resource") {
-                subset::apply(self.engine.definitions, request, resource);
+                subset::apply(self.engine.definitions(), request, resource);
             }
         }
         Ok(entries)

@@ -49,7 +49,7 @@ impl Call<'_> {
             _ => {}
         }
         let of_type = &request.resource_type;
-        let parameter = parameter(self.engine.definitions, of_type, &key.code);
+        let parameter = parameter(self.engine.definitions(), of_type, &key.code);
         let parameter = parameter
             .filter(|_| types.len() == 1)
             .ok_or_else(|| Outcome::bad_request(format!("Unknown search parameter: {}", key.code)))?;

@@ -11,35 +11,35 @@ use serde_json::Value;
 
 /// What came back.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| Value::String(self.text()))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// A running sandbox with a token.
-pub struct Running {
-    pub sandbox: Sandbox,
-    pub token: String,
-    pub reader_token: String,
+pub(crate) struct Running {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) token: String,
+    pub(crate) reader_token: String,
 }
 
 impl Running {
-    pub fn start(builder: Builder) -> Self {
+    pub(crate) fn start(builder: Builder) -> Self {
         let sandbox = builder.start_on_thread().unwrap();
         let token = token(&sandbox, sandbox.client_id(), sandbox.client_secret());
         let reader_token = token_of_reader(&sandbox);
@@ -47,20 +47,20 @@ impl Running {
     }
 
     /// One request; the path is below the base URL.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         send(&self.sandbox, method, path, headers, body).unwrap()
     }
 
-    pub fn authorized(&self) -> String {
+    pub(crate) fn authorized(&self) -> String {
         format!("Bearer {}", self.token)
     }
 
-    pub fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         let authorization = self.authorized();
         self.send("GET", path, &[("authorization", &authorization)], b"")
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
         let authorization = self.authorized();
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/fhir+json")];
         self.send("POST", path, &headers, body.to_string().as_bytes())
@@ -71,14 +71,14 @@ fn token_of_reader(sandbox: &Sandbox) -> String {
     token(sandbox, sandbox.reader_client_id(), sandbox.reader_client_secret())
 }
 
-pub fn token(sandbox: &Sandbox, id: &str, secret: &str) -> String {
+pub(crate) fn token(sandbox: &Sandbox, id: &str, secret: &str) -> String {
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let reply = send(sandbox, "POST", "oauth2/token", &headers, form.as_bytes()).unwrap();
     reply.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-pub fn send(
+pub(crate) fn send(
     sandbox: &Sandbox,
     method: &str,
     path: &str,
