@@ -146,7 +146,7 @@ impl Place {
             settings.use_sandbox(sandbox)?;
         }
         let client = Client::new(settings.config()?, Policy::new(settings.limits.clone()));
-        let server = Server::new(client, settings.limits.clone());
+        let server = Server::new(client, settings.limits.clone())?;
         Ok(Self {
             server,
             writes: settings.limits.writes,

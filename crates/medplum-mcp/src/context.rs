@@ -42,7 +42,13 @@ impl Cursors<'_> {
 
 impl<'a> Context<'a> {
     /// A context for one call.
-    pub fn new(client: &'a Client, limits: &'a Limits, metadata: &'a MetadataCache, call: Call, cursors: Cursors<'a>) -> Self {
+    pub fn new(
+        client: &'a Client,
+        limits: &'a Limits,
+        metadata: &'a MetadataCache,
+        call: Call,
+        cursors: Cursors<'a>,
+    ) -> Self {
         Self { client, limits, metadata, call, cursors, notes: Mutex::default(), stored: Mutex::default() }
     }
 

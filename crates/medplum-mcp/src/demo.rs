@@ -54,7 +54,7 @@ fn read_only_server(sandbox: &Sandbox) -> Result<Server, Box<dyn std::error::Err
     let mut settings = default_settings()?;
     settings.use_sandbox(sandbox)?;
     let client = Client::new(settings.config()?, Policy::new(settings.limits.clone()));
-    Ok(Server::new(client, settings.limits))
+    Ok(Server::new(client, settings.limits)?)
 }
 
 /// Nothing from the environment: the demo is the same everywhere.

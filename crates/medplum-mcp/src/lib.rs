@@ -6,6 +6,8 @@
 
 pub mod answer;
 mod arguments;
+mod changes;
+mod cleanse;
 pub mod cli;
 pub mod context;
 mod demo;
@@ -18,6 +20,8 @@ mod schema;
 mod search;
 pub mod server;
 pub mod settings;
+mod summary;
 pub mod tool;
 pub mod tools;
 pub mod transport;
+mod writeback;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, References};
 use crate::failure::Failure;
+use crate::writeback::{merge, redacted};
 
 /// At most so many ids in one search.
 const IDS_PER_SEARCH: usize = 100;
@@ -61,12 +62,20 @@ async fn collect(
 ) -> Result<Option<Interaction>, Failure> {
     match interaction {
         Interaction::Create { resource, .. } => stores.push(Stores { resource: resource.clone(), stored: None, entry }),
-        Interaction::Update { resource_type, id, resource, .. } => {
-            let stored = current(cx, resource_type, id).await?;
+        Interaction::Update { resource_type, id, resource, if_match } => {
+            let stored = cx.stored(resource_type, id).await?;
+            let at = entry.map(|entry| format!("bundle.entry[{entry}]"));
+            let resource = put_back(cx, resource.clone(), stored.as_ref(), at)?;
             stores.push(Stores { resource: resource.clone(), stored, entry });
+            return Ok(Some(Interaction::Update {
+                resource_type: resource_type.clone(),
+                id: id.clone(),
+                resource,
+                if_match: if_match.clone(),
+            }));
         }
         Interaction::Patch { resource_type, id, patch } => {
-            let Some(stored) = current(cx, resource_type, id).await? else {
+            let Some(stored) = cx.stored(resource_type, id).await? else {
                 return Ok(None);
             };
             let resource = patched(&stored, patch, entry)?;
@@ -89,6 +98,17 @@ async fn collect(
     Ok(None)
 }
 
+/// What the lean view hid from whoever sends this.
+fn put_back(cx: &Context<'_>, given: Value, stored: Option<&Value>, at: Option<String>) -> Result<Value, Failure> {
+    let merged = merge(given, stored.unwrap_or(&Value::Null));
+    let merged = merged.map_err(|failure| match &at {
+        Some(at) => failure.at(at),
+        None => failure,
+    })?;
+    merged.notes.into_iter().for_each(|note| cx.note(note));
+    Ok(merged.resource)
+}
+
 async fn collect_batch(
     cx: &Context<'_>,
     batch: &Batch,
@@ -101,15 +121,6 @@ async fn collect_batch(
         }
     }
     Ok(Some(Interaction::Batch(batch)))
-}
-
-/// The stored version. None if there is none that can be read: then the write itself says what is wrong.
-async fn current(cx: &Context<'_>, resource_type: &ResourceType, id: &ResourceId) -> Result<Option<Value>, Failure> {
-    match cx.ask(&Interaction::read(resource_type.clone(), id.clone())).await {
-        Ok(reply) => Ok(Some(reply.into_json()).filter(Value::is_object)),
-        Err(failure) if matches!(failure.status(), Some(403 | 404 | 410)) => Ok(None),
-        Err(failure) => Err(failure),
-    }
 }
 
 /// The resource as the patch would leave it.
@@ -171,6 +182,11 @@ fn judge(cx: &Context<'_>, store: &Stores, missing: &BTreeSet<LocalReference>) -
             ));
         }
     }
+    report.faults.extend(redacted(&store.resource, "").map(|path| Fault {
+        path,
+        kind: FaultKind::Format,
+        message: "is a placeholder for a secret that was left out, and is never stored.".into(),
+    }));
     let dangling = added(store).into_iter().filter(|reference| missing.iter().any(|m| same(m, reference)));
     report.faults.extend(dangling.map(leads_nowhere));
     if report.is_sound() { None } else { Some(list(&format!("{at}{name} was not sent."), &report.faults)) }

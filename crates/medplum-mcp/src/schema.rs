@@ -33,6 +33,13 @@ pub(crate) fn add_on_behalf_of(schema: &mut JsonObject) {
     }
 }
 
+/// Adds the argument that asks for a smaller answer.
+pub(crate) fn add_budget(schema: &mut JsonObject) {
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("budget".into(), json!({ "type": "integer" }));
+    }
+}
+
 /// Optional is said by `required` alone: no `null` in types, no default of null, no format of numbers.
 fn tidy(schema: &mut Value) {
     match schema {

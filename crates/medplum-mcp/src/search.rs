@@ -7,13 +7,17 @@ use std::collections::HashSet;
 
 use fhir_definitions::search::{Rewritten, check_with, compare_self};
 use medplum_client::{Interaction, Query, ResourceType};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::answer::Page;
+use crate::answer::cursor::Position;
 use crate::context::Context;
 use crate::failure::Failure;
 
 /// The largest page that Medplum gives.
 const LARGEST_PAGE: usize = 1_000;
+/// Medplum refuses an offset beyond this.
+const LAST_OFFSET: usize = 10_000;
 /// Medplum pages by a cursor from this size on.
 const SMALLEST_CURSOR_PAGE: usize = 20;
 
@@ -59,14 +63,45 @@ impl Search {
     ///
     /// # Errors
     /// As [`Search::page`].
-    pub(crate) async fn walk(mut self, cx: &Context<'_>, most: usize) -> Result<Walk, Failure> {
-        self.query = walk_query(self.query, most);
-        let mut walk = Walk { most, ..Walk::default() };
+    pub async fn walk(self, cx: &Context<'_>, most: usize) -> Result<Walk, Failure> {
+        self.walk_from(cx, most, None).await
+    }
+
+    /// The same, from where an earlier walk ended.
+    ///
+    /// # Errors
+    /// As [`Search::page`].
+    pub(crate) async fn walk_from(
+        mut self,
+        cx: &Context<'_>,
+        most: usize,
+        from: Option<Position>,
+    ) -> Result<Walk, Failure> {
+        let by_time = by_time(&self.query);
+        let mut walk = Walk { most, by_time, ..Walk::default() };
+        self.query = walk_query(self.query, most, by_time);
+        match from {
+            Some(Position::Since(instant, seen)) => {
+                self.query.push("_lastUpdated", format!("ge{instant}"));
+                walk.shown = seen.into_iter().collect();
+                walk.since = Some(instant);
+            }
+            Some(Position::Offset(offset)) => {
+                self.query.push("_offset", offset.to_string());
+                walk.before = offset;
+            }
+            None => {}
+        }
         let mut bundle = self.page(cx).await?;
         loop {
             let next = cx.next_page(&bundle)?;
-            let wants_more = walk.take(bundle);
+            let wants_more = walk.take(bundle, cx);
             match next.filter(|_| wants_more) {
+                Some(next) if beyond_last_offset(&next) => {
+                    cx.note("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
+                    walk.more = true;
+                    return Ok(walk);
+                }
                 Some(next) => bundle = cx.ask(&next).await?.into_json(),
                 None => return Ok(walk),
             }
@@ -136,12 +171,20 @@ pub(crate) fn entries(bundle: &Value) -> &[Value] {
     bundle.get("entry").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
+/// The entries of a bundle, taken.
+pub(crate) fn into_entries(mut bundle: Value) -> Vec<Value> {
+    match bundle.get_mut("entry").map(Value::take) {
+        Some(Value::Array(entries)) => entries,
+        _ => Vec::new(),
+    }
+}
+
 /// The entries that match, without what was included.
 pub(crate) fn matches(bundle: &Value) -> impl Iterator<Item = &Value> {
     entries(bundle).iter().filter(|entry| is_match(entry))
 }
 
-fn is_match(entry: &Value) -> bool {
+pub(crate) fn is_match(entry: &Value) -> bool {
     entry.pointer("/search/mode").and_then(Value::as_str) != Some("include")
 }
 
@@ -151,14 +194,22 @@ pub(crate) fn name_of(entry: &Value) -> String {
     format!("{}/{}", text("/resource/resourceType"), text("/resource/id"))
 }
 
-fn walk_query(mut query: Query, most: usize) -> Query {
+/// Whether a walk can go by `meta.lastUpdated`: nobody asked for another order or place.
+fn by_time(query: &Query) -> bool {
+    ["_sort", "_offset", "_cursor"].iter().all(|key| query.get(key).is_none())
+}
+
+fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {
     if query.get("_count").is_none() {
-        query.push("_count", most.clamp(SMALLEST_CURSOR_PAGE, LARGEST_PAGE).to_string());
+        // One more, to tell a walk that ends here from one that goes on.
+        query.push("_count", most.saturating_add(1).clamp(SMALLEST_CURSOR_PAGE, LARGEST_PAGE).to_string());
+    }
+    if by_time {
+        return query.with("_sort", "_lastUpdated");
     }
     let ends_in_order =
         |sort: &str| sort.split(',').any(|key| ["_id", "_lastUpdated"].contains(&key.trim_start_matches('-')));
     match query.get("_sort").map(str::to_owned) {
-        None if query.get("_offset").is_none() && query.get("_cursor").is_none() => query.with("_sort", "_lastUpdated"),
         Some(sort) if !ends_in_order(&sort) => query
             .iter()
             .map(|(k, v)| if k == "_sort" { (k, format!("{sort},_id")) } else { (k, v.to_owned()) })
@@ -167,10 +218,27 @@ fn walk_query(mut query: Query, most: usize) -> Query {
     }
 }
 
+fn beyond_last_offset(next: &Interaction) -> bool {
+    match next {
+        Interaction::Search(search) => search
+            .query
+            .get("_offset")
+            .and_then(|offset| offset.parse::<usize>().ok())
+            .is_some_and(|offset| offset > LAST_OFFSET),
+        _ => false,
+    }
+}
+
 /// What a walk over pages has collected.
 #[derive(Debug, Default)]
-pub(crate) struct Walk {
+pub struct Walk {
     most: usize,
+    by_time: bool,
+    /// How many matches an earlier part of the walk had.
+    before: usize,
+    /// What an earlier part had shown of the instant that it ended at.
+    since: Option<String>,
+    shown: HashSet<u32>,
     entries: Vec<Value>,
     seen: HashSet<String>,
     /// How many matches it holds; what they include is not counted.
@@ -181,18 +249,26 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Takes a page; false once it is full.
-    fn take(&mut self, mut bundle: Value) -> bool {
+    fn take(&mut self, mut bundle: Value, cx: &Context<'_>) -> bool {
         let has_next = link(&bundle, "next").is_some();
         let Some(Value::Array(entries)) = bundle.get_mut("entry").map(Value::take) else {
             return has_next;
         };
         for entry in entries {
             let matches = is_match(&entry);
+            let name = name_of(&entry);
+            if matches
+                && self.since.is_some()
+                && updated(&entry) == self.since
+                && self.shown.contains(&cx.cursors().key.hash(&name))
+            {
+                continue;
+            }
             if matches && self.matched == self.most {
                 self.more = true;
                 return false;
             }
-            if self.seen.insert(name_of(&entry)) {
+            if self.seen.insert(name) {
                 self.matched = self.matched.saturating_add(usize::from(matches));
                 self.entries.push(entry);
             }
@@ -201,11 +277,50 @@ impl Walk {
         self.matched < self.most
     }
 
-    /// What was collected, as a searchset.
-    pub(crate) fn into_bundle(self) -> Value {
-        if self.entries.is_empty() {
-            return json!({ "resourceType": "Bundle", "type": "searchset" });
-        }
-        json!({ "resourceType": "Bundle", "type": "searchset", "entry": self.entries })
+    /// What was collected, without the answer around it.
+    pub fn into_entries(self) -> Vec<Value> {
+        self.entries
     }
+
+    /// What was collected, as an answer that can go on.
+    pub(crate) fn into_page(self, cx: &Context<'_>) -> Page {
+        let marks: Vec<Mark> = self
+            .entries
+            .iter()
+            .map(|entry| Mark {
+                is_match: is_match(entry),
+                updated: updated(entry),
+                hash: cx.cursors().key.hash(&name_of(entry)),
+            })
+            .collect();
+        let (before, more, by_time, earlier) =
+            (self.before, self.more, self.by_time, self.since.map(|since| (since, self.shown)));
+        let after = move |shown: usize| {
+            let left = more || marks.iter().skip(shown).any(|mark| mark.is_match);
+            if !left {
+                return None;
+            }
+            let matched: Vec<&Mark> = marks.iter().take(shown).filter(|mark| mark.is_match).collect();
+            if !by_time {
+                return Some(Position::Offset(before.saturating_add(matched.len())));
+            }
+            let instant = matched.last().and_then(|mark| mark.updated.clone())?;
+            let same = matched.iter().filter(|mark| mark.updated.as_ref() == Some(&instant)).map(|mark| mark.hash);
+            let earlier =
+                earlier.iter().filter(|(since, _)| *since == instant).flat_map(|(_, shown)| shown.iter().copied());
+            Some(Position::Since(instant.clone(), same.chain(earlier).collect()))
+        };
+        Page { entries: self.entries, total: None, before, after: Box::new(after) }
+    }
+}
+
+/// What is remembered of an entry to go on behind it.
+struct Mark {
+    is_match: bool,
+    updated: Option<String>,
+    hash: u32,
+}
+
+fn updated(entry: &Value) -> Option<String> {
+    entry.pointer("/resource/meta/lastUpdated").and_then(Value::as_str).map(str::to_owned)
 }

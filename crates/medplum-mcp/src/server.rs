@@ -17,7 +17,9 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use tokio::sync::Semaphore;
 
-use crate::context::Context;
+use crate::answer::Limits as AnswerLimits;
+use crate::answer::cursor::CursorKey;
+use crate::context::{Context, Cursors};
 use crate::metadata::MetadataCache;
 use crate::resources;
 use crate::settings::Limits;
@@ -26,6 +28,9 @@ use crate::tools;
 
 /// What every agent reads once. Shared wording stands here, not in every tool.
 pub const INSTRUCTIONS: &str = include_str!("instructions.txt");
+
+/// A smaller budget holds no useful answer.
+const SMALLEST_BUDGET: usize = 1_000;
 
 /// Calls that run at the same time; the others wait.
 const CALLS_AT_ONCE: usize = 64;
@@ -42,15 +47,26 @@ struct Inner {
     tools: Vec<Tool>,
     metadata: MetadataCache,
     calls: Semaphore,
+    cursor_key: CursorKey,
 }
 
 impl Server {
     /// A server over a client whose gate holds the same limits. Nothing is sent.
-    pub fn new(client: Client, limits: Limits) -> Self {
+    ///
+    /// # Errors
+    /// If the machine has no randomness to sign cursors with.
+    pub fn new(client: Client, limits: Limits) -> std::io::Result<Self> {
         let tools = tools::all(&limits);
-        let inner =
-            Inner { client, limits, tools, metadata: MetadataCache::default(), calls: Semaphore::new(CALLS_AT_ONCE) };
-        Self { inner: Arc::new(inner) }
+        let cursor_key = CursorKey::random()?;
+        let inner = Inner {
+            client,
+            limits,
+            tools,
+            metadata: MetadataCache::default(),
+            calls: Semaphore::new(CALLS_AT_ONCE),
+            cursor_key,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The tools that are open.
@@ -88,11 +104,29 @@ impl Server {
             }
             Some(_) => return Err("on_behalf_of must be a string: ProjectMembership/<uuid>. Nothing was sent.".into()),
         };
-        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, Call { on_behalf_of });
+        let (arguments, budget) = self.budget(arguments)?;
+        let cursors = Cursors { key: &self.inner.cursor_key, query: query_of(name, &arguments, on_behalf_of.as_ref()) };
+        let cx =
+            Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, Call { on_behalf_of }, cursors);
         let answer = tool.run(arguments, &cx).await;
-        match answer {
-            Ok(answer) => Ok(answer.notes(cx.take_notes()).into_result()),
-            Err(failure) => Err(failure.explain(&cx)),
+        let limits = AnswerLimits { budget, seal: &|position| cx.cursors().seal(position) };
+        answer
+            .and_then(|answer| answer.notes(cx.take_notes()).into_result(&limits))
+            .map_err(|failure| failure.explain(&cx))
+    }
+
+    /// The characters that this answer may have: fewer than the operator allows, if the call says so.
+    fn budget(&self, mut arguments: JsonObject) -> Result<(JsonObject, usize), String> {
+        let most = self.inner.limits.budget;
+        let asked = arguments.remove("budget").filter(|value| !value.is_null());
+        let Some(asked) = asked else { return Ok((arguments, most)) };
+        let number =
+            asked.as_u64().or_else(|| asked.as_str()?.trim().parse().ok()).and_then(|n| usize::try_from(n).ok());
+        match number {
+            Some(n) if (SMALLEST_BUDGET..=most).contains(&n) => Ok((arguments, n)),
+            _ => Err(format!(
+                "budget must be from {SMALLEST_BUDGET} to {most} characters (the operator's MEDPLUM_ANSWER_BUDGET). Nothing was sent."
+            )),
         }
     }
 
@@ -177,6 +211,29 @@ impl ServerHandler for Server {
             ),
             None,
         ))
+    }
+}
+
+/// Everything that decides what the pages of a call hold, whatever the order of its arguments.
+fn query_of(tool: &str, arguments: &JsonObject, on_behalf_of: Option<&Membership>) -> String {
+    let mut sorted: Vec<(&String, String)> = arguments
+        .iter()
+        .filter(|(name, value)| *name != "cursor" && !value.is_null())
+        .map(|(name, value)| (name, in_order(value)))
+        .collect();
+    sorted.sort();
+    format!("{tool} {sorted:?} {on_behalf_of:?}")
+}
+
+/// The text of a value with the keys of its objects in order.
+fn in_order(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(object) => {
+            let mut sorted: Vec<(&String, String)> = object.iter().map(|(key, value)| (key, in_order(value))).collect();
+            sorted.sort();
+            format!("{sorted:?}")
+        }
+        other => other.to_string(),
     }
 }
 

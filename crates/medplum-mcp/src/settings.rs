@@ -79,6 +79,8 @@ settings! {
         "How long to wait for Medplum to answer, in seconds";
     MAX_RESPONSE_MB = "MEDPLUM_MAX_RESPONSE_MB", "max-response-mb", Number, Some("64"), "64",
         "The largest answer that is read from Medplum, in megabytes";
+    ANSWER_BUDGET = "MEDPLUM_ANSWER_BUDGET", "answer-budget", Number, Some("40000"), "40000",
+        "The most characters of an answer; a call may ask for fewer";
     LOG = "MEDPLUM_LOG", "log", Text, Some("warn"), "debug",
         "What goes to stderr: off, error, warn, info or debug. Never a record, a token or an id";
 }
@@ -190,7 +192,7 @@ fn example(variable: &str) -> &'static str {
 pub struct NoCredentials;
 
 /// The operator's limits on what may be asked.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Whether writes and runs may leave.
     pub writes: bool,
@@ -198,6 +200,14 @@ pub struct Limits {
     pub obo_override: bool,
     /// The bots that may be run; any if unset.
     pub bots: Option<BTreeSet<ResourceId>>,
+    /// The most characters of an answer.
+    pub budget: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { writes: false, obo_override: false, bots: None, budget: 40_000 }
+    }
 }
 
 /// The settings, validated.
@@ -244,6 +254,7 @@ impl Settings {
                 writes: values.switch(ENABLE_WRITES)?,
                 obo_override: values.switch(ALLOW_OBO_OVERRIDE)?,
                 bots: bots(values)?,
+                budget: usize::try_from(values.number(ANSWER_BUDGET, 1_000..=1_000_000)?).unwrap_or(40_000),
             },
             timeout: Duration::from_secs(values.number(TIMEOUT_SECONDS, 1..=600)?.into()),
             max_response_bytes: usize::try_from(values.number(MAX_RESPONSE_MB, 1..=2_000)?)

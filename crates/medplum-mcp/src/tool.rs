@@ -58,6 +58,9 @@ pub trait Run: DeserializeOwned + JsonSchema + Send {
     /// What is known of it.
     const FACTS: Facts;
 
+    /// Whether its answers can be large: then its schema shows `budget`.
+    const LARGE: bool = false;
+
     /// What its schema loses where the server is read-only.
     fn narrow(_schema: &mut JsonObject) {}
 
@@ -86,6 +89,9 @@ impl Tool {
         let mut schema = whole.clone();
         if A::FACTS.on_behalf_of && limits.obo_override {
             schema::add_on_behalf_of(&mut schema);
+        }
+        if A::LARGE {
+            schema::add_budget(&mut schema);
         }
         if !limits.writes {
             A::narrow(&mut schema);

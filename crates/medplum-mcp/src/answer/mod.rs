@@ -1,39 +1,113 @@
 //! What an agent gets: the record first, pure; then, if there is anything to say, one short block of our own words.
+//!
+//! ```text
+//! record (cleansed already) ─▶ project (fields) or lean ─▶ fit (budget) ─▶ notes
+//! ```
 
 pub mod content;
+pub mod cursor;
+pub mod fields;
+pub mod fit;
+pub mod lean;
 
 use rmcp::model::{CallToolResult, ContentBlock};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use cursor::Position;
+use fields::Fields;
+use lean::Shown;
+
+/// What the record may cost at the least, whatever the notes say.
+const SMALLEST_RECORD: usize = 400;
+/// Room for what is said of a cut.
+const CUT_NOTE: usize = 250;
 
 /// The answer to a call.
-#[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     record: Record,
+    view: View,
     notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
 enum Record {
     /// FHIR, or what else Medplum keeps as JSON.
     Json(Value),
+    /// Resources, a page or several of them.
+    Page(Page),
+    /// A table of them.
+    Table { columns: Vec<String>, rows: Vec<Vec<Value>> },
     /// Text as it is: a schema, a CSV, the content of a Binary.
     Text(String),
 }
 
+/// How the record is shown.
+#[derive(Debug, Default)]
+pub struct View {
+    /// As a table of these.
+    pub fields: Option<Fields>,
+    /// What beyond the data.
+    pub shown: Shown,
+    /// As the server sent it.
+    pub whole: bool,
+}
+
+/// Entries of a searchset, and what is known of the rest.
+pub struct Page {
+    /// The entries, matches and what they include.
+    pub entries: Vec<Value>,
+    /// How many the server counted, if it was asked.
+    pub total: Option<u64>,
+    /// How many matches were shown before these.
+    pub before: usize,
+    /// Where the answer goes on after so many of these entries; none if nothing is behind them.
+    pub after: Box<dyn Fn(usize) -> Option<Position> + Send>,
+}
+
+/// What is said of a cut, once it is known where the record ends.
+pub struct Limits<'a> {
+    /// The characters that the answer may have.
+    pub budget: usize,
+    /// Seals a position into a cursor.
+    pub seal: &'a dyn Fn(&Position) -> String,
+}
+
 impl Answer {
+    fn of(record: Record) -> Self {
+        Self { record, view: View::default(), notes: Vec::new() }
+    }
+
     /// An answer of JSON, usually a resource.
     pub fn json(value: Value) -> Self {
-        Self { record: Record::Json(value), notes: Vec::new() }
+        Self::of(Record::Json(value))
+    }
+
+    /// An answer of resources, page by page.
+    pub fn page(page: Page) -> Self {
+        Self::of(Record::Page(page))
     }
 
     /// A table: `{"columns":[…],"rows":[[…],…]}`.
     pub fn table(columns: Vec<String>, rows: Vec<Vec<Value>>) -> Self {
-        Self::json(serde_json::json!({ "columns": columns, "rows": rows }))
+        Self::of(Record::Table { columns, rows })
     }
 
     /// An answer of text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { record: Record::Text(text.into()), notes: Vec::new() }
+        Self::of(Record::Text(text.into()))
+    }
+
+    /// The same answer, shown like this.
+    #[must_use]
+    pub fn view(mut self, view: View) -> Self {
+        self.view = view;
+        self
+    }
+
+    /// The same answer as the server sent it: nothing left out but for the budget.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.view.whole = true;
+        self
     }
 
     /// The same answer with a sentence of ours behind it. An empty one is left out.
@@ -53,18 +127,188 @@ impl Answer {
         self
     }
 
-    /// The content blocks: the record, then the notes.
-    pub fn into_result(self) -> CallToolResult {
-        let record = match self.record {
-            Record::Json(value) => value.to_string(),
-            Record::Text(text) => text,
+    /// The content blocks: the record, projected and fitted, then the notes.
+    ///
+    /// # Errors
+    /// A sentence for the agent, if a field cannot be worked out.
+    pub fn into_result(self, limits: &Limits<'_>) -> Result<CallToolResult, crate::failure::Failure> {
+        let Self { record, view, notes } = self;
+        let said: usize = notes.iter().map(|note| note.chars().count().saturating_add(1)).sum();
+        let room = limits.budget.saturating_sub(said);
+        let fitted = match record {
+            Record::Json(value) => json_block(value, &view, room)?,
+            Record::Page(page) => page_block(page, &view, room, limits)?,
+            Record::Table { columns, rows } => table_block(&columns, &rows, room),
+            Record::Text(text) => text_block(text, room),
         };
-        let mut blocks = vec![ContentBlock::text(record)];
-        if !self.notes.is_empty() {
-            blocks.push(ContentBlock::text(self.notes.join("\n")));
+        let notes: Vec<String> = fitted.note.into_iter().chain(notes).collect();
+        let mut blocks = vec![ContentBlock::text(fitted.block)];
+        if !notes.is_empty() {
+            blocks.push(ContentBlock::text(clipped(notes.join("\n"), limits.budget)));
         }
         let mut result = CallToolResult::success(blocks);
         result.is_error = None;
-        result
+        Ok(result)
+    }
+}
+
+/// A record's text, and what was left out of it.
+struct Fitted {
+    block: String,
+    note: Option<String>,
+}
+
+impl Fitted {
+    fn whole(block: String) -> Self {
+        Self { block, note: None }
+    }
+}
+
+fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crate::failure::Failure> {
+    if let Some(fields) = view.fields.as_ref().filter(|_| value.is_object()) {
+        let row = fields.row(&value)?;
+        return Ok(table_block(&fields.columns(), &[row], room));
+    }
+    if !view.whole {
+        lean::lean(&mut value, view.shown);
+    }
+    let block = value.to_string();
+    if block.chars().count() <= room {
+        return Ok(Fitted::whole(block));
+    }
+    let cut = fit::prune(&mut value, room.saturating_sub(CUT_NOTE).max(SMALLEST_RECORD));
+    let note = format!("Left out to fit: {}. Ask for it alone with fields, or raise budget.", cut.join(", "));
+    Ok(Fitted { block: value.to_string(), note: Some(note) })
+}
+
+fn page_block(page: Page, view: &View, room: usize, limits: &Limits<'_>) -> Result<Fitted, crate::failure::Failure> {
+    let mut entries = page.entries;
+    let is_match = |entry: &Value| entry.pointer("/search/mode").and_then(Value::as_str) != Some("include");
+    let matched: Vec<bool> = entries.iter().map(is_match).collect();
+    let (head, items, tail) = match &view.fields {
+        Some(fields) => {
+            let rows = entries.iter().map(|entry| {
+                fields.row(entry.get("resource").unwrap_or(entry)).map(|row| Value::Array(row).to_string())
+            });
+            (
+                format!("{{\"columns\":{},\"rows\":[", Value::from(fields.columns())),
+                rows.collect::<Result<Vec<_>, _>>()?,
+                "]}",
+            )
+        }
+        None => {
+            let mut bundle =
+                Map::from_iter([("resourceType".to_owned(), "Bundle".into()), ("type".to_owned(), "searchset".into())]);
+            bundle.extend(page.total.map(|total| ("total".to_owned(), total.into())));
+            if !entries.is_empty() {
+                bundle.insert("entry".to_owned(), Value::Array(std::mem::take(&mut entries)));
+            }
+            let mut bundle = Value::Object(bundle);
+            lean::lean(&mut bundle, view.shown);
+            let items: Vec<String> = crate::search::entries(&bundle).iter().map(Value::to_string).collect();
+            let head = match page.total {
+                Some(total) => format!("{{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":{total}"),
+                None => "{\"resourceType\":\"Bundle\",\"type\":\"searchset\"".to_owned(),
+            };
+            if items.is_empty() { (head, items, "}") } else { (format!("{head},\"entry\":["), items, "]}") }
+        }
+    };
+    let frame = head.chars().count().saturating_add(tail.len());
+    let all = fit::how_many(&items, room.saturating_sub(frame));
+    let shown = if all == items.len() {
+        all
+    } else {
+        fit::how_many(&items, room.saturating_sub(frame).saturating_sub(CUT_NOTE))
+    };
+    let block = format!("{head}{}{tail}", items.get(..shown).unwrap_or_default().join(","));
+    let matches = |n: usize| matched.iter().take(n).filter(|m| **m).count();
+    let included = |n: usize| n.saturating_sub(matches(n));
+    let seen = Seen {
+        shown,
+        here: items.len(),
+        matches: matches(shown),
+        includes_left: included(items.len()).saturating_sub(included(shown)),
+    };
+    let note = page_note(&page.after, page.total, page.before, &seen, limits);
+    Ok(Fitted { block, note })
+}
+
+/// What of a page is shown.
+struct Seen {
+    shown: usize,
+    here: usize,
+    matches: usize,
+    /// Resources that were included and did not fit.
+    includes_left: usize,
+}
+
+/// What is here of how many, and how to go on. Nothing is said where everything is here.
+fn page_note(
+    after: &dyn Fn(usize) -> Option<Position>,
+    total: Option<u64>,
+    before: usize,
+    seen: &Seen,
+    limits: &Limits<'_>,
+) -> Option<String> {
+    if seen.shown == 0 && seen.here > 0 {
+        return Some(
+            "The next resource alone is larger than the budget. Ask for some of it with fields, or raise budget."
+                .into(),
+        );
+    }
+    let left = match seen.includes_left {
+        0 => String::new(),
+        n => format!(" {n} included resources did not fit: ask for fewer matches, or raise budget."),
+    };
+    let Some(next) = after(seen.shown) else {
+        return Some(left.trim_start().to_owned()).filter(|left| !left.is_empty());
+    };
+    let (first, until) = (before.saturating_add(1), before.saturating_add(seen.matches));
+    let count = match (total, before) {
+        (Some(total), 0) => format!("{until} of {total}"),
+        (Some(total), _) => format!("{first} to {until} of {total}"),
+        (None, 0) => format!("{until} shown; more match"),
+        (None, _) => format!("{first} to {until} shown; more match"),
+    };
+    Some(format!("{count}. next: {} (pass as cursor, with the same arguments).{left}", (limits.seal)(&next)))
+}
+
+fn table_block(columns: &[String], rows: &[Vec<Value>], room: usize) -> Fitted {
+    let head = format!("{{\"columns\":{},\"rows\":[", Value::from(columns.to_vec()));
+    let items: Vec<String> = rows.iter().map(|row| Value::from(row.clone()).to_string()).collect();
+    let frame = head.chars().count().saturating_add(2);
+    let all = fit::how_many(&items, room.saturating_sub(frame));
+    let shown = if all == items.len() {
+        all
+    } else {
+        fit::how_many(&items, room.saturating_sub(frame).saturating_sub(CUT_NOTE))
+    };
+    let note = (shown < items.len())
+        .then(|| format!("{shown} of {} rows fit. Ask for fewer rows or columns, or raise budget.", items.len()));
+    Fitted { block: format!("{head}{}]}}", items.get(..shown).unwrap_or_default().join(",")), note }
+}
+
+fn text_block(text: String, room: usize) -> Fitted {
+    match fit::cut_text(&text, room) {
+        None => Fitted::whole(text),
+        Some(_) => {
+            let start = fit::cut_text(&text, room.saturating_sub(CUT_NOTE).max(SMALLEST_RECORD)).unwrap_or_default();
+            let note = format!(
+                "The first {} of {} characters. Raise budget for more.",
+                start.chars().count(),
+                text.chars().count()
+            );
+            Fitted { block: start.to_owned(), note: Some(note) }
+        }
+    }
+}
+
+/// Notes are short; should they ever not be, the record still comes first.
+fn clipped(notes: String, budget: usize) -> String {
+    let most = budget / 2;
+    if notes.chars().count() <= most {
+        notes
+    } else {
+        notes.chars().take(most.saturating_sub(1)).chain(['…']).collect()
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct ExecuteBatch {
 }
 
 impl Run for ExecuteBatch {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "execute_batch",
         title: "Execute FHIR Batch or Transaction",

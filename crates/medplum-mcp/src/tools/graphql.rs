@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
+use crate::cleanse::is_secret_name;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
@@ -18,6 +19,8 @@ pub(super) struct ExecuteGraphql {
 }
 
 impl Run for ExecuteGraphql {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "execute_graphql",
         title: "Execute GraphQL Query",
@@ -30,6 +33,9 @@ impl Run for ExecuteGraphql {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let document = GraphQl::parse(&self.query, self.variables, None)?;
+        if let Some(name) = document.field_names().into_iter().find(|name| is_secret_name(name)) {
+            return Err(Failure::teach(format!("{name} is a secret, and is not given out. Nothing was sent.")));
+        }
         let acts = !document.effect().is_read();
         let reply = cx.send(&Interaction::GraphQl(document)).await?.into_json();
         let errors = messages(&reply);

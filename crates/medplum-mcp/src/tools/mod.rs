@@ -9,6 +9,7 @@ mod patient;
 mod raw;
 mod read;
 mod search;
+mod summary;
 mod terminology;
 mod write;
 
@@ -25,6 +26,7 @@ pub fn all(limits: &Limits) -> Vec<Tool> {
         Tool::of::<search::SearchOne>(limits),
         Tool::of::<search::SearchAllResources>(limits),
         Tool::of::<patient::GetPatientEverything>(limits),
+        Tool::of::<summary::GetPatientSummary>(limits),
         Tool::of::<write::CreateResource>(limits),
         Tool::of::<write::CreateResourceIfNoneExist>(limits),
         Tool::of::<write::UpdateResource>(limits),

@@ -38,6 +38,8 @@ fn post() -> Verb {
 }
 
 impl Run for ExecuteOperation {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "execute_operation",
         title: "Execute FHIR Operation",

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceType};
+use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceId, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::read::id;
-use crate::answer::Answer;
-use crate::context::Context;
+use super::search::view;
+use crate::answer::cursor::Position;
+use crate::answer::{Answer, Page};
+use crate::context::{Context, resource_type};
 use crate::failure::Failure;
-use crate::search::{entries, link, name_of};
+use crate::search::{into_entries, is_match, link, name_of};
 use crate::tool::{Does, Facts, Run};
 
 const PAGE: usize = 1_000;
@@ -22,13 +24,26 @@ const LAST_OFFSET: usize = 10_000;
 pub(super) struct GetPatientEverything {
     /// The Patient's id
     patient_id: String,
+    /// Only these types
+    types: Option<Vec<String>>,
+    /// Changed since this instant
+    since: Option<String>,
+    /// Care from this day on
+    start: Option<String>,
+    /// Care until this day
+    end: Option<String>,
+    fields: Option<Vec<String>>,
+    narrative: Option<bool>,
+    cursor: Option<String>,
 }
 
 impl Run for GetPatientEverything {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "get_patient_everything",
         title: "Get Patient Everything",
-        description: "The patient and every resource of the chart ($everything), as one Bundle, over all pages. Charts are large: where a part will do, search_resources with patient=Patient/<id> is cheaper.",
+        description: "The patient and every resource of the chart ($everything), over all pages, counted by type. Charts are large: get_patient_summary is one page, and search_resources with patient=Patient/<id> is cheaper where a part will do.",
         when: "a whole chart is needed",
         does: Does::Reads,
         may_run: false,
@@ -36,69 +51,108 @@ impl Run for GetPatientEverything {
     };
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        let patient = ResourceType::parse("Patient")?;
         let id = id("patient_id", "Patient", &self.patient_id)?;
-        let mut chart = Chart::default();
-        let mut offset = 0;
+        let view = view("Resource", self.fields, self.narrative)?;
+        let first = match cx.open(self.cursor.as_deref())? {
+            Some(Position::Offset(offset)) => offset,
+            _ => 0,
+        };
+        let mut narrowing = Query::new();
+        narrow_types(&self.types.unwrap_or_default(), &mut narrowing)?;
+        for (name, value) in [("_since", self.since), ("start", self.start), ("end", self.end)] {
+            narrowing.extend(value.map(|value| (name, value)));
+        }
+        let mut chart = Chart { room: cx.limits().budget, before: first, ..Chart::default() };
+        let mut offset = first;
         loop {
-            let query = Query::new().with("_count", PAGE.to_string()).with("_offset", offset.to_string());
-            let operation = Operation {
-                level: Level::Instance(patient.clone(), id.clone()),
-                name: OperationName::parse("everything")?,
-                method: Method::Get,
-                query,
-                body: None,
-            };
-            let bundle = cx.send(&Interaction::operation(operation)?).await?.into_json();
+            let bundle = cx.send(&everything(&id, &narrowing, offset)?).await?.into_json();
             // Its next link is another search, which loses what the chart refers to: only that it is there counts.
-            let more = link(&bundle, "next").is_some();
+            chart.more = link(&bundle, "next").is_some();
             chart.take(bundle);
-            offset = PAGE.saturating_add(offset);
-            if !more || offset > LAST_OFFSET {
-                chart.cut = more;
+            offset = offset.saturating_add(PAGE);
+            // The first call counts the whole chart; those behind it take what fits.
+            if !chart.more || offset > LAST_OFFSET || (first > 0 && chart.is_full()) {
                 break;
             }
         }
-        let note = chart.note();
-        Ok(Answer::json(chart.into_bundle()).note(note))
+        let note = if first == 0 { chart.by_type() } else { String::new() };
+        Ok(Answer::page(chart.into_page()).view(view).note(note))
     }
 }
 
+/// Medplum fails on a single `_type` and on a list with commas: each is named for itself, and at least twice.
+fn narrow_types(types: &[String], query: &mut Query) -> Result<(), Failure> {
+    let types = types.iter().map(|t| resource_type(t)).collect::<Result<Vec<_>, _>>()?;
+    query.extend(types.iter().map(|t| ("_type", t.as_str())));
+    if let [only] = types.as_slice() {
+        query.push("_type", only.as_str());
+    }
+    Ok(())
+}
+
+fn everything(id: &ResourceId, narrowing: &Query, offset: usize) -> Result<Interaction, Failure> {
+    let mut query = narrowing.clone();
+    query.push("_count", PAGE.to_string());
+    query.push("_offset", offset.to_string());
+    let level = Level::Instance(ResourceType::parse("Patient")?, id.clone());
+    let operation =
+        Operation { level, name: OperationName::parse("everything")?, method: Method::Get, query, body: None };
+    Ok(Interaction::operation(operation)?)
+}
+
+/// A chart as it comes in: counted whole, kept as far as it can be shown.
 #[derive(Default)]
 struct Chart {
+    room: usize,
+    before: usize,
     entries: Vec<Value>,
     seen: HashSet<String>,
-    cut: bool,
+    types: BTreeMap<String, usize>,
+    kept: usize,
+    matched: usize,
+    more: bool,
 }
 
 impl Chart {
     fn take(&mut self, bundle: Value) {
-        for entry in entries(&bundle) {
-            if self.seen.insert(name_of(entry)) {
-                self.entries.push(entry.clone());
+        for entry in into_entries(bundle) {
+            if !self.seen.insert(name_of(&entry)) {
+                continue;
+            }
+            let name = entry.pointer("/resource/resourceType").and_then(Value::as_str).unwrap_or("other");
+            *self.types.entry(name.to_owned()).or_default() += 1;
+            self.matched = self.matched.saturating_add(usize::from(is_match(&entry)));
+            if !self.is_full() {
+                self.kept = self.kept.saturating_add(entry.to_string().len());
+                self.entries.push(entry);
             }
         }
     }
 
-    /// How much there is of what.
-    fn note(&self) -> String {
-        let mut types: BTreeMap<&str, usize> = BTreeMap::new();
-        for entry in &self.entries {
-            let name = entry.pointer("/resource/resourceType").and_then(Value::as_str).unwrap_or("other");
-            *types.entry(name).or_default() += 1;
-        }
-        let mut types: Vec<_> = types.into_iter().collect();
-        types.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-        let types: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        let cut = if self.cut {
-            " The chart goes on; Medplum gives no page beyond this. Search by type for the rest."
-        } else {
-            ""
-        };
-        format!("{} resources: {}.{cut}", self.entries.len(), types.join(", "))
+    /// What does not fit is not kept: a chart can be far larger than an answer. Four times the room, because what is shown
+    /// is leaner than what came.
+    fn is_full(&self) -> bool {
+        self.kept > self.room.saturating_mul(4)
     }
 
-    fn into_bundle(self) -> Value {
-        json!({ "resourceType": "Bundle", "type": "searchset", "entry": self.entries })
+    /// How much there is of what.
+    fn by_type(&self) -> String {
+        let mut types: Vec<_> = self.types.iter().collect();
+        types.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), name.as_str()));
+        let listed: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let cut = if self.more { " Medplum gives no page beyond this: search by type for the rest." } else { "" };
+        let all: usize = self.types.values().sum();
+        format!("{all} resources. By type: {}.{cut} Narrower: types, since, start, end.", listed.join(", "))
+    }
+
+    fn into_page(self) -> Page {
+        let (before, matched, more) = (self.before, self.matched, self.more);
+        let is_match: Vec<bool> = self.entries.iter().map(is_match).collect();
+        let after = move |shown: usize| {
+            let shown = is_match.iter().take(shown).filter(|m| **m).count();
+            (more || shown < matched).then(|| Position::Offset(before.saturating_add(shown)))
+        };
+        let total = (before == 0 && !more).then_some(matched as u64);
+        Page { entries: self.entries, total, before, after: Box::new(after) }
     }
 }

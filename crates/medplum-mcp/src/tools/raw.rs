@@ -53,6 +53,8 @@ impl JsonSchema for Payload {
 }
 
 impl Run for RawRequest {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "raw_request",
         title: "Raw Medplum HTTP Request",
@@ -90,6 +92,6 @@ impl Run for RawRequest {
         }
         let interaction =
             Interaction::from_path(cx.fhir_path(), method, &self.path, query, self.body.map(|body| body.0))?;
-        Ok(any_answer(cx.send(&interaction).await?))
+        Ok(any_answer(cx.send(&interaction).await?).whole())
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::search::view;
 use crate::answer::{Answer, content};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
@@ -16,9 +17,14 @@ pub(super) struct ReadResource {
     resource_type: String,
     /// The id alone, as a search gives it
     resource_id: String,
+    fields: Option<Vec<String>>,
+    /// true: with the narrative text
+    narrative: Option<bool>,
 }
 
 impl Run for ReadResource {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "read_resource",
         title: "Read FHIR Resource",
@@ -32,9 +38,10 @@ impl Run for ReadResource {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
         let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
+        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let binary = resource_type.as_str() == "Binary";
         let reply = cx.send(&Interaction::read(resource_type, id.clone())).await?;
-        Ok(if binary { binary_answer(&id, reply) } else { Answer::json(reply.into_json()) })
+        Ok(if binary { binary_answer(&id, reply) } else { Answer::json(reply.into_json()).view(view) })
     }
 }
 

@@ -1,16 +1,21 @@
 //! Searches: a page, the one that matches, all that match.
 
-use medplum_client::Query;
+use medplum_client::{Query, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
+use crate::answer::cursor::Position;
+use crate::answer::fields::Fields;
+use crate::answer::lean::Shown;
+use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
-use crate::search::{Search, matches};
+use crate::search::{Search, into_entries, matches};
 use crate::tool::{Does, Facts, Run};
 
+/// Medplum refuses an offset beyond this.
+const LAST_OFFSET: i64 = 10_000;
 /// The most resources that one walk collects.
 const MOST_RESOURCES: usize = 50_000;
 
@@ -34,6 +39,11 @@ pub(super) struct SearchResources {
     summary: Option<Summary>,
     /// accurate: count all matches
     total: Option<Total>,
+    /// Only how many match
+    count_only: Option<bool>,
+    fields: Option<Vec<String>>,
+    narrative: Option<bool>,
+    cursor: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -108,6 +118,8 @@ impl JsonSchema for OneOrMany {
 }
 
 impl Run for SearchResources {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "search_resources",
         title: "Search FHIR Resources",
@@ -120,9 +132,10 @@ impl Run for SearchResources {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
+        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
         whole_number("count", self.count, 1_000, "_count", &mut query)?;
-        whole_number("offset", self.offset, 10_000, "_offset", &mut query)?;
+        whole_number("offset", self.offset, LAST_OFFSET, "_offset", &mut query)?;
         for (argument, key, value) in [
             ("sort", "_sort", self.sort),
             ("summary", "_summary", self.summary.map(|s| s.as_str().to_owned())),
@@ -130,33 +143,85 @@ impl Run for SearchResources {
         ] {
             push_once(argument, key, value, &mut query)?;
         }
-        query.extend(self.include.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|v| ("_include", v)));
-        query.extend(
-            self.revinclude.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|v| ("_revinclude", v)),
-        );
-        let offset: usize = query.get("_offset").and_then(|o| o.parse().ok()).unwrap_or_default();
+        if self.count_only == Some(true) {
+            return count_only(cx, resource_type, query).await;
+        }
+        for (key, values) in [("_include", self.include), ("_revinclude", self.revinclude)] {
+            query.extend(values.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|value| (key, value)));
+        }
+        let before = go_on(cx, self.cursor.as_deref(), &mut query)?;
+        ask_for_fields(resource_type.as_str(), &view, &mut query);
         let counts_only = query.get("_summary") == Some("count");
         let search = Search::new(cx, resource_type, query).await?;
         let bundle = search.page(cx).await?;
-        let note = if counts_only { String::new() } else { page_note(&search, &bundle, offset, cx)? };
-        Ok(Answer::json(bundle).note(note))
+        if counts_only {
+            return Ok(Answer::json(bundle));
+        }
+        let none = matches(&bundle).next().is_none();
+        let note = match (none, before) {
+            (true, 0) => search.no_match(),
+            (true, _) => "No more match.".into(),
+            (false, _) => String::new(),
+        };
+        Ok(Answer::page(page_of(cx, bundle, before)?).view(view).note(note))
     }
 }
 
-/// How many of the matches these are, and how to go on.
-fn page_note(search: &Search, bundle: &Value, offset: usize, cx: &Context<'_>) -> Result<String, Failure> {
-    let shown = matches(bundle).count();
+/// How many match, and nothing else.
+async fn count_only(cx: &Context<'_>, resource_type: ResourceType, query: Query) -> Result<Answer, Failure> {
+    let mut query: Query =
+        query.iter().filter(|(key, _)| !["_count", "_offset", "_sort", "_total", "_summary"].contains(key)).collect();
+    query.push("_summary", "count");
+    let bundle = Search::new(cx, resource_type, query).await?.page(cx).await?;
+    Ok(Answer::json(bundle))
+}
+
+/// Where the page starts: where the cursor says, or the offset.
+fn go_on(cx: &Context<'_>, cursor: Option<&str>, query: &mut Query) -> Result<usize, Failure> {
+    let asked = query.get("_offset").and_then(|offset| offset.parse().ok()).unwrap_or_default();
+    let Some(position) = cx.open(cursor)? else { return Ok(asked) };
+    let Position::Offset(offset) = position else { return Ok(asked) };
+    if i64::try_from(offset).unwrap_or(i64::MAX) > LAST_OFFSET {
+        return Err(Failure::teach(format!(
+            "Medplum gives no page beyond offset {LAST_OFFSET}. Narrow the search, or walk with search_all_resources without sort."
+        )));
+    }
+    *query = query.iter().filter(|(key, _)| *key != "_offset").collect();
+    query.push("_offset", offset.to_string());
+    Ok(offset)
+}
+
+/// A page as an answer: it goes on behind the matches that were shown.
+fn page_of(cx: &Context<'_>, bundle: Value, before: usize) -> Result<Page, Failure> {
+    let more = cx.next_page(&bundle)?.is_some();
     let total = bundle.get("total").and_then(Value::as_u64);
-    let more = cx.next_page(bundle)?.is_some();
-    let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-    let after = offset.saturating_add(shown);
-    Ok(match (shown, more) {
-        (0, _) if offset > 0 => "No more match.".into(),
-        (0, _) => search.no_match(),
-        (_, true) => format!("{shown}{of} shown; more match. next: offset {after}, or a narrower search."),
-        (_, false) if total.is_some_and(|total| total > after as u64) => format!("{shown}{of} shown."),
-        (_, false) => String::new(),
-    })
+    let entries = into_entries(bundle);
+    let is_match: Vec<bool> = entries.iter().map(crate::search::is_match).collect();
+    let after = move |shown: usize| {
+        let matched = is_match.iter().take(shown).filter(|m| **m).count();
+        let left = is_match.iter().skip(shown).any(|m| *m);
+        (more || left).then(|| Position::Offset(before.saturating_add(matched)))
+    };
+    Ok(Page { entries, total, before, after: Box::new(after) })
+}
+
+/// How the matches are shown.
+pub(super) fn view(resource_type: &str, fields: Option<Vec<String>>, narrative: Option<bool>) -> Result<View, Failure> {
+    let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| Fields::parse(&fields)).transpose()?;
+    if let Some(fields) = &fields {
+        fields.check(resource_type)?;
+    }
+    Ok(View { fields, shown: Shown { narrative: narrative == Some(true), ..Shown::default() }, whole: false })
+}
+
+/// Asks Medplum for the elements alone that a table needs, where that cannot lose anything.
+fn ask_for_fields(resource_type: &str, view: &View, query: &mut Query) {
+    let shaped =
+        ["_fields", "_elements", "_summary", "_include", "_revinclude"].iter().any(|key| query.get(key).is_some());
+    let needed = view.fields.as_ref().and_then(|fields| fields.elements(resource_type));
+    if let (Some(needed), false) = (needed, shaped) {
+        query.push("_fields", if needed.is_empty() { "id".to_owned() } else { needed.join(",") });
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -165,9 +230,15 @@ pub(super) struct SearchOne {
     resource_type: String,
     /// Search parameters, as in search_resources: {"identifier":"http://hospital.example/mrn|4711"}
     params: Option<Map<String, Value>>,
+    /// -date: the last one
+    sort: Option<String>,
+    fields: Option<Vec<String>>,
+    narrative: Option<bool>,
 }
 
 impl Run for SearchOne {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "search_one",
         title: "Search Single FHIR Resource",
@@ -180,7 +251,11 @@ impl Run for SearchOne {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
+        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
+        let sorted = self.sort.is_some();
+        push_once("sort", "_sort", self.sort, &mut query)?;
+        ask_for_fields(resource_type.as_str(), &view, &mut query);
         if query.get("_count").is_none() {
             // Two, to tell the only match from the first of several.
             query.push("_count", "2");
@@ -191,10 +266,10 @@ impl Run for SearchOne {
         let first = matches(&bundle).find_map(|entry| entry.get("resource")).cloned();
         Ok(match first {
             None => Answer::json(Value::Null).note(search.no_match()),
-            Some(resource) if several => Answer::json(resource).note(
+            Some(resource) if several && !sorted => Answer::json(resource).view(view).note(
                 "Others match too; this is the first. Narrow it to an identifier, or list them with search_resources.",
             ),
-            Some(resource) => Answer::json(resource),
+            Some(resource) => Answer::json(resource).view(view),
         })
     }
 }
@@ -208,6 +283,11 @@ pub(super) struct SearchAllResources {
     /// Stop after so many
     #[serde(default = "fifty")]
     max_resources: i64,
+    sort: Option<String>,
+    count_only: Option<bool>,
+    fields: Option<Vec<String>>,
+    narrative: Option<bool>,
+    cursor: Option<String>,
 }
 
 fn fifty() -> i64 {
@@ -215,6 +295,8 @@ fn fifty() -> i64 {
 }
 
 impl Run for SearchAllResources {
+    const LARGE: bool = true;
+
     const FACTS: Facts = Facts {
         name: "search_all_resources",
         title: "Search All FHIR Resources",
@@ -231,18 +313,19 @@ impl Run for SearchAllResources {
         let Some(most) = most else {
             return Err(Failure::teach(format!("max_resources must be from 1 to {MOST_RESOURCES}. Nothing was sent.")));
         };
-        let search = Search::new(cx, resource_type, to_query(self.params)?).await?;
+        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
+        let mut query = to_query(self.params)?;
+        push_once("sort", "_sort", self.sort, &mut query)?;
+        if self.count_only == Some(true) {
+            return count_only(cx, resource_type, query).await;
+        }
+        let from = cx.open(self.cursor.as_deref())?;
+        ask_for_fields(resource_type.as_str(), &view, &mut query);
+        let search = Search::new(cx, resource_type, query).await?;
         let none = search.no_match();
-        let walk = search.walk(cx, most).await?;
-        let (shown, more) = (walk.matched, walk.more);
-        let answer = Answer::json(walk.into_bundle());
-        Ok(match (shown, more) {
-            (0, _) => answer.note(none),
-            (_, true) => {
-                answer.note(format!("The first {shown}; more match. Raise max_resources, or narrow the search."))
-            }
-            (_, false) => answer,
-        })
+        let walk = search.walk_from(cx, most, from).await?;
+        let note = if walk.matched == 0 { none } else { String::new() };
+        Ok(Answer::page(walk.into_page(cx)).view(view).note(note))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::read::id;
 use crate::answer::Answer;
+use crate::changes::changes;
 use crate::context::{Context, References, resource_type};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
@@ -90,6 +91,8 @@ impl Run for CreateResourceIfNoneExist {
 pub(super) struct UpdateResource {
     /// The whole resource as read, with your change; meta.versionId says which version you read
     resource: Map<String, Value>,
+    /// true: replace whatever version is there
+    overwrite: Option<bool>,
     /// false: store references that lead nowhere
     check_references: Option<bool>,
 }
@@ -104,14 +107,72 @@ impl Run for UpdateResource {
     );
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        let resource = Value::Object(self.resource);
-        let version = resource.pointer("/meta/versionId").and_then(Value::as_str).map(ResourceId::parse).transpose();
+        let given = Value::Object(self.resource);
+        let version = given.pointer("/meta/versionId").and_then(Value::as_str).map(ResourceId::parse).transpose();
         let version =
             version.map_err(|error| Failure::teach(format!("resource.meta.versionId: {error}. Nothing was sent.")))?;
-        let interaction = Interaction::update(resource, version)?;
-        let references = References::checked(self.check_references);
-        Ok(Answer::json(cx.send_with(&interaction, references).await?.into_json()))
+        let asked = Interaction::update(given.clone(), version.clone())?;
+        cx.may_send(&asked)?;
+        let Interaction::Update { resource_type, id, .. } = &asked else {
+            return Err(Failure::teach("Not an update."));
+        };
+        let stored = cx.stored(resource_type, id).await?;
+        let overwrite = self.overwrite == Some(true);
+        if let (None, false) = (&version, overwrite) {
+            return Err(no_version(resource_type, id, stored.as_ref()));
+        }
+        let Some(stored) = stored else {
+            // Deleted or unknown: Medplum says which, or brings a deleted one back.
+            return finish(cx, &asked, self.check_references).await;
+        };
+        if let Some(read) = version.as_ref().filter(|_| !overwrite) {
+            stale(cx, &asked, read, &stored).await?;
+        }
+        // Bound to the version that was looked at, so that nobody's change in between is lost.
+        let now = version_of(&stored).map(ResourceId::parse).transpose()?;
+        finish(cx, &Interaction::update(given, now)?, self.check_references).await
     }
+}
+
+async fn finish(cx: &Context<'_>, update: &Interaction, check_references: Option<bool>) -> Result<Answer, Failure> {
+    let reply = cx.send_with(update, References::checked(check_references)).await;
+    let hint = "Read it to see whether it was.".to_owned();
+    Ok(Answer::json(reply.map_err(|failure| fate(failure, hint))?.into_json()))
+}
+
+fn version_of(resource: &Value) -> Option<&str> {
+    resource.pointer("/meta/versionId").and_then(Value::as_str)
+}
+
+fn no_version(resource_type: &ResourceType, id: &ResourceId, stored: Option<&Value>) -> Failure {
+    let now = stored.and_then(|stored| {
+        let at = stored.pointer("/meta/lastUpdated").and_then(Value::as_str).unwrap_or("an unknown time");
+        version_of(stored).map(|version| format!(" Now: {version} of {at}."))
+    });
+    Failure::teach(format!(
+        "Pass meta.versionId of the version that you read, so that nobody's change is lost.{} Read {resource_type}/{id}, apply your change to that, and send it; or overwrite: true to replace whatever is there. Nothing was written.",
+        now.unwrap_or_default()
+    ))
+}
+
+/// Refuses an update of another version than the stored one, and says which elements changed in between.
+async fn stale(cx: &Context<'_>, asked: &Interaction, read: &ResourceId, stored: &Value) -> Result<(), Failure> {
+    let Interaction::Update { resource_type, id, .. } = asked else { return Ok(()) };
+    let Some(now) = version_of(stored).filter(|now| *now != read.as_str()) else { return Ok(()) };
+    let version =
+        Interaction::VersionRead { resource_type: resource_type.clone(), id: id.clone(), version: read.clone() };
+    let changed = match cx.ask(&version).await {
+        Ok(reply) => {
+            let mut shown = stored.clone();
+            crate::cleanse::cleanse(&mut shown);
+            let changes = changes(reply.json(), &shown);
+            if changes.is_empty() { String::new() } else { format!(": {}", changes.join(", ")) }
+        }
+        Err(_) => String::new(),
+    };
+    Err(Failure::teach(format!(
+        "{resource_type}/{id} changed after the version that you read ({read} → {now}){changed}. Nothing was written. Read it again and reapply your change."
+    )))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

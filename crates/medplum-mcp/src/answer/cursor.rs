@@ -1,0 +1,134 @@
+//! Where an answer goes on: opaque to the agent, bound to its query, and without anything of a patient in it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::failure::Failure;
+
+/// So much of the signature is kept: 64 bits, which nobody guesses at a rate that matters here.
+const SIGNATURE: usize = 8;
+
+/// A place in a list of matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// Behind so many matches.
+    Offset(usize),
+    /// From this instant of `meta.lastUpdated` on, but for the resources of that instant that were shown already,
+    /// which are told by a hash of their names.
+    Since(String, Vec<u32>),
+}
+
+/// Signs cursors, so that one cannot be made up or used for another query. The key is the process' own: a cursor
+/// lives as long as the server.
+#[derive(Clone)]
+pub struct CursorKey(hmac::Key);
+
+impl CursorKey {
+    /// A key from 32 random bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+    }
+
+    /// A key from the machine's randomness.
+    ///
+    /// # Errors
+    /// If the machine has none.
+    pub fn random() -> std::io::Result<Self> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("no randomness"))?;
+        Ok(Self::new(bytes))
+    }
+
+    /// The cursor for a place in the answer to a query. `query` is everything that decides what the pages hold: tool,
+    /// arguments, on whose behalf.
+    pub fn seal(&self, position: &Position, query: &str) -> String {
+        let body = position.write();
+        let mut bytes = self.signature(&body, query);
+        bytes.extend_from_slice(body.as_bytes());
+        format!("c.{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The place that a cursor stands for.
+    ///
+    /// # Errors
+    /// [`Failure`] for a cursor of another query, another server, or none at all.
+    pub fn open(&self, cursor: &str, query: &str) -> Result<Position, Failure> {
+        let opened = || {
+            let bytes = URL_SAFE_NO_PAD.decode(cursor.trim().strip_prefix("c.")?).ok()?;
+            let (signature, body) = bytes.split_at_checked(SIGNATURE)?;
+            let body = std::str::from_utf8(body).ok()?;
+            (self.signature(body, query) == signature).then(|| Position::read(body))?
+        };
+        opened().ok_or_else(|| {
+            Failure::teach("cursor: it does not belong to this query, or the server was restarted. Pass the arguments of the call that gave it, unchanged but for cursor, or start again without it. Nothing was sent.")
+        })
+    }
+
+    /// A resource's name as it stands in a cursor.
+    pub fn hash(&self, name: &str) -> u32 {
+        let tag = hmac::sign(&self.0, name.as_bytes());
+        tag.as_ref().iter().take(4).fold(0, |hash, byte| (hash << 8) | u32::from(*byte))
+    }
+
+    fn signature(&self, body: &str, query: &str) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in [body, query] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        context.sign().as_ref().iter().copied().take(SIGNATURE).collect()
+    }
+}
+
+impl Position {
+    fn write(&self) -> String {
+        match self {
+            Self::Offset(offset) => format!("o{offset}"),
+            Self::Since(instant, seen) => {
+                let seen: Vec<String> = seen.iter().map(|hash| format!("{hash:x}")).collect();
+                format!("t{instant}/{}", seen.join("."))
+            }
+        }
+    }
+
+    fn read(body: &str) -> Option<Self> {
+        if let Some(offset) = body.strip_prefix('o') {
+            return offset.parse().ok().map(Self::Offset);
+        }
+        let (instant, seen) = body.strip_prefix('t')?.split_once('/')?;
+        let seen = seen.split('.').filter(|hash| !hash.is_empty()).map(|hash| u32::from_str_radix(hash, 16).ok());
+        Some(Self::Since(instant.to_owned(), seen.collect::<Option<_>>()?))
+    }
+}
+
+impl std::fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CursorKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_opens_for_its_own_query_alone() {
+        let key = CursorKey::new([7; 32]);
+        for position in [
+            Position::Offset(12),
+            Position::Since("2026-01-05T08:00:00.629Z".into(), vec![1, 0xffff_ffff]),
+            Position::Since("x".into(), vec![]),
+        ] {
+            let cursor = key.seal(&position, "search Patient name=Smith");
+            assert_eq!(key.open(&cursor, "search Patient name=Smith").unwrap(), position);
+            assert!(key.open(&cursor, "search Patient name=Jones").is_err());
+            assert!(CursorKey::new([8; 32]).open(&cursor, "search Patient name=Smith").is_err());
+            for bad in ["", "c.", "c.AAAA", "x", &format!("{cursor}A"), &cursor.replace('.', "_")] {
+                assert!(key.open(bad, "search Patient name=Smith").is_err(), "{bad}");
+            }
+            assert!(!cursor.contains("Smith"));
+        }
+    }
+}

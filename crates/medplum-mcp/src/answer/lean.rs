@@ -1,0 +1,100 @@
+//! A resource without what an agent seldom needs: narrative, most of `meta`, empty elements.
+
+use serde_json::{Map, Value};
+
+/// What of a resource is shown beyond its data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Its narrative (`text`).
+    pub narrative: bool,
+    /// All of its `meta`, not the version alone.
+    pub meta: bool,
+}
+
+/// Makes a resource lean, in place, and those in it: a Bundle's entries, `contained`. What is no resource stays as it
+/// is: null says something there.
+pub fn lean(value: &mut Value, shown: Shown) {
+    if value.get("resourceType").is_some_and(Value::is_string) {
+        lean_within(value, shown);
+    }
+}
+
+fn lean_within(value: &mut Value, shown: Shown) {
+    match value {
+        Value::Object(object) => {
+            if object.contains_key("resourceType") {
+                lean_resource(object, shown);
+            }
+            object.values_mut().for_each(|child| lean_within(child, shown));
+            object.retain(|_, child| !is_empty(child));
+        }
+        // A list keeps its places: a null beside an extension says something.
+        Value::Array(values) => values.iter_mut().for_each(|child| lean_within(child, shown)),
+        _ => {}
+    }
+}
+
+fn lean_resource(resource: &mut Map<String, Value>, shown: Shown) {
+    let narrative = |text: &Value| text.get("div").is_some() || text.get("status").is_some();
+    if !shown.narrative && resource.get("text").is_some_and(narrative) {
+        resource.remove("text");
+    }
+    if let Some(Value::Object(meta)) = resource.get_mut("meta").filter(|_| !shown.meta) {
+        if let Some(Value::Array(tags)) = meta.get_mut("tag") {
+            tags.retain(is_subsetted);
+        }
+        meta.retain(|key, _| ["versionId", "lastUpdated", "tag"].contains(&key.as_str()));
+    }
+    if resource.get("resourceType").and_then(Value::as_str) == Some("Bundle") {
+        lean_bundle(resource);
+    }
+}
+
+/// Whether a tag says that elements are missing: it must stay, for such a resource is never written back.
+pub fn is_subsetted(tag: &Value) -> bool {
+    tag.get("code").and_then(Value::as_str) == Some("SUBSETTED")
+}
+
+/// Links lead where only this server can go, full URLs repeat type and id.
+fn lean_bundle(bundle: &mut Map<String, Value>) {
+    bundle.remove("link");
+    let Some(Value::Array(entries)) = bundle.get_mut("entry") else { return };
+    for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+        let resource = entry.get("resource").is_some_and(|r| r.get("id").is_some());
+        if resource {
+            entry.remove("fullUrl");
+        }
+        if entry.get("search").and_then(|s| s.get("mode")).and_then(Value::as_str) == Some("match") {
+            entry.remove("search");
+        }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_lean_resource_keeps_its_data() {
+        let mut patient = json!({"resourceType": "Patient", "id": "1", "text": {"status": "generated", "div": "<div/>"},
+            "meta": {"versionId": "v", "lastUpdated": "t", "author": {"reference": "system"}, "profile": ["p"]},
+            "name": [{"text": "Alice", "given": [null, "B"], "family": ""}], "contained": [{"resourceType": "Practitioner", "text": {"status": "generated"}}]});
+        lean(&mut patient, Shown::default());
+        assert_eq!(
+            patient,
+            json!({"resourceType": "Patient", "id": "1", "meta": {"versionId": "v", "lastUpdated": "t"},
+            "name": [{"text": "Alice", "given": [null, "B"]}], "contained": [{"resourceType": "Practitioner"}]})
+        );
+    }
+}
