@@ -1,0 +1,101 @@
+//! Asking for what the page is made of.
+
+use std::collections::HashMap;
+
+use medplum_client::{Query, ResourceType};
+use serde_json::Value;
+
+use super::rules::Rule;
+use super::text;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::search::{Search, link, matches};
+
+/// What a search found.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) resources: Vec<Value>,
+    included: Vec<Value>,
+    /// How many there are, as the server counted them, but for what was entered in error; none if it did not say.
+    pub(super) total: Option<usize>,
+}
+
+impl Rule {
+    /// The search as it is sent.
+    pub(super) fn query(&self, patient: &str, today: &str) -> Query {
+        let named = if self.patient == "_id" { patient.to_owned() } else { format!("Patient/{patient}") };
+        let mut query = Query::new().with(self.patient, named);
+        query.extend(self.filters.iter().map(|(key, value)| (*key, value.replace("{today}", today))));
+        let shape = [("_sort", self.sort), ("_fields", self.fields), ("_include", self.include)];
+        query.extend(shape.into_iter().filter(|(_, value)| !value.is_empty()));
+        query.with("_count", self.count.to_string()).with("_total", "accurate")
+    }
+
+    /// Asks for it.
+    pub(super) async fn ask(&self, cx: &Context<'_>, patient: &str, today: &str) -> Result<Page, Failure> {
+        let resource_type = ResourceType::parse(self.resource_type)?;
+        let search = Search::new(cx, resource_type, self.query(patient, today)).await?;
+        Ok(Page::of(search.page(cx).await?))
+    }
+
+    /// The search for an agent to repeat, but for the patient.
+    pub(super) fn shown(&self, today: &str) -> String {
+        let filters = self.filters.iter().map(|(key, value)| format!(" {key}={}", value.replace("{today}", today)));
+        format!("{}{}", self.resource_type, filters.collect::<String>())
+    }
+}
+
+impl Page {
+    fn of(mut bundle: Value) -> Self {
+        let total = bundle.get("total").and_then(Value::as_u64).and_then(|total| usize::try_from(total).ok());
+        let complete = link(&bundle, "next").is_none();
+        let total = total.or_else(|| complete.then(|| matches(&bundle).count()));
+        let mut page = Self::default();
+        let found = bundle.get_mut("entry").map(Value::take);
+        let mut wrong = 0_usize;
+        for mut entry in found.into_iter().flat_map(|entries| match entries {
+            Value::Array(entries) => entries,
+            _ => Vec::new(),
+        }) {
+            let included = entry.pointer("/search/mode").and_then(Value::as_str) == Some("include");
+            let Some(resource) = entry.get_mut("resource").map(Value::take) else { continue };
+            if included {
+                page.included.push(resource);
+            } else if text::is_entered_in_error(&resource) {
+                wrong = wrong.saturating_add(1);
+            } else {
+                page.resources.push(resource);
+            }
+        }
+        page.total = total.map(|total| total.saturating_sub(wrong));
+        page
+    }
+
+    /// A page of one resource that was read.
+    pub(super) fn of_one(resource: Value) -> Self {
+        Self { resources: vec![resource], included: Vec::new(), total: Some(1) }
+    }
+}
+
+/// The names of what was included, by its reference.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<String, String>);
+
+impl Names {
+    pub(super) fn of<'p>(pages: impl IntoIterator<Item = &'p Page>) -> Self {
+        let included = pages.into_iter().flat_map(|page| &page.included);
+        Self(included.filter_map(|resource| Some((text::reference_to(resource)?, text::name_of(resource)?))).collect())
+    }
+
+    /// What a reference is called: by its display, by the name of what it leads to, or by itself.
+    pub(super) fn of_reference(&self, reference: &Value) -> Option<String> {
+        if let Some(display) = text::string(reference, "/display") {
+            return Some(display.to_owned());
+        }
+        let to = text::string(reference, "/reference");
+        let known = to.and_then(|to| self.0.get(to)).cloned();
+        known
+            .or_else(|| to.map(str::to_owned))
+            .or_else(|| text::string(reference, "/identifier/value").map(str::to_owned))
+    }
+}

@@ -1,0 +1,296 @@
+//! What makes the page, as data: which searches make which section, what of them is fetched, and how much of it is shown.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Rows, Sources};
+use super::{events, measurements, medications, people, problems};
+
+/// The name of a section, as an agent asks for it and reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Name {
+    Problems,
+    Medications,
+    Allergies,
+    Latest,
+    Immunizations,
+    Encounters,
+    Procedures,
+    Tasks,
+    Appointments,
+    CareTeam,
+}
+
+/// One search for resources of the patient.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) resource_type: &'static str,
+    /// The parameter that names the patient.
+    pub(super) patient: &'static str,
+    /// What is looked for. `{today}` stands for today.
+    pub(super) filters: &'static [(&'static str, &'static str)],
+    pub(super) sort: &'static str,
+    /// How many are fetched at the most.
+    pub(super) count: usize,
+    /// The elements that are needed; all where it is empty. Medplum cuts what it includes down to the same elements, so
+    /// there is never both.
+    pub(super) fields: &'static str,
+    /// What else is fetched, for its name.
+    pub(super) include: &'static str,
+}
+
+/// A section of the page.
+pub(super) struct Section {
+    pub(super) name: Name,
+    pub(super) key: &'static str,
+    pub(super) searches: &'static [Rule],
+    /// How many rows are shown at the most, unless the section was asked for by its name.
+    pub(super) most: usize,
+    /// How many rows it gets each time the room is shared out.
+    pub(super) share: usize,
+    /// Turns what was found into rows, the first the most important.
+    pub(super) rows: fn(&Sources<'_>) -> Rows,
+}
+
+const RULE: Rule =
+    Rule { resource_type: "", patient: "patient", filters: &[], sort: "", count: 50, fields: "", include: "" };
+
+/// Who it is. The search brings the practitioners' names along, which a read would not.
+pub(super) const PATIENT: Rule =
+    Rule { resource_type: "Patient", patient: "_id", count: 1, include: "Patient:general-practitioner", ..RULE };
+
+const OBSERVATION: Rule = Rule {
+    resource_type: "Observation",
+    sort: "-date",
+    count: 1_000,
+    fields: "status,category,code,effective,issued,value,interpretation,referenceRange,component",
+    ..RULE
+};
+
+/// An observation that holds: `cancelled` was never made.
+const HOLDS: (&str, &str) = ("status:not", "entered-in-error,cancelled");
+
+/// The sections in their order.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: Name::Problems,
+        key: "problems",
+        searches: &[Rule {
+            resource_type: "Condition",
+            // Where the clinical status is missing, the problem may well be there.
+            filters: &[
+                ("clinical-status:not", "inactive,remission,resolved"),
+                ("verification-status:not", "entered-in-error,refuted"),
+            ],
+            sort: "-onset-date",
+            count: 200,
+            fields: "code,clinicalStatus,verificationStatus,onset,abatement,recordedDate",
+            ..RULE
+        }],
+        most: 20,
+        share: 3,
+        rows: problems::problems,
+    },
+    Section {
+        name: Name::Medications,
+        key: "medications",
+        searches: &[
+            Rule {
+                resource_type: "MedicationRequest",
+                filters: &[("status", "active,on-hold")],
+                sort: "-authoredon",
+                count: 200,
+                include: "MedicationRequest:medication",
+                ..RULE
+            },
+            Rule {
+                resource_type: "MedicationStatement",
+                filters: &[("status", "active")],
+                sort: "-effective",
+                count: 200,
+                include: "MedicationStatement:medication",
+                ..RULE
+            },
+        ],
+        most: 25,
+        share: 3,
+        rows: medications::medications,
+    },
+    Section {
+        name: Name::Allergies,
+        key: "allergies",
+        searches: &[Rule {
+            resource_type: "AllergyIntolerance",
+            filters: &[
+                ("clinical-status:not", "inactive,resolved"),
+                ("verification-status:not", "entered-in-error,refuted"),
+            ],
+            sort: "-date",
+            count: 100,
+            fields: "code,clinicalStatus,verificationStatus,criticality,reaction",
+            ..RULE
+        }],
+        most: 20,
+        share: 20,
+        rows: problems::allergies,
+    },
+    Section {
+        name: Name::Latest,
+        key: "latest",
+        searches: &[
+            Rule { filters: &[("category", "vital-signs"), HOLDS], ..OBSERVATION },
+            Rule { filters: &[("category", "laboratory"), HOLDS], ..OBSERVATION },
+            // Many a record has no category; what is measured there is not left out.
+            Rule { filters: &[("category:not", "vital-signs,laboratory"), HOLDS], count: 200, ..OBSERVATION },
+        ],
+        most: 40,
+        share: 4,
+        rows: measurements::latest,
+    },
+    Section {
+        name: Name::Immunizations,
+        key: "immunizations",
+        searches: &[Rule {
+            resource_type: "Immunization",
+            filters: &[("status", "completed")],
+            sort: "-date",
+            count: 200,
+            fields: "vaccineCode,occurrence",
+            ..RULE
+        }],
+        most: 8,
+        share: 1,
+        rows: events::immunizations,
+    },
+    Section {
+        name: Name::Encounters,
+        key: "encounters",
+        searches: &[Rule {
+            resource_type: "Encounter",
+            filters: &[("status:not", "planned,cancelled,entered-in-error")],
+            sort: "-date",
+            fields: "status,class,type,serviceType,reasonCode,period",
+            ..RULE
+        }],
+        most: 5,
+        share: 1,
+        rows: events::encounters,
+    },
+    Section {
+        name: Name::Procedures,
+        key: "procedures",
+        searches: &[Rule {
+            resource_type: "Procedure",
+            filters: &[("status:not", "preparation,not-done,entered-in-error")],
+            sort: "-date",
+            fields: "status,code,performed",
+            ..RULE
+        }],
+        most: 5,
+        share: 1,
+        rows: events::procedures,
+    },
+    Section {
+        name: Name::Tasks,
+        key: "tasks",
+        searches: &[Rule {
+            resource_type: "Task",
+            filters: &[("status:not", "completed,cancelled,rejected,failed,entered-in-error")],
+            sort: "-authored-on",
+            include: "Task:owner",
+            ..RULE
+        }],
+        most: 6,
+        share: 1,
+        rows: people::tasks,
+    },
+    Section {
+        name: Name::Appointments,
+        key: "appointments",
+        searches: &[
+            Rule {
+                resource_type: "Appointment",
+                filters: &[("date", "ge{today}"), ("status:not", "cancelled,noshow,fulfilled,entered-in-error")],
+                sort: "date",
+                include: "Appointment:practitioner",
+                ..RULE
+            },
+            // Proposed, or on a waiting list: no date yet.
+            Rule {
+                resource_type: "Appointment",
+                filters: &[("date:missing", "true"), ("status:not", "cancelled,noshow,fulfilled,entered-in-error")],
+                sort: "-_lastUpdated",
+                include: "Appointment:practitioner",
+                ..RULE
+            },
+        ],
+        most: 5,
+        share: 1,
+        rows: people::appointments,
+    },
+    Section {
+        name: Name::CareTeam,
+        key: "careTeam",
+        searches: &[Rule {
+            resource_type: "CareTeam",
+            filters: &[("status:not", "proposed,suspended,inactive,entered-in-error")],
+            sort: "-_lastUpdated",
+            include: "CareTeam:participant",
+            ..RULE
+        }],
+        most: 4,
+        share: 1,
+        rows: people::care_team,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use fhir_definitions::Definitions;
+    use fhir_definitions::search::check;
+
+    use super::*;
+
+    fn rules() -> impl Iterator<Item = &'static Rule> {
+        SECTIONS.iter().flat_map(|section| section.searches).chain([&PATIENT])
+    }
+
+    #[test]
+    fn every_search_means_something_to_the_definitions() {
+        for rule in rules() {
+            let query = rule.query("some-id", "2026-01-05");
+            let asked: Vec<_> = query.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            let rewritten = check(rule.resource_type, &asked);
+            let rewritten = rewritten.unwrap_or_else(|faults| panic!("{}: {faults:?}", rule.resource_type));
+            assert_eq!(rewritten.params, asked, "{}", rule.resource_type);
+            assert!(rewritten.notes.is_empty(), "{}: {:?}", rule.resource_type, rewritten.notes);
+            // A code off its list would be hinted at.
+            let hints: Vec<_> = rewritten.hints.iter().filter(|hint| !hint.contains("system")).collect();
+            assert!(hints.is_empty(), "{}: {hints:?}", rule.resource_type);
+        }
+    }
+
+    #[test]
+    fn every_parameter_belongs_to_its_type() {
+        let defs = Definitions::get();
+        for rule in rules() {
+            let info = defs.resource_type(rule.resource_type).unwrap_or_else(|| panic!("{}", rule.resource_type));
+            let filters = rule.filters.iter().map(|(key, _)| *key).chain([rule.patient]);
+            for key in filters.chain(rule.sort.split(',').filter(|sort| !sort.is_empty())) {
+                let code = key.trim_start_matches('-').split(':').next().unwrap_or_default();
+                assert!(defs.search_parameter(info, code).is_some(), "{}: {code}", rule.resource_type);
+            }
+            for field in rule.fields.split(',').filter(|field| !field.is_empty()) {
+                let named = |element: &fhir_definitions::Element| element.name.trim_end_matches("[x]") == field;
+                assert!(defs.elements(info).any(named), "{}: {field}", rule.resource_type);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_included_is_not_cut() {
+        assert!(rules().all(|rule| rule.fields.is_empty() || rule.include.is_empty()));
+        assert!(SECTIONS.iter().all(|section| section.share > 0 && section.most > 0));
+    }
+}
