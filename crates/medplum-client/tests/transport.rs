@@ -250,11 +250,13 @@ async fn what_is_not_fhir_is_not_an_answer() {
         body: None,
     };
     let interactions = [read_patient(), search("name=a"), create_patient(), Interaction::operation(native).unwrap()];
-    let answers: [(&str, &str, &str, &str); 4] = [
+    let deep: &'static str = "[".repeat(1_000_000).leak();
+    let answers: [(&str, &str, &str, &str); 5] = [
         ("a login page", "text/html; charset=utf-8", "<html>Please sign in</html>", "HTML"),
         ("a proxy's word", "text/plain", "captive portal", "not JSON"),
         ("no type at all", "", "hello", "not JSON"),
         ("broken JSON", "application/fhir+json", "{\"resourceType\":", "JSON cannot be read"),
+        ("JSON deep enough to overflow a stack", "application/json", deep, "JSON cannot be read"),
     ];
     for (name, content_type, body, expected) in answers {
         let server = Server::new(move |_| Answer::of(200, content_type, body)).await;
