@@ -338,7 +338,9 @@ def write_elements(types, sd, owner, path):
         # HL7's own elements all say where they map to; what Medplum added to an HL7 type does not.
         flag = "medplum" if added and "isSummary" not in e and "mapping" not in e else ""
         line("E", last, f"{e['min']}..{e['max']}", codes, bound, flag, clean(e.get("short")))
-        write_constraints(e, owner)
+        # What is written elsewhere is bound by the rules of that place.
+        there = e.get("contentReference", "").rpartition("#")[2]
+        write_constraints(next((o for o in sd["snapshot"]["element"] if o["path"] == there), e), owner)
 
 
 def parameters(folder, types):
