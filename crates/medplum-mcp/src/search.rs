@@ -277,9 +277,9 @@ impl Walk {
         self.matched < self.most
     }
 
-    /// What was collected, without the answer around it.
-    pub fn into_entries(self) -> Vec<Value> {
-        self.entries
+    /// What was collected, as a searchset.
+    pub(crate) fn into_bundle(self) -> Value {
+        serde_json::json!({ "resourceType": "Bundle", "type": "searchset", "entry": self.entries })
     }
 
     /// What was collected, as an answer that can go on.
