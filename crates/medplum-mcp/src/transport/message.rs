@@ -153,3 +153,106 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
         _ => serde_json::from_str(quoted).ok().map(Cow::Owned),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rmcp::model::{GetMeta, ServerJsonRpcMessage};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A sound message of every kind.
+    fn messages() -> Vec<Value> {
+        let request =
+            |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+        let meta = json!({"progressToken": "p", "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
+        vec![
+            request(
+                "initialize",
+                json!({"protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
+                    "clientInfo": {"name": "n", "version": "v", "title": "t"}, "_meta": {"a": 1}}),
+            ),
+            request("server/discover", json!({"_meta": meta})),
+            request("ping", json!({"_meta": {"a": 1}})),
+            json!({"method": "ping", "id": "text", "jsonrpc": "2.0"}),
+            request("tools/list", json!({"cursor": "c", "_meta": meta})),
+            request("tools/list", json!({})),
+            json!({"jsonrpc": "2.0", "id": -3, "method": "tools/list"}),
+            request("tools/call", json!({"name": "t", "arguments": {"a": [1, 2.5, null, "ü\n"]}, "_meta": meta})),
+            request(
+                "tools/call",
+                json!({"name": "t", "inputResponses": {"x": {"action": "accept"}}, "requestState": "s"}),
+            ),
+            request("resources/list", json!({"cursor": "c"})),
+            request("resources/templates/list", json!({"cursor": "c"})),
+            request("resources/read", json!({"uri": "medplum://server-info"})),
+            request("resources/subscribe", json!({"uri": "u"})),
+            request("resources/unsubscribe", json!({"uri": "u"})),
+            request("prompts/list", json!({})),
+            request("prompts/get", json!({"name": "p", "arguments": {"a": "b"}})),
+            request(
+                "completion/complete",
+                json!({"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": "v"}}),
+            ),
+            request("logging/setLevel", json!({"level": "info"})),
+            request("tasks/get", json!({"taskId": "t"})),
+            request("x/unheard-of", json!({"a": 1, "_meta": {"b": 2}})),
+            json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7, "reason": "r"}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 1, "progress": 0.5}}),
+            json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}),
+            json!({"jsonrpc": "2.0", "method": "notifications/x", "params": {"a": 1}}),
+            json!({"jsonrpc": "2.0", "id": 1, "result": {"action": "accept", "content": {"confirm": true}}}),
+            json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+            json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -1, "message": "m", "data": {"a": 1}}}),
+        ]
+    }
+
+    #[test]
+    fn a_sound_message_is_read_as_rmcp_reads_it() {
+        for message in messages() {
+            let line = message.to_string();
+            let ours = read(line.as_bytes()).unwrap().unwrap();
+            let theirs: ClientJsonRpcMessage = serde_json::from_str(&line).unwrap();
+            assert_eq!(format!("{ours:?}"), format!("{theirs:?}"), "{line}");
+            if let (JsonRpcMessage::Request(ours), JsonRpcMessage::Request(theirs)) = (ours, theirs) {
+                assert_eq!(ours.request.get_meta(), theirs.request.get_meta(), "{line}");
+            }
+        }
+    }
+
+    fn assert_answerable(line: &[u8]) {
+        for refusal in read(line).err().into_iter().flatten() {
+            let answer = serde_json::to_string(&refusal).unwrap();
+            assert!(!answer.contains('\n'));
+            let answer: ServerJsonRpcMessage = serde_json::from_str(&answer).unwrap();
+            assert!(answer.into_error().is_some());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            assert_answerable(&line);
+        }
+
+        #[test]
+        fn a_message_that_was_damaged_is_read_or_refused(
+            which in 0..28_usize,
+            at in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
+            junk in prop::collection::vec(prop::sample::select(b"{}[]\",:\\u0d8 \x00\xff".as_slice()), 0..4),
+        ) {
+            let mut line = messages()[which].to_string().into_bytes();
+            let at = at.index(line.len());
+            let rest = line.split_off(at);
+            line.extend(junk);
+            if !cut {
+                line.extend(rest.get(1..).unwrap_or_default());
+            }
+            assert_answerable(&line);
+        }
+    }
+}
