@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 /// What stands in place of a secret. It is never written back.
-pub const REDACTED: &str = "[secret left out]";
+pub(crate) const REDACTED: &str = "[secret left out]";
 
 /// Elements that hold a secret wherever they stand; no clinical resource has one of these.
 const SECRET_KEYS: &[&str] = &[
@@ -53,12 +53,12 @@ const URL_SIGNATURES: &[&str] = &[
 ];
 
 /// Whether a GraphQL field or an element of this name is never given out.
-pub fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     SECRET_KEYS.contains(&name)
 }
 
 /// Takes secrets and invisible characters out of a value, in place.
-pub fn cleanse(value: &mut Value) {
+pub(crate) fn cleanse(value: &mut Value) {
     match value {
         Value::String(text) => cleanse_text(text),
         Value::Array(values) => values.iter_mut().for_each(cleanse),
@@ -93,7 +93,7 @@ fn redact(value: &mut Value) {
 }
 
 /// Takes secrets and invisible characters out of a text.
-pub fn cleanse_text(text: &mut String) {
+pub(crate) fn cleanse_text(text: &mut String) {
     if text.bytes().any(|b| !(0x20..0x7f).contains(&b)) && text.chars().any(is_hidden) {
         text.retain(|c| !is_hidden(c));
     }

@@ -62,6 +62,14 @@ pub fn command() -> Command {
                 .arg(Arg::new("arguments").value_name("JSON").default_value("{}").help("Its arguments; - reads them from stdin")),
         )
         .subcommand(Command::new("tools").about("List the tools that are open under these settings"))
+        .subcommand(
+            Command::new("sandbox")
+                .about("Run the Medplum in memory on its own, for other programs' tests; loopback only")
+                .after_help("Example:\n  eval \"$(medplum-mcp sandbox --port 8103 | sed -u 's/^/export /;3q')\"\nIts URL and credentials are printed as NAME=value, one a line.")
+                .arg(Arg::new("port").long("port").default_value("8103").value_name("PORT").value_parser(clap::value_parser!(u16)).help("0 takes a free one"))
+                .arg(Arg::new("data").long("data").action(ArgAction::Append).value_name("FILE").help("Resources to load: NDJSON or a Bundle; instead of the built-in patients"))
+                .arg(Arg::new("patients").long("patients").value_name("N").value_parser(clap::value_parser!(usize)).help("More synthetic patients, always the same ones")),
+        )
         .subcommand(Command::new("demo").about("Show a short session with an agent's eyes, on synthetic patients"))
 }
 
@@ -122,6 +130,7 @@ fn run(
         match matches.subcommand() {
             Some(("demo", _)) => Ok(demo::run(&mut std::io::stdout()).await?),
             Some(("tools", _)) => list_tools(&settings),
+            Some(("sandbox", alone)) => run_sandbox(alone).await,
             Some(("call", call)) => {
                 let place = Place::find(settings, sandboxed).await?;
                 call_once(&place.server, call).await
@@ -181,6 +190,34 @@ async fn serve(place: Place) -> Result<ExitCode, Box<dyn std::error::Error>> {
         // The error holds the message that it stumbled on, which may be a record.
         Err(_) => Err("the client did not speak MCP".into()),
     }
+}
+
+/// A sandbox of its own, until it is stopped.
+async fn run_sandbox(alone: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let port = alone.get_one::<u16>("port").copied().unwrap_or_default();
+    let files: Vec<&String> = alone.get_many("data").into_iter().flatten().collect();
+    let mut builder = Sandbox::builder().port(port);
+    if let Some(patients) = alone.get_one::<usize>("patients") {
+        builder = builder.patients(*patients);
+    } else if !files.is_empty() {
+        builder = builder.unpopulated();
+    }
+    for file in files {
+        builder = builder.data_file(file)?;
+    }
+    let sandbox = builder.start().await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("port {port} is taken; --port 0 takes a free one"),
+        _ => error.to_string(),
+    })?;
+    {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "MEDPLUM_BASE_URL={}", sandbox.base_url())?;
+        writeln!(out, "MEDPLUM_CLIENT_ID={}", sandbox.client_id())?;
+        writeln!(out, "MEDPLUM_CLIENT_SECRET={}", sandbox.client_secret())?;
+        out.flush()?;
+    }
+    say(&format!("{} resources on {}; Ctrl-C ends it.", sandbox.resource_count(), sandbox.base_url()));
+    std::future::pending().await
 }
 
 async fn call_once(server: &Server, call: &ArgMatches) -> Result<ExitCode, Box<dyn std::error::Error>> {

@@ -16,6 +16,10 @@ pub(super) struct GetResourceSchema {
     /// Inline the types that its elements use
     #[serde(default)]
     include_nested: bool,
+    /// With descriptions
+    verbose: Option<bool>,
+    /// Only these, such as ["name","contact"]
+    elements: Option<Vec<String>>,
 }
 
 impl Run for GetResourceSchema {
@@ -30,7 +34,11 @@ impl Run for GetResourceSchema {
     };
 
     async fn run(self, _: &Context<'_>) -> Result<Answer, Failure> {
-        let options = schema::Options { include_nested: self.include_nested, ..schema::Options::default() };
+        let options = schema::Options {
+            include_nested: self.include_nested,
+            verbose: self.verbose == Some(true),
+            elements: self.elements.unwrap_or_default(),
+        };
         let schema =
             schema::render(self.resource_type.trim(), &options).map_err(|error| Failure::teach(error.to_string()))?;
         Ok(Answer::text(schema.block).note(schema.notes.unwrap_or_default()))
