@@ -20,6 +20,7 @@ mod schema;
 mod search;
 pub mod server;
 pub mod settings;
+mod sql;
 mod summary;
 pub mod tool;
 pub mod tools;

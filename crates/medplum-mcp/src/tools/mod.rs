@@ -2,10 +2,12 @@
 
 mod bot;
 mod bundle;
+mod codes;
 mod discover;
 mod graphql;
 mod operation;
 mod patient;
+mod query;
 mod raw;
 mod read;
 mod search;
@@ -25,6 +27,8 @@ pub fn all(limits: &Limits) -> Vec<Tool> {
         Tool::of::<search::SearchResources>(limits),
         Tool::of::<search::SearchOne>(limits),
         Tool::of::<search::SearchAllResources>(limits),
+        Tool::of::<query::QueryResources>(limits),
+        Tool::of::<codes::ListCodes>(limits),
         Tool::of::<patient::GetPatientEverything>(limits),
         Tool::of::<summary::GetPatientSummary>(limits),
         Tool::of::<write::CreateResource>(limits),

@@ -1,0 +1,360 @@
+//! An SQLite in which a statement can read the tables of one call, and nothing else: not write, not open a file, not
+//! run for ever, not fill the memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Statement};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::columns::Layout;
+use super::functions;
+use super::table::{Fetched, Filled, fill};
+use super::trouble::Trouble;
+use crate::failure::Failure;
+
+/// The longest text that a statement may read or make, in bytes.
+pub(crate) const LONGEST_VALUE: usize = 2_000_000;
+/// What SQLite may hold at once, in bytes. It holds for the process, so there is one statement at a time.
+const MEMORY: i64 = 512 << 20;
+/// How long a statement may run.
+const TIME: Duration = Duration::from_secs(5);
+/// How many of SQLite's steps go by between two looks at the clock.
+const STEPS: i32 = 1_000;
+/// The most rows of a result.
+pub(crate) const MOST_ROWS: usize = 5_000;
+/// The most of a result, in bytes.
+const MOST_BYTES: usize = 2_000_000;
+
+/// What SQLite's own limits are lowered to.
+const LIMITS: [(Limit, i32); 10] = [
+    (Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE as i32),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 50),
+    (Limit::SQLITE_LIMIT_VDBE_OP, 100_000),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 200),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 0),
+    (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+];
+
+/// One at a time, so that a greedy statement meets the ceiling of memory alone.
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
+
+/// Does work on SQLite beside the runtime, which goes on. A call that is cancelled ends it.
+///
+/// # Errors
+/// [`Failure`] if the work ended in a panic.
+pub(crate) async fn on_sqlite<T: Send + 'static>(
+    work: impl FnOnce(&Watch) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let turn = ONE_AT_A_TIME.acquire().await;
+    let watch = Watch::default();
+    let _ends_it = Cancels(Arc::clone(&watch.cancelled));
+    // The turn goes with the work: one that was cancelled still has the memory until it ends.
+    let work = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(&watch)
+    });
+    work.await.map_err(|_| Failure::teach("The statement could not be run. The server goes on; try another one"))
+}
+
+struct Cancels(Arc<AtomicBool>);
+
+impl Drop for Cancels {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What ends a statement: its time, or that nobody waits for it any more.
+pub(crate) struct Watch {
+    cancelled: Arc<AtomicBool>,
+    now: Arc<dyn Fn() -> Instant + Send + Sync>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { cancelled: Arc::default(), now: Arc::new(Instant::now) }
+    }
+}
+
+impl Watch {
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is over, for a statement that starts now.
+    fn from_now(&self) -> impl Fn() -> bool + Send + 'static {
+        let (cancelled, now) = (Arc::clone(&self.cancelled), Arc::clone(&self.now));
+        let end = now().checked_add(TIME);
+        move || cancelled.load(Ordering::Relaxed) || end.is_none_or(|end| now() >= end)
+    }
+}
+
+/// What is asked of the tables.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) tables: Vec<Fetched>,
+    /// None to see what the first of them looks like.
+    pub(crate) sql: Option<String>,
+}
+
+/// A table as it was filled.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) layout: Layout,
+    pub(crate) filled: Filled,
+    pub(crate) complete: bool,
+}
+
+impl Table {
+    /// The columns that hold something.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &str> {
+        self.layout.names.iter().zip(&self.filled.holds).filter(|(_, holds)| **holds).map(|(name, _)| name.as_str())
+    }
+}
+
+/// The rows of a result.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// Whether there are more.
+    pub(crate) more: bool,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) tables: Vec<Table>,
+    pub(crate) rows: Rows,
+}
+
+impl Question {
+    /// Fills the tables and runs the statement.
+    ///
+    /// # Errors
+    /// [`Failure`] with what is wrong with the statement, and what would work.
+    pub(crate) fn ask(self, watch: &Watch) -> Result<Outcome, Failure> {
+        let mut tables = Vec::new();
+        match self.rows(watch, &mut tables) {
+            Ok(rows) => Ok(Outcome { tables, rows }),
+            Err(trouble) => Err(trouble.teach(&tables)),
+        }
+    }
+
+    fn rows(self, watch: &Watch, tables: &mut Vec<Table>) -> Result<Rows, Trouble> {
+        let connection = open().map_err(Trouble::running)?;
+        for Fetched { layout, resources, complete } in self.tables {
+            let filled = fill(&connection, &layout, resources, &|| watch.cancelled()).map_err(Trouble::running)?;
+            tables.push(Table { layout, filled, complete });
+        }
+        let sql = match (self.sql, tables.first()) {
+            (Some(sql), _) => sql,
+            (None, Some(table)) => preview(table),
+            (None, None) => return Ok(Rows::default()),
+        };
+        let (_, rows) = Closed::new(connection, tables.iter().map(|table| &table.layout), watch)?.select(&sql)?;
+        Ok(rows)
+    }
+}
+
+/// What a statement turned out to be before anything is fetched.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The functions of many rows that it uses.
+    pub(crate) of_many: Option<String>,
+    /// What it would be told of its columns, once it is known which of them hold something.
+    pub(crate) wrong_column: bool,
+}
+
+/// Prepares a statement over empty tables, so that a slip costs no search.
+///
+/// # Errors
+/// [`Failure`] with what is wrong with it; a wrong column is not an error yet.
+pub(crate) fn plan(types: &[String], sql: &str, watch: &Watch) -> Result<Plan, Failure> {
+    let tables = types.iter().map(|of| Fetched { layout: Layout::of(of), resources: Vec::new(), complete: true });
+    let mut filled = Vec::new();
+    let prepared = open().map_err(Trouble::running).and_then(|connection| {
+        for Fetched { layout, complete, .. } in tables {
+            let empty = fill(&connection, &layout, Vec::new(), &|| false).map_err(Trouble::running)?;
+            filled.push(Table { layout, filled: empty, complete });
+        }
+        let closed = Closed::new(connection, filled.iter().map(|table| &table.layout), watch)?;
+        closed.prepare(sql)?;
+        Ok(closed.seen().of_many)
+    });
+    match prepared {
+        Ok(of_many) => Ok(Plan { of_many, wrong_column: false }),
+        Err(trouble) if trouble.is_wrong_column() => Ok(Plan { of_many: None, wrong_column: true }),
+        Err(trouble) => Err(trouble.teach(&filled).hint("Nothing was fetched.")),
+    }
+}
+
+/// Three rows of what holds something, for somebody who has not seen the table.
+fn preview(table: &Table) -> String {
+    let shown: Vec<String> = table.held().filter(|name| is_shown(name)).map(|name| format!("\"{name}\"")).collect();
+    format!("SELECT {} FROM \"{}\" LIMIT 3", shown.join(","), table.layout.table)
+}
+
+/// Whether a column is in a preview; the others are named only.
+pub(crate) fn is_shown(column: &str) -> bool {
+    !column.ends_with("_json") && !column.starts_with("meta_")
+}
+
+/// A database in memory, open to us.
+fn open() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    // Nothing of a patient goes to a temporary file.
+    connection.execute_batch(&format!(
+        "PRAGMA hard_heap_limit={MEMORY}; PRAGMA temp_store=MEMORY; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN"
+    ))?;
+    Ok(connection)
+}
+
+/// A database that can only be read.
+struct Closed {
+    connection: Connection,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the authorizer has seen of a statement.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Seen {
+    /// The function of many rows that it uses.
+    pub(super) of_many: Option<String>,
+    /// What it was denied.
+    pub(super) denied: Option<Denied>,
+}
+
+/// What a statement may not do.
+#[derive(Debug, Clone)]
+pub(super) enum Denied {
+    Function(String),
+    Table(String),
+    Anything,
+}
+
+impl Closed {
+    fn new<'t>(
+        connection: Connection,
+        layouts: impl Iterator<Item = &'t Layout>,
+        watch: &Watch,
+    ) -> Result<Self, Trouble> {
+        let tables: Vec<String> = layouts.map(|layout| layout.table.clone()).collect();
+        let seen = Arc::<Mutex<Seen>>::default();
+        close(&connection, tables, Arc::clone(&seen), watch).map_err(Trouble::running)?;
+        Ok(Self { connection, seen })
+    }
+
+    fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn prepare(&self, sql: &str) -> Result<Statement<'_>, Trouble> {
+        let statement = self.connection.prepare(sql).map_err(|error| Trouble::preparing(error, self.seen()))?;
+        if statement.readonly() && statement.column_count() > 0 { Ok(statement) } else { Err(Trouble::not_a_read()) }
+    }
+
+    fn select(&self, sql: &str) -> Result<(Seen, Rows), Trouble> {
+        let mut statement = self.prepare(sql)?;
+        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut found = Rows { columns, ..Rows::default() };
+        let mut bytes = 0_usize;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(Trouble::running)? {
+            if found.rows.len() >= MOST_ROWS || bytes >= MOST_BYTES {
+                found.more = true;
+                break;
+            }
+            let mut values = Vec::with_capacity(found.columns.len());
+            for index in 0..found.columns.len() {
+                let value = row.get_ref(index).map_err(Trouble::running)?;
+                bytes = bytes.saturating_add(size(value));
+                values.push(json(value));
+            }
+            found.rows.push(values);
+        }
+        drop(rows);
+        drop(statement);
+        Ok((self.seen(), found))
+    }
+}
+
+/// Takes everything away but reading these tables.
+fn close(connection: &Connection, tables: Vec<String>, seen: Arc<Mutex<Seen>>, watch: &Watch) -> rusqlite::Result<()> {
+    functions::define(connection)?;
+    // A misspelt name in double quotes is an error then, and not a text that equals nothing.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    for (limit, most) in LIMITS {
+        connection.set_limit(limit, most)?;
+    }
+    connection.authorizer(Some(move |cx: AuthContext<'_>| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match judged(cx.action, &tables) {
+            Ok(of_many) => {
+                if of_many.is_some() {
+                    seen.of_many = of_many;
+                }
+                Authorization::Allow
+            }
+            Err(denied) => {
+                seen.denied.get_or_insert(denied);
+                Authorization::Deny
+            }
+        }
+    }))?;
+    connection.progress_handler(STEPS, Some(watch.from_now()))
+}
+
+/// Whether something may be done; if it is a function of many rows, its name.
+fn judged(action: AuthAction<'_>, tables: &[String]) -> Result<Option<String>, Denied> {
+    match action {
+        AuthAction::Select | AuthAction::Recursive => Ok(None),
+        AuthAction::Function { function_name } if functions::may_use(function_name) => {
+            let of_many = functions::OF_MANY.iter().find(|name| name.eq_ignore_ascii_case(function_name));
+            Ok(of_many.map(|name| (*name).to_owned()))
+        }
+        AuthAction::Function { function_name } => Err(Denied::Function(function_name.to_owned())),
+        AuthAction::Read { table_name, column_name } => {
+            let known = tables.iter().any(|table| table.eq_ignore_ascii_case(table_name));
+            let of_json = ["json_each", "json_tree"].iter().any(|name| name.eq_ignore_ascii_case(table_name));
+            // A common table expression of which no column is read: `SELECT count(*) FROM c`.
+            let is_made_here = column_name.is_empty() && !is_sqlites_own(table_name);
+            if known || of_json || is_made_here { Ok(None) } else { Err(Denied::Table(table_name.to_owned())) }
+        }
+        _ => Err(Denied::Anything),
+    }
+}
+
+fn is_sqlites_own(table: &str) -> bool {
+    let table = table.to_ascii_lowercase();
+    ["sqlite_", "pragma_", "dbstat", "fts", "rtree"].iter().any(|start| table.starts_with(start))
+}
+
+fn size(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len().saturating_add(3),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 8,
+    }
+}
+
+fn json(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(whole) => Value::from(whole),
+        ValueRef::Real(real) => Value::from(real),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Value::from(String::from_utf8_lossy(bytes)),
+    }
+}

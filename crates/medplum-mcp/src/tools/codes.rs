@@ -1,0 +1,319 @@
+//! The codes that a chart or a project uses, so that a search asks for codes that exist.
+
+use std::collections::HashMap;
+
+use fhir_definitions::{Definitions, Element, TypeInfo, nearest};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::query::{most_resources, resources, whole_search};
+use crate::answer::Answer;
+use crate::context::{Context, resource_type};
+use crate::failure::Failure;
+use crate::search::Search;
+use crate::sql::time::utc;
+use crate::tool::{Does, Facts, Run};
+
+/// How many resources are looked at unless told.
+const RESOURCES: usize = 5_000;
+/// The most codes of one answer.
+const MOST_CODES: usize = 150;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct ListCodes {
+    /// Such as Observation
+    resource_type: String,
+    /// Search parameters, as in search_resources: {"patient":"Patient/<id>"}
+    params: Option<Map<String, Value>>,
+    /// Another coded element than the main one: category
+    element: Option<String>,
+    /// 5000 unless told, at most 50000
+    max_resources: Option<i64>,
+}
+
+impl Run for ListCodes {
+    const FACTS: Facts = Facts {
+        name: "list_codes",
+        title: "List Codes in Use",
+        description: "The distinct codes of the resources that match, with display, count, first and last date, the most frequent first. Use it before you search by a code.",
+        when: "see which codes a chart or project uses, before a search by code",
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: true,
+    };
+
+    async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
+        let most = most_resources(self.max_resources, RESOURCES)?;
+        let of = resource_type(&self.resource_type)?;
+        let query = whole_search(self.params)?;
+        let search = Search::new(cx, of.clone(), query).await?;
+        let places = Places::of(of.as_str(), self.element.as_deref())?;
+        let none = search.no_match();
+        let walk = search.walk(cx, most).await?;
+        let (matched, more) = (walk.matched, walk.more);
+        let mut codes = Codes::default();
+        for resource in resources(walk.into_bundle()) {
+            codes.add(&resource, &places);
+        }
+        let (without, total, rows) = codes.into_rows();
+        let shown = rows.len();
+        let columns = ["system", "code", "display", "count", "first", "last"].map(str::to_owned).to_vec();
+        let mut answer = Answer::table(columns, rows);
+        if matched == 0 {
+            return Ok(answer.note(none));
+        }
+        if more {
+            answer = answer.note(format!(
+                "Incomplete: only {matched} were looked at, and more match. Raise max_resources, or narrow params."
+            ));
+        }
+        let all = if more { "" } else { " (complete)" };
+        let lack = if without == 0 { String::new() } else { format!(", {without} of them without one") };
+        answer = answer.note(format!(
+            "{} in {matched} {}{all}{lack}; dates are of {}.",
+            places.element,
+            of.as_str(),
+            places.date
+        ));
+        if shown < total {
+            answer = answer.note(format!(
+                "The {shown} most frequent of {total}. The others: narrow params, such as by category or date."
+            ));
+        }
+        Ok(answer)
+    }
+}
+
+/// Where the codes and the dates of a type are.
+struct Places {
+    /// The element as it is called.
+    element: String,
+    /// Its JSON names: a choice has several.
+    codes: Vec<String>,
+    date: String,
+    dates: Vec<String>,
+}
+
+impl Places {
+    fn of(resource_type: &str, element: Option<&str>) -> Result<Self, Failure> {
+        let defs = Definitions::get();
+        let Some(info) = defs.resource_type(resource_type) else {
+            return Err(Failure::teach(format!(
+                "{resource_type} has no definition here: query_resources reads its json"
+            )));
+        };
+        let coded: Vec<&Element> = defs.elements(info).filter(|e| is_coded(defs, e)).collect();
+        let names = || coded.iter().map(|e| e.name);
+        let main = match element {
+            None => main_element(defs, info, &coded),
+            Some(given) => {
+                let name = given.trim().trim_end_matches("[x]");
+                let (found, _) = defs.element(info, name).unzip();
+                coded.iter().copied().find(|e| e.name == name || found.is_some_and(|f| f.name == e.name))
+            }
+        };
+        let Some(main) = main else {
+            let near = element.map(|given| nearest(given, names())).unwrap_or_default();
+            let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
+            let all: Vec<&str> = names().collect();
+            let which = element.map_or("main coded element".into(), |given| format!("coded element \"{given}\""));
+            return Err(Failure::teach(format!(
+                "{resource_type} has no {which}.{near} Those that it has: {}. Nothing was searched",
+                if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+            )));
+        };
+        let date = main_date(defs, info);
+        Ok(Self {
+            element: shown(main),
+            codes: json_names(defs, main),
+            date: date.map_or("meta.lastUpdated".into(), shown),
+            dates: date.map(|date| json_names(defs, date)).unwrap_or_default(),
+        })
+    }
+
+    fn date<'r>(&self, resource: &'r Value) -> Option<&'r str> {
+        if self.dates.is_empty() {
+            return resource.pointer("/meta/lastUpdated").and_then(Value::as_str);
+        }
+        self.dates.iter().find_map(|name| {
+            let value = resource.get(name)?;
+            let value = value.get(0).unwrap_or(value);
+            value.as_str().or_else(|| value.get("start")?.as_str()).or_else(|| value.get("event")?.get(0)?.as_str())
+        })
+    }
+}
+
+fn shown(element: &Element) -> String {
+    if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() }
+}
+
+fn json_names(defs: &Definitions, element: &Element) -> Vec<String> {
+    if !element.choice {
+        return vec![element.name.to_owned()];
+    }
+    let types = defs.types_of(element).iter();
+    types
+        .map(|of| {
+            let mut letters = of.name.chars();
+            let capital = letters.next().map(|first| first.to_ascii_uppercase());
+            element.name.chars().chain(capital).chain(letters).collect()
+        })
+        .collect()
+}
+
+fn is_coded(defs: &Definitions, element: &Element) -> bool {
+    let coded = |name| ["CodeableConcept", "Coding"].contains(&name);
+    defs.types_of(element)
+        .iter()
+        .any(|of| coded(of.name) || of.name == "code" && !element.choice && element.name != "language")
+}
+
+/// The element that says what a resource is about: `code`; else what the search parameter `code` looks at; else
+/// `type`; else the first concept that is required, that can be searched, that there is.
+fn main_element<'a>(defs: &Definitions, info: &TypeInfo, coded: &[&'a Element]) -> Option<&'a Element> {
+    let named = |name: &str| coded.iter().copied().find(|e| e.name == name);
+    let is_concept = |e: &&Element| defs.types_of(e).iter().any(|of| of.name == "CodeableConcept");
+    let concepts = || coded.iter().copied().filter(is_concept);
+    let looked_at =
+        |e: &&Element| defs.search_parameters(info).any(|p| starts_at(p.expression, info.name).any(|n| n == e.name));
+    let by_code = defs.search_parameter(info, "code");
+    named("code")
+        .or_else(|| starts_at(by_code?.expression, info.name).find_map(named))
+        .or_else(|| concepts().find(|e| e.min > 0))
+        .or_else(|| named("type"))
+        .or_else(|| concepts().find(looked_at))
+        .or_else(|| concepts().next())
+}
+
+/// The element by which a type is in order of time: what the search parameter `date` looks at, else the first date that
+/// can be searched, else the first there is.
+fn main_date<'a>(defs: &'a Definitions, info: &'a TypeInfo) -> Option<&'a Element> {
+    let is_time =
+        |e: &&Element| defs.types_of(e).iter().any(|of| ["dateTime", "instant", "date", "Period"].contains(&of.name));
+    let times = || defs.own_elements(info).iter().filter(is_time);
+    let looked_at =
+        |e: &&Element| defs.search_parameters(info).any(|p| starts_at(p.expression, info.name).any(|n| n == e.name));
+    let by_date = defs.search_parameter(info, "date");
+    by_date
+        .and_then(|p| starts_at(p.expression, info.name).find_map(|name| times().find(|e| e.name == name)))
+        .or_else(|| times().find(looked_at))
+        .or_else(|| times().next())
+}
+
+/// The elements of the type itself at which an expression ends: `(MedicationRequest.medication.ofType(CodeableConcept))`
+/// is about `medication`, `Questionnaire.item.code` about none.
+fn starts_at<'e>(expression: &'e str, of: &'e str) -> impl Iterator<Item = &'e str> {
+    expression.split('|').filter_map(move |path| {
+        let path = path.trim().trim_start_matches('(').strip_prefix(of)?.strip_prefix('.')?;
+        let end = path.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(path.len());
+        let (name, rest) = path.split_at_checked(end)?;
+        let rest = rest.trim_end_matches(')');
+        (rest.is_empty() || rest.starts_with(".ofType(") || rest.starts_with(" as ")).then_some(name)
+    })
+}
+
+/// What is known of a code.
+#[derive(Debug, Default)]
+struct Uses {
+    display: Option<String>,
+    count: u64,
+    first: Option<(String, String)>,
+    last: Option<(String, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Codes {
+    uses: HashMap<(Option<String>, Option<String>, Option<String>), Uses>,
+    without: usize,
+}
+
+impl Codes {
+    fn add(&mut self, resource: &Value, places: &Places) {
+        let date = places.date(resource).and_then(|text| Some((utc(text)?, text.to_owned())));
+        let mut here: Vec<(Key, Option<String>)> = Vec::new();
+        for value in places.codes.iter().filter_map(|name| resource.get(name)) {
+            match value {
+                Value::Array(values) => values.iter().for_each(|value| coded(value, &mut here)),
+                value => coded(value, &mut here),
+            }
+        }
+        here.dedup_by(|a, b| a.0 == b.0);
+        if here.is_empty() {
+            self.without = self.without.saturating_add(1);
+        }
+        for (key, display) in here {
+            self.uses.entry(key).or_default().add(display, date.as_ref());
+        }
+    }
+
+    /// How many resources have no code, how many codes there are, and the most frequent of them.
+    fn into_rows(self) -> (usize, usize, Vec<Vec<Value>>) {
+        let total = self.uses.len();
+        let mut uses: Vec<_> = self.uses.into_iter().collect();
+        uses.sort_by(|(a, x), (b, y)| y.count.cmp(&x.count).then_with(|| a.cmp(b)));
+        uses.truncate(MOST_CODES);
+        let rows = uses.into_iter().map(|((system, code, text), uses)| {
+            let date = |of: Option<(String, String)>| Value::from(of.map(|(_, recorded)| recorded));
+            let display = uses.display.or(text);
+            vec![system.into(), code.into(), display.into(), uses.count.into(), date(uses.first), date(uses.last)]
+        });
+        (self.without, total, rows.collect())
+    }
+}
+
+/// System, code, and the text of what has neither.
+type Key = (Option<String>, Option<String>, Option<String>);
+
+impl Uses {
+    fn add(&mut self, display: Option<String>, date: Option<&(String, String)>) {
+        self.count = self.count.saturating_add(1);
+        if self.display.is_none() {
+            self.display = display;
+        }
+        let Some(date) = date else { return };
+        if self.first.as_ref().is_none_or(|first| date < first) {
+            self.first = Some(date.clone());
+        }
+        if self.last.as_ref().is_none_or(|last| date > last) {
+            self.last = Some(date.clone());
+        }
+    }
+}
+
+/// The codes of a concept, a coding or a bare code, each with what it is called.
+fn coded(value: &Value, into: &mut Vec<(Key, Option<String>)>) {
+    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+    let codings: Vec<&Value> = match value {
+        Value::String(code) => return into.push(((None, Some(code.clone()), None), None)),
+        value if value.get("coding").is_some() => {
+            value.get("coding").and_then(Value::as_array).into_iter().flatten().collect()
+        }
+        value if value.get("code").is_some() => vec![value],
+        _ => Vec::new(),
+    };
+    for coding in &codings {
+        let display = text(coding, "display").or_else(|| text(value, "text"));
+        into.push(((text(coding, "system"), text(coding, "code"), None), display));
+    }
+    if codings.is_empty()
+        && let Some(words) = text(value, "text")
+    {
+        into.push(((None, None, Some(words)), None));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_and_the_date_of_every_type() {
+        let mut all = String::new();
+        for info in Definitions::get().resource_types() {
+            let found = Places::of(info.name, None).map(|p| format!("{} by {}", p.element, p.date));
+            all.push_str(&format!("{}: {}\n", info.name, found.unwrap_or_else(|_| "none".into())));
+        }
+        insta::assert_snapshot!(all);
+    }
+}
