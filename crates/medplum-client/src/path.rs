@@ -56,7 +56,7 @@ fn decode_segment(segment: &str) -> Result<String, InvalidRequest> {
         .map_err(|_| InvalidRequest::Path("a percent-encoded part is not UTF-8"))?;
     let reason = match decoded.as_ref() {
         "" => "a segment is empty (two slashes in a row, or one at the end)",
-        "." | ".." => "it steps with . or ..",
+        "." | ".." => "a segment is . or .., which leads elsewhere",
         text if text.contains(['/', '\\']) => "it hides a slash or backslash in an encoding",
         text if text.chars().any(char::is_control) => "it holds a control character",
         text if !text.bytes().all(is_plain) => "a segment may hold letters, digits and - . _ $ ~ only",

@@ -188,12 +188,30 @@ fn piece() -> impl Strategy<Value = String> {
     prop_oneof![8 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => ".{0,6}"]
 }
 
+/// Paths of the right shape, so that much of what is made up is nearly a read.
+#[rustfmt::skip]
+fn shaped() -> impl Strategy<Value = String> {
+    let types = ["Patient", "Bot", "ValueSet", "CodeSystem", "ConceptMap", "Observation", "PATIENT", ".well-known", "job", "$versions"];
+    let tails = [
+        "$everything", "$summary", "$lookup", "$validate-code", "$subsumes", "$expand", "$translate", "$csv", "$graph", "$validate",
+        "$execute", "$deploy", "$export", "$upgrade", "$match", "$Everything", "%24csv", "_history", "_history/2", "_search", "status", "1",
+    ];
+    let some = |of: &[&'static str]| prop::sample::select(of.to_vec());
+    let id = prop::option::of(some(&["1", "a-b", PATIENT]));
+    let query = prop::option::of(some(&["a=1", "x=/$my-op", "_type=Patient", "/$x"]));
+    let noise = prop_oneof![6 => Just(String::new()), 1 => piece().prop_map(|piece| format!("/{piece}"))];
+    (some(&types), id, prop::option::of(some(&tails)), noise, query).prop_map(|(t, id, tail, noise, query)| {
+        let parts: Vec<&str> = [Some(t), id, tail].into_iter().flatten().collect();
+        format!("fhir/R4/{}{noise}{}", parts.join("/"), query.map(|q| format!("?{q}")).unwrap_or_default())
+    })
+}
+
 fn path() -> impl Strategy<Value = String> {
     let joined =
         |separator: &'static str| prop::collection::vec(piece(), 0..6).prop_map(move |pieces| pieces.join(separator));
     let below = joined("/").prop_map(|rest| format!("fhir/R4/{rest}"));
     let queried = (joined("/"), joined("&")).prop_map(|(path, query)| format!("fhir/R4/{path}?{query}"));
-    prop_oneof![4 => below, 4 => queried, 2 => joined("/"), 1 => joined(""), 1 => any::<String>()]
+    prop_oneof![8 => shaped(), 4 => below, 4 => queried, 2 => joined("/"), 1 => joined(""), 1 => any::<String>()]
 }
 
 fn a_method() -> impl Strategy<Value = Method> {
