@@ -15,16 +15,17 @@ pub(super) fn check(walk: &mut Walk<'_>, element: &Element, of: &ElementType, va
     let Some(binding) = element.binding.filter(|b| b.strength <= Strength::Extensible) else { return };
     let defs = walk.defs;
     let Some(set) = defs.bound_set(&binding).filter(|s| s.closed) else { return };
+    let strength = binding.strength;
     let message = match of.name {
         "code" => plain(defs, set, value),
-        "Coding" => coding(defs, set, value).map(|m| (String::new(), m)),
-        "CodeableConcept" => concept(defs, set, value),
+        "Coding" => coding(defs, set, strength, value).map(|m| (String::new(), m)),
+        "CodeableConcept" => concept(defs, set, strength, value),
         _ => None,
     };
     let Some((below, message)) = message else { return };
     let here = path.name(&below);
     let here = if below.is_empty() { path } else { &here };
-    if binding.strength == Strength::Required {
+    if strength == Strength::Required {
         walk.fault(here, FaultKind::Code, message);
     } else {
         walk.warn(here, FaultKind::Code, message);
@@ -59,12 +60,17 @@ pub(super) fn listed(defs: &Definitions, set: &ValueSet) -> String {
     }
 }
 
-/// A `Coding`: system and code together.
-fn coding(defs: &Definitions, set: &ValueSet, value: &Value) -> Option<String> {
+/// A `Coding`: system and code together. What an extensible set does not hold may still be right.
+fn coding(defs: &Definitions, set: &ValueSet, strength: Strength, value: &Value) -> Option<String> {
     let code = value.get("code").and_then(Value::as_str)?;
     let system = value.get("system").and_then(Value::as_str);
     let lists = defs.codes(set);
     if lists.iter().any(|list| Some(list.system) == system && list.codes().any(|c| c == code)) {
+        return None;
+    }
+    // An extensible set leaves room for codes of other systems.
+    let foreign = system.is_some_and(|system| lists.iter().all(|list| list.system != system));
+    if foreign && strength != Strength::Required {
         return None;
     }
     // The right code under no system or another one: the system is what is wrong.
@@ -74,16 +80,17 @@ fn coding(defs: &Definitions, set: &ValueSet, value: &Value) -> Option<String> {
         return Some(format!("code {} has {given}; write {right}.", json!(code)));
     }
     let systems: Vec<&str> = lists.iter().map(|l| l.system).collect();
-    Some(format!("{} Of system {}.", off_the_list(defs, set, code), systems.join(", ")))
+    let loosely = if strength == Strength::Required { "" } else { " Keep it only if none of them fits." };
+    Some(format!("{} Of system {}.{loosely}", off_the_list(defs, set, code), systems.join(", ")))
 }
 
 /// A `CodeableConcept`: one of its codings must be in the set. Text alone is left alone, as Medplum leaves it.
-fn concept(defs: &Definitions, set: &ValueSet, value: &Value) -> Option<(String, String)> {
+fn concept(defs: &Definitions, set: &ValueSet, strength: Strength, value: &Value) -> Option<(String, String)> {
     let codings = value.get("coding").and_then(Value::as_array)?;
     let mut first = None;
     for (index, each) in codings.iter().enumerate() {
         each.get("code")?;
-        match coding(defs, set, each) {
+        match coding(defs, set, strength, each) {
             None => return None,
             Some(message) => first = first.or_else(|| Some((format!("coding[{index}]"), message))),
         }
