@@ -94,7 +94,7 @@ fn value_of(holder: &Value) -> Option<(Value, Option<&str>)> {
     let (name, value) = holder.as_object()?.iter().find(|(name, _)| name.starts_with("value"))?;
     Some(match name.as_str() {
         "valueQuantity" => match string(value, "/comparator") {
-            None => (value.get("value")?.clone(), unit(value)),
+            None => (plain(value.get("value")?), unit(value)),
             Some(comparator) => (format!("{comparator}{}", value.get("value")?).into(), unit(value)),
         },
         "valueCodeableConcept" => (cell(Some(concept(value)?)), None),
@@ -105,10 +105,18 @@ fn value_of(holder: &Value) -> Option<(Value, Option<&str>)> {
         "valuePeriod" => (dates::first(holder, &["valuePeriod"])?.date.into(), None),
         _ => match value {
             Value::String(text) => (cell(Some(text)), None),
-            Value::Bool(_) | Value::Number(_) => (value.clone(), None),
+            Value::Bool(_) | Value::Number(_) => (plain(value), None),
             _ => return None,
         },
     })
+}
+
+/// A number without the zeros that say nothing: 126.0 is 126.
+fn plain(value: &Value) -> Value {
+    match value.as_f64() {
+        Some(number) if number.fract() == 0.0 && number.abs() < 1e15 => Value::from(number as i64),
+        _ => value.clone(),
+    }
 }
 
 /// The values of the components, each with its name: of a blood pressure, both.

@@ -119,7 +119,8 @@ async fn sections(
     let rules = wanted.iter().flat_map(|section| section.searches);
     let asked: Vec<_> = rules.map(|rule| rule.ask(cx, id.as_str(), today)).collect();
     let mut answers = stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter();
-    let fetched = |section: &'static Section| Fetched { section, pages: section.searches.iter().zip(&mut answers).collect() };
+    let fetched =
+        |section: &'static Section| Fetched { section, pages: section.searches.iter().zip(&mut answers).collect() };
     wanted.into_iter().map(fetched).collect()
 }
 
