@@ -85,6 +85,9 @@ impl Data {
     fn take(&mut self, mut value: Value, at: usize) -> Result<(), (usize, String)> {
         let of_type = value.get("resourceType").and_then(Value::as_str);
         let of_type = of_type.ok_or_else(|| (at, "it has no resourceType".to_owned()))?;
+        if !fhir_definitions::Definitions::get().is_resource_type(of_type) {
+            return Err((at, format!("there is no resource type {of_type}")));
+        }
         let is_collection = of_type == "Bundle" && value.get("id").is_none();
         let entries = value.get_mut("entry").filter(|_| is_collection).and_then(Value::as_array_mut);
         let Some(entries) = entries else {
@@ -118,6 +121,8 @@ mod tests {
         let bundle = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{one}}}]}}"#);
         assert_eq!(Data::parse(&bundle).unwrap().len(), 1);
         assert_eq!(Data::parse("{}").unwrap_err().0, 1);
+        let nonsense = r#"{"resourceType":"Patientt"}"#;
+        assert_eq!(Data::parse(nonsense).unwrap_err().1, "there is no resource type Patientt");
         assert_eq!(Data::parse(&format!("{one}\n[]")).unwrap_err().0, 2);
     }
 }

@@ -60,6 +60,9 @@ fn outer(call: &mut Call<'_>, request: &Request, steps: &[&str]) -> Result<Answe
             return export::start(call);
         }
         ["job", id, "status"] if reads => return export::status(call, id),
+        [] if request.header("prefer").is_some_and(|prefer| prefer.contains("respond-async")) => {
+            return Err(Outcome::not_implemented("Prefer: respond-async"));
+        }
         ["Binary"] if request.method == Method::POST => return binary::create(call, request),
         ["Binary", id] if reads => return binary::read(call, request, id),
         ["Binary", id] if request.method == Method::PUT => return binary::update(call, request, id),
@@ -196,6 +199,24 @@ fn operation(call: &mut Call<'_>, asked: &Interaction, steps: &[&str]) -> Result
     }
 }
 
+/// Operations of Medplum's own that change more than FHIR does and are not among FHIR's definitions.
+const MEDPLUM_OPERATIONS: [&str; 14] = [
+    "ccda-export",
+    "clone",
+    "expunge",
+    "extract",
+    "graph",
+    "import",
+    "init",
+    "push",
+    "reindex",
+    "reload-config",
+    "resend",
+    "set-accounts",
+    "update-user-email",
+    "upgrade",
+];
+
 /// A clear refusal of what the real server would do here and the sandbox does not.
 fn not_done(call: &Call<'_>, asked: &Interaction, steps: &[&str]) -> Option<Outcome> {
     let (of_type, name, instance) = match steps {
@@ -205,6 +226,9 @@ fn not_done(call: &Call<'_>, asked: &Interaction, steps: &[&str]) -> Option<Outc
         _ => return None,
     };
     let name = name.strip_prefix('$')?;
+    if MEDPLUM_OPERATIONS.contains(&name) {
+        return Some(Outcome::not_implemented(&format!("{of_type} ${name}")));
+    }
     let here = |operation: &&fhir_definitions::Operation| {
         let level = match (of_type.is_empty(), instance) {
             (true, _) => operation.on_system(),

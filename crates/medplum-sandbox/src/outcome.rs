@@ -133,6 +133,16 @@ impl Outcome {
         Self::of_issues(vec![Issue::error("structure", "Unknown resource type")])
     }
 
+    /// Something that the real server itself gets wrong.
+    pub(crate) fn server_error(what: &str) -> Self {
+        let mut outcome = Self::named(500, "error", "exception", "Internal server error");
+        outcome.id = None;
+        for issue in &mut outcome.issues {
+            issue.diagnostics = Some(what.to_owned());
+        }
+        outcome
+    }
+
     /// What the sandbox does not do, said so: never a silent empty answer.
     pub(crate) fn not_implemented(what: &str) -> Self {
         Self {

@@ -84,9 +84,8 @@ impl Call<'_> {
         if offset > 0 && request.cursor.is_some() {
             return Err(Outcome::bad_request("Cannot use both offset and cursor"));
         }
-        let start = if offset > 0 { offset } else { self.cursor_start(&found, cursor.as_ref()) };
-        let shown = |hit: &&Hit| !self.is_excluded(&found, **hit, cursor.as_ref());
-        let mut rest = found.hits.iter().skip(start).filter(shown);
+        let shown = |hit: &&Hit| cursor.as_ref().is_none_or(|cursor| self.is_ahead(&found, **hit, cursor));
+        let mut rest = found.hits.iter().skip(offset).filter(shown);
         let page: Vec<Hit> = rest.by_ref().take(count).copied().collect();
         let next = rest.next().copied().filter(|_| count > 0);
         let entries = self.entries(&request, &found.types, &page)?;
@@ -100,7 +99,7 @@ impl Call<'_> {
         if matches!(request.total.as_deref(), Some("accurate" | "estimate")) {
             bundle.insert("total".into(), json!(found.hits.len()));
         }
-        let links = self.links(&request, &found, &page, next, count, offset);
+        let links = self.links(&request, &found, &page, next, count, offset)?;
         bundle.insert("link".into(), links);
         Ok(Value::Object(bundle))
     }
@@ -126,9 +125,6 @@ impl Call<'_> {
             seen.push(of_type.clone());
             new
         });
-        if let Some(include) = unsupported_summary(request) {
-            return Err(Outcome::not_implemented(&include));
-        }
         let mut hits = Vec::new();
         for (at, of_type) in types.iter().enumerate() {
             let mut found = self.filtered(of_type, &request.filters)?;
@@ -149,18 +145,13 @@ impl Call<'_> {
         self.record(&found.types, hit)?.live()
     }
 
-    /// Where a cursor's page begins: at the first resource that is not older.
-    fn cursor_start(&self, found: &Found, cursor: Option<&Cursor>) -> usize {
-        let Some(cursor) = cursor else { return 0 };
-        found
-            .hits
-            .partition_point(|hit| self.version(found, *hit).is_some_and(|version| version.last_updated < cursor.from))
-    }
-
-    fn is_excluded(&self, found: &Found, hit: Hit, cursor: Option<&Cursor>) -> bool {
-        let Some(cursor) = cursor.filter(|cursor| !cursor.without.is_empty()) else { return false };
+    /// Whether a cursor has not passed a resource yet.
+    fn is_ahead(&self, found: &Found, hit: Hit, cursor: &Cursor) -> bool {
         let record = self.record(&found.types, hit);
-        record.is_some_and(|record| cursor.without.iter().any(|id| *id == *record.id))
+        record.is_some_and(|record| {
+            let new = record.live().is_some_and(|version| version.last_updated >= cursor.from);
+            new && !cursor.without.iter().any(|id| *id == *record.id)
+        })
     }
 
     fn entries(&mut self, request: &Request, types: &[String], page: &[Hit]) -> Result<Vec<Value>> {
@@ -198,7 +189,7 @@ impl Call<'_> {
         next: Option<Hit>,
         count: usize,
         offset: usize,
-    ) -> Value {
+    ) -> Result<Value> {
         let url = |request: &Request| {
             let base = &self.engine.config.base_url;
             format!("{base}fhir/R4/{}{}", request.resource_type, request.query())
@@ -206,7 +197,7 @@ impl Call<'_> {
         let link = |relation: &str, request: &Request| json!({"relation": relation, "url": url(request)});
         let mut links = vec![link("self", request)];
         if page.is_empty() {
-            return Value::Array(links);
+            return Ok(Value::Array(links));
         }
         let at = |place: usize| Request {
             offset: i64::try_from(place).ok().map(Number::Is),
@@ -215,7 +206,7 @@ impl Call<'_> {
         };
         links.push(link("first", &at(0)));
         if let Some(next) = next {
-            let next = match self.next_cursor(request, found, page, next, count) {
+            let next = match self.next_cursor(request, found, page, next, count)? {
                 Some(cursor) => Request { cursor: Some(cursor), offset: None, ..request.clone() },
                 None => at(offset + count),
             };
@@ -224,28 +215,34 @@ impl Call<'_> {
         if offset > 0 {
             links.push(link("previous", &at(offset.saturating_sub(count))));
         }
-        Value::Array(links)
+        Ok(Value::Array(links))
     }
 
     /// The cursor of the next page, where the pages follow `_lastUpdated` and are large enough.
-    fn next_cursor(&self, request: &Request, found: &Found, page: &[Hit], next: Hit, count: usize) -> Option<String> {
+    fn next_cursor(
+        &self,
+        request: &Request,
+        found: &Found,
+        page: &[Hit],
+        next: Hit,
+        count: usize,
+    ) -> Result<Option<String>> {
         let by_time = matches!(request.sort.as_slice(), [key] if key.code == "_lastUpdated" && !key.descending);
         if !by_time || count < 20 || request.offset.is_some_and(|offset| offset != Number::Is(0)) {
-            return None;
+            return Ok(None);
         }
-        let from = self.version(found, next)?.last_updated;
-        let same = page.iter().filter(|hit| self.version(found, **hit).is_some_and(|v| v.last_updated == from));
+        let time = |hit: &Hit| self.version(found, *hit).map(|version| version.last_updated);
+        let Some(from) = time(&next) else { return Ok(None) };
+        if page.first().and_then(time) == Some(from) {
+            return Err(Outcome::server_error("Error: Cursor fails to make progress"));
+        }
+        let same = page.iter().filter(|hit| time(hit) == Some(from));
         let ids: Vec<&str> = same.filter_map(|hit| Some(&*self.record(&found.types, *hit)?.id)).collect();
         if ids.is_empty() {
-            return Some(format!("2-{from}"));
+            return Ok(Some(format!("2-{from}")));
         }
-        Some(format!("2-{from}-{}", ids.join(",")))
+        Ok(Some(format!("2-{from}-{}", ids.join(","))))
     }
-}
-
-/// `_summary=true` needs to know which elements a summary has; the definitions here do not say it.
-fn unsupported_summary(request: &Request) -> Option<String> {
-    (request.summary.as_deref() == Some("true") && request.fields.is_none()).then(|| "_summary=true".to_owned())
 }
 
 /// How many resources a page shows. More than the most is the most, without a word.

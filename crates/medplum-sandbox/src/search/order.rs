@@ -17,27 +17,37 @@ enum Ranks {
 impl Call<'_> {
     /// Sorts. What has no value comes last, or first where the order is descending, as in the real server's database.
     pub(super) fn sort(&mut self, request: &Request, types: &[String], hits: &mut [Hit]) -> Result<()> {
+        if request.cursor.is_some() {
+            let by_time = Sort { code: "_lastUpdated".to_owned(), descending: false };
+            self.sort_by(request, types, hits, &by_time)?;
+        }
         for key in request.sort.iter().rev() {
-            match self.ranks(request, types, key)? {
-                Ranks::Time => {
-                    let time = |hit: &Hit| self.record(types, *hit).and_then(|r| Some(r.live()?.last_updated));
-                    hits.sort_by_cached_key(|hit| {
-                        let time = time(hit).unwrap_or_default();
-                        if key.descending { -time } else { time }
-                    });
-                }
-                Ranks::Id => {
-                    hits.sort_by(|a, b| {
-                        let id = |hit: &Hit| self.record(types, *hit).map(|record| &*record.id);
-                        let order = id(a).cmp(&id(b));
-                        if key.descending { order.reverse() } else { order }
-                    });
-                }
-                Ranks::Of(ranks) => hits.sort_by_key(|hit| {
-                    let rank = ranks.get(hit.slot as usize).copied().unwrap_or(u32::MAX);
-                    if key.descending { rank.wrapping_add(1) } else { rank }
-                }),
+            self.sort_by(request, types, hits, key)?;
+        }
+        Ok(())
+    }
+
+    /// By one key; what is equal keeps its order.
+    fn sort_by(&mut self, request: &Request, types: &[String], hits: &mut [Hit], key: &Sort) -> Result<()> {
+        match self.ranks(request, types, key)? {
+            Ranks::Time => {
+                let time = |hit: &Hit| self.record(types, *hit).and_then(|r| Some(r.live()?.last_updated));
+                hits.sort_by_cached_key(|hit| {
+                    let time = time(hit).unwrap_or_default();
+                    if key.descending { -time } else { time }
+                });
             }
+            Ranks::Id => {
+                hits.sort_by(|a, b| {
+                    let id = |hit: &Hit| self.record(types, *hit).map(|record| &*record.id);
+                    let order = id(a).cmp(&id(b));
+                    if key.descending { order.reverse() } else { order }
+                });
+            }
+            Ranks::Of(ranks) => hits.sort_by_key(|hit| {
+                let rank = ranks.get(hit.slot as usize).copied().unwrap_or(u32::MAX);
+                if key.descending { rank.wrapping_add(1) } else { rank }
+            }),
         }
         Ok(())
     }

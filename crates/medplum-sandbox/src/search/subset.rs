@@ -15,9 +15,21 @@ pub(super) fn apply(definitions: &Definitions, request: &Request, resource: &mut
     }
     match request.summary.as_deref() {
         Some("data") => cut(resource, |key| key != "text"),
+        Some("true") => {
+            let fields: Vec<String> = summary(info.name).map(str::to_owned).collect();
+            cut(resource, |key| is_field(key, &fields));
+        }
         Some("text") => cut(resource, |key| key == "text" || is_mandatory(definitions, info, key)),
         _ => {}
     }
+}
+
+/// The elements that FHIR puts into the summary of a type.
+fn summary(of_type: &str) -> impl Iterator<Item = &'static str> {
+    const ALL: &str = include_str!("../../data/summary.txt");
+    let mut lines = ALL.lines().map(|line| line.split('\t'));
+    let found = lines.find_map(|mut fields| (fields.next() == Some(of_type)).then_some(fields));
+    found.into_iter().flatten()
 }
 
 /// Whether a key is one of the fields: itself, its extensions, or a choice in one of its types.
