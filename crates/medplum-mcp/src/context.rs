@@ -228,6 +228,8 @@ impl References {
 /// # Errors
 /// [`Failure`] with the form, and the nearest types where there are any.
 pub fn resource_type(given: &str) -> Result<ResourceType, Failure> {
-    ResourceType::parse(given.trim())
-        .map_err(|error| Failure::teach(format!("resource_type: {error}.{} Nothing was sent.", nearest_types(given))))
+    ResourceType::parse(given.trim()).map_err(|error| {
+        let form = error.to_string();
+        Failure::not_sent(format!("resource_type: {}.{}", form.trim_end_matches('.'), nearest_types(given)))
+    })
 }

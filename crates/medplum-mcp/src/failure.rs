@@ -1,5 +1,7 @@
 //! Why a call has no answer, and how that is said to an agent.
 
+use std::fmt;
+
 use fhir_definitions::Definitions;
 use medplum_client::{Error, InvalidRequest, NameError, Outcome};
 
@@ -24,6 +26,11 @@ impl Failure {
     /// A failure in words that teach: what was wrong, where, and the call that would work.
     pub fn teach(text: impl Into<String>) -> Self {
         Self { kind: Kind::Said(text.into()), hint: None }
+    }
+
+    /// A request that is refused before it leaves.
+    pub fn not_sent(reason: impl fmt::Display) -> Self {
+        Self::teach(not_sent(reason))
     }
 
     /// The same failure, with what to do next.
@@ -93,9 +100,19 @@ fn sentence(mut text: String) -> String {
     text
 }
 
+fn not_sent(reason: impl fmt::Display) -> String {
+    format!("{}. Nothing was sent.", reason.to_string().trim_end_matches('.'))
+}
+
+/// As a sentence begins.
+fn capital(text: String) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
+}
+
 fn client(error: &Error, cx: &Context<'_>) -> String {
     match error {
-        Error::Invalid(invalid) => format!("{} Nothing was sent.", sentence(invalid.to_string())),
+        Error::Invalid(invalid) => not_sent(invalid),
         Error::Credentials { .. } => format!(
             "{error}. The operator sets MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET to those of a ClientApplication of this server, and restarts"
         ),
@@ -107,15 +124,19 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
         }
         Error::NotFhir { .. } | Error::Redirect { .. } => {
             format!(
-                "{error}. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?",
+                "{}. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?",
+                capital(error.to_string()),
                 cx.base_url()
             )
         }
         Error::TooLarge { .. } => format!(
-            "{error}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB"
+            "{}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB",
+            capital(error.to_string())
         ),
         Error::Outcome(outcome) => from_medplum(outcome, cx),
-        other => other.to_string(),
+        // It begins with the name of what is closed.
+        Error::Refused(refusal) => refusal.to_string(),
+        other => capital(other.to_string()),
     }
 }
 

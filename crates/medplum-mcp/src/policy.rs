@@ -79,7 +79,7 @@ fn describe(interaction: &Interaction, effect: Effect) -> String {
             format!("bundle.entry[{index}] is not a read: {why}")
         }
         Interaction::Raw(raw) if raw.method() == Method::Get && effect == Effect::Run => {
-            "This path is not one of Medplum's reads, and could run a bot by GET too.".into()
+            "This path is not one of Medplum's reads: a GET of it too may act, or run a bot.".into()
         }
         Interaction::Raw(raw) if raw.method() == Method::Get => "This path is not one of Medplum's reads.".into(),
         Interaction::Raw(raw) => format!("{} acts.", raw.method().as_str()),

@@ -53,6 +53,10 @@ fn tidy(schema: &mut Value) {
                 object.remove("default");
             }
             without_null(object);
+            // What a list holds is said at the list.
+            if let Some(Value::Object(items)) = object.get_mut("items") {
+                items.remove("description");
+            }
             object.values_mut().for_each(tidy);
         }
         Value::Array(values) => values.iter_mut().for_each(tidy),

@@ -292,7 +292,7 @@ async fn what_leads_to_a_listed_bot_or_to_none_is_stored() {
     };
     let scheduled = with_id(json!({"resourceType": "Bot", "name": "x", "cronString": "* * * * *"}), LISTED_BOT);
     let schedule = json!([{"op": "add", "path": "/cronString", "value": "* * * * *"}]);
-    let rename = json!([{"op": "replace", "path": "/name", "value": "y"}]);
+    let rename = json!([{"op": "add", "path": "/name", "value": "y"}]);
     let patch = |id: &str, operations: Value| {
         let arguments = json!({"resource_type": "Bot", "resource_id": id, "operations": operations});
         ("patch_resource", arguments, format!("PATCH /fhir/R4/Bot/{id}"))

@@ -30,7 +30,11 @@ async fn an_unknown_argument_is_refused_with_where_it_belongs() {
         attempt("read_resource", json!({"resourceType": "Patient", "id": "1"}), "It takes: resource_type, resource_id"),
         attempt("get_resource_schema", patient(("nested", json!(true))), "It takes: resource_type, include_nested"),
         attempt("raw_request", json!({"method": "GET", "url": "auth/me"}), "It takes: method, path"),
-        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": "1", "x\u{0}\n": 1}), "no argument \"x\""),
+        attempt(
+            "read_resource",
+            json!({"resource_type": "Patient", "resource_id": "1", "x\u{0}\n": 1}),
+            "no argument \"x\"",
+        ),
     ];
     all_refused(&[], rows).await;
 }
@@ -40,7 +44,11 @@ async fn a_missing_argument_is_named_with_what_there_is() {
     let rows = vec![
         attempt("read_resource", json!({}), "read_resource needs resource_type and resource_id"),
         attempt("read_resource", json!({"resource_type": "Patient"}), "read_resource needs resource_id"),
-        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": null}), "read_resource needs resource_id"),
+        attempt(
+            "read_resource",
+            json!({"resource_type": "Patient", "resource_id": null}),
+            "read_resource needs resource_id",
+        ),
         attempt("search_resources", json!({"params": {"name": "x"}}), "search_resources needs resource_type"),
         attempt("validate_code", json!({"valueset_url": "x"}), "validate_code needs code and system"),
         attempt("execute_graphql", json!({"variables": {}}), "execute_graphql needs query"),
@@ -69,7 +77,11 @@ async fn null_is_the_same_as_leaving_out() {
             line("POST", "fhir/R4/CodeSystem/$lookup"),
         ),
         ("execute_graphql", json!({"query": "{ a }", "variables": null}), line("POST", "fhir/R4/$graphql")),
-        ("raw_request", json!({"method": "GET", "path": "auth/me", "body": null, "query_params": null}), line("GET", "auth/me")),
+        (
+            "raw_request",
+            json!({"method": "GET", "path": "auth/me", "body": null, "query_params": null}),
+            line("GET", "auth/me"),
+        ),
         ("get_resource_schema", json!({"resource_type": "Patient", "include_nested": null}), vec![]),
         ("get_resource_capabilities", json!({"resource_type": null}), vec![]),
     ];
@@ -120,13 +132,37 @@ async fn what_is_of_the_wrong_type_is_refused_with_the_right_one() {
         of_patients("include", json!([1]), "Nothing was sent"),
         of_patients("summary", json!("some"), "summary must be one of true | text | data | count | false"),
         of_patients("total", json!("exact"), "total must be one of none | estimate | accurate"),
-        attempt("search_all_resources", json!({"resource_type": "Patient", "max_resources": 0}), "max_resources must be from 1 to"),
-        attempt("search_all_resources", json!({"resource_type": "Patient", "max_resources": 1_000_000}), "max_resources must be from 1 to"),
-        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": {"id": "1"}}), "resource_id must be a string, not an object"),
-        attempt("read_resource", json!({"resource_type": true, "resource_id": "1"}), "resource_type must be a string, not true or false"),
-        attempt("get_resource_schema", json!({"resource_type": "Patient", "include_nested": "maybe"}), "include_nested must be true or false"),
+        attempt(
+            "search_all_resources",
+            json!({"resource_type": "Patient", "max_resources": 0}),
+            "max_resources must be from 1 to",
+        ),
+        attempt(
+            "search_all_resources",
+            json!({"resource_type": "Patient", "max_resources": 1_000_000}),
+            "max_resources must be from 1 to",
+        ),
+        attempt(
+            "read_resource",
+            json!({"resource_type": "Patient", "resource_id": {"id": "1"}}),
+            "resource_id must be a string, not an object",
+        ),
+        attempt(
+            "read_resource",
+            json!({"resource_type": true, "resource_id": "1"}),
+            "resource_type must be a string, not true or false",
+        ),
+        attempt(
+            "get_resource_schema",
+            json!({"resource_type": "Patient", "include_nested": "maybe"}),
+            "include_nested must be true or false",
+        ),
         attempt("execute_batch", json!({"bundle": "x"}), "bundle must be an object, not a string"),
-        attempt("read_resource", json!({"resource_type": "Patient", "resource_id": "1", "on_behalf_of": 7}), "on_behalf_of must be a string"),
+        attempt(
+            "read_resource",
+            json!({"resource_type": "Patient", "resource_id": "1", "on_behalf_of": 7}),
+            "on_behalf_of must be a string",
+        ),
     ];
     all_refused(&[], rows).await;
 }
@@ -139,19 +175,26 @@ async fn search_parameters_keep_their_meaning() {
             json!({"resource_type": "Observation", "params": {"date": ["ge2024-01-01", "lt2025-01-01"], "code": "a,b"}}),
             "Observation?date=ge2024-01-01&date=lt2025-01-01&code=a,b",
         ),
-        search(json!({"resource_type": "Patient", "params": {"active": true, "_count": 3}}), "Patient?active=true&_count=3"),
+        search(
+            json!({"resource_type": "Patient", "params": {"active": true, "_count": 3}}),
+            "Patient?active=true&_count=3",
+        ),
         search(
             json!({"resource_type": "Patient", "params": {"identifier": "http://hospital.example/mrn|4711"}}),
             "Patient?identifier=http:%2F%2Fhospital.example%2Fmrn%7C4711",
         ),
-        search(json!({"resource_type": "Patient", "params": {"family:exact": "Zoë & Söhne"}}), "Patient?family:exact=Zo%C3%AB%20%26%20S%C3%B6hne"),
+        search(
+            json!({"resource_type": "Patient", "params": {"family:exact": "Zoë & Söhne"}}),
+            "Patient?family:exact=Zo%C3%AB%20%26%20S%C3%B6hne",
+        ),
     ];
     all_pass(&[], calls).await;
 }
 
 #[tokio::test]
 async fn a_filter_is_never_left_out_silently() {
-    let params = |params: Value, says| attempt("search_resources", json!({"resource_type": "Patient", "params": params}), says);
+    let params =
+        |params: Value, says| attempt("search_resources", json!({"resource_type": "Patient", "params": params}), says);
     let mut rows = vec![
         params(json!({"family": null}), "\"family\" is null"),
         params(json!({"family": {"exact": "x"}}), "\"family\" is an object"),
@@ -173,7 +216,11 @@ async fn a_filter_is_never_left_out_silently() {
     for tool in ["search_one", "search_all_resources"] {
         rows.push(attempt(tool, json!({"resource_type": "Patient", "params": {"identifier": null}}), "is null"));
     }
-    rows.push(attempt("execute_operation", json!({"resource_type": "Observation", "operation": "csv", "method": "GET", "params": {"code": null}}), "is null"));
+    rows.push(attempt(
+        "execute_operation",
+        json!({"resource_type": "Observation", "operation": "csv", "method": "GET", "params": {"code": null}}),
+        "is null",
+    ));
     all_refused(&[], rows).await;
 }
 
@@ -198,7 +245,9 @@ async fn an_operations_name_loses_one_dollar_and_its_params_become_parameters() 
         assert_eq!(asked.json(), expected);
     }
     let whole = json!({"resourceType": "Parameters", "parameter": [{"name": "code", "valueCode": "a"}]});
-    pipe.call("execute_operation", json!({"resource_type": "CodeSystem", "operation": "lookup", "params": whole})).await.record();
+    pipe.call("execute_operation", json!({"resource_type": "CodeSystem", "operation": "lookup", "params": whole}))
+        .await
+        .record();
     assert_eq!(last(&stub).json(), whole, "a Parameters resource goes as it is");
     // $validate takes the resource itself.
     let resource = json!({"resourceType": "Observation", "status": "final"});
@@ -213,7 +262,11 @@ async fn an_operations_name_loses_one_dollar_and_its_params_become_parameters() 
 async fn terminology_asks_for_one_way_to_name_a_thing() {
     let both = "not both";
     let rows = vec![
-        attempt("validate_code", json!({"code": "a", "system": "b"}), "Pass valueset_url (its canonical URL) or valueset_id"),
+        attempt(
+            "validate_code",
+            json!({"code": "a", "system": "b"}),
+            "Pass valueset_url (its canonical URL) or valueset_id",
+        ),
         attempt("validate_code", json!({"code": "a", "system": "b", "valueset_url": "c", "valueset_id": "1"}), both),
         attempt("validate_codesystem_code", json!({}), "Pass code, or coding"),
         attempt("validate_codesystem_code", json!({"code": "a", "coding": {"code": "a"}}), both),
@@ -222,7 +275,11 @@ async fn terminology_asks_for_one_way_to_name_a_thing() {
         attempt("expand_valueset", json!({"valueset_url": "a", "valueset_id": "1"}), both),
         attempt("lookup_concept", json!({"code": "a"}), "Pass system"),
         attempt("lookup_concept", json!({"code": "a", "system": "b", "codesystem_id": "1"}), both),
-        attempt("translate_concept", json!({"code": "a", "system": "b", "conceptmap_url": "c", "conceptmap_id": "1"}), both),
+        attempt(
+            "translate_concept",
+            json!({"code": "a", "system": "b", "conceptmap_url": "c", "conceptmap_id": "1"}),
+            both,
+        ),
     ];
     all_refused(&[], rows).await;
     let stub = Stub::start();
@@ -266,7 +323,11 @@ async fn graphql_without_data_is_an_error_and_with_some_a_note() {
     let mut pipe = Pipe::open(&stub, &[]).await;
     let query = || json!({"query": "{ Patient(id: \"1\") { id } }"});
     let errors = json!([{"message": "Not found", "path": ["Patient", 0, "name"]}, {"message": "Too slow"}]);
-    for nothing in [json!({"errors": errors}), json!({"errors": errors, "data": null}), json!({"errors": errors, "data": {"Patient": null}})] {
+    for nothing in [
+        json!({"errors": errors}),
+        json!({"errors": errors, "data": null}),
+        json!({"errors": errors, "data": {"Patient": null}}),
+    ] {
         stub.say(Says::json(200, &nothing));
         let answer = pipe.call("execute_graphql", query()).await;
         assert!(answer.error().contains("Not found (Patient.0.name); Too slow"), "{answer:?}");
@@ -312,7 +373,8 @@ async fn a_transaction_that_fails_says_what_became_of_it() {
     let answer = pipe.call("execute_batch", bundle.clone()).await;
     assert!(answer.error().contains("Nothing of the transaction was stored"), "{answer:?}");
     // A project without the feature carries it out as a batch.
-    let mixed = json!({"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "400"}}]});
+    let mixed =
+        json!({"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "400"}}]});
     stub.say(Says::json(200, &mixed));
     let answer = pipe.call("execute_batch", bundle).await;
     assert!(answer.note().contains("the other entries were carried out and stay"), "{answer:?}");
@@ -338,44 +400,105 @@ async fn a_conditional_create_looks_for_something() {
     all_refused(WRITES, rows).await;
     let stub = Stub::start();
     let mut pipe = Pipe::open(&stub, WRITES).await;
-    for condition in ["identifier=http://a|1", "?identifier=http://a|1", "Patient?identifier=http://a|1", " identifier=http%3A%2F%2Fa%7C1 "] {
+    for condition in [
+        "identifier=http://a|1",
+        "?identifier=http://a|1",
+        "Patient?identifier=http://a|1",
+        " identifier=http%3A%2F%2Fa%7C1 ",
+    ] {
         let resource = json!({"resourceType": "Patient", "name": [{"family": "Smith"}]});
-        let answer = pipe.call("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": condition})).await;
+        let answer =
+            pipe.call("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": condition})).await;
         assert_eq!(answer.note(), "", "{condition}");
         assert_eq!(last(&stub).header("if-none-exist"), Some("identifier=http:%2F%2Fa%7C1"), "{condition}");
     }
     let found = json!({"resourceType": "Patient", "id": "1", "name": [{"family": "Smith"}]});
     stub.say(Says::json(200, &found));
     let resource = json!({"resourceType": "Patient", "name": [{"family": "Smith"}]});
-    let answer = pipe.call("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": "identifier=a|1"})).await;
+    let answer = pipe
+        .call("create_resource_if_none_exist", json!({"resource": resource, "if_none_exist": "identifier=a|1"}))
+        .await;
     assert!(answer.note().contains("nothing was created"), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_write_that_says_nothing_is_refused() {
-    let patch = |operations: Value, says| attempt("patch_resource", json!({"resource_type": "Patient", "resource_id": PATIENT, "operations": operations}), says);
+    let patch = |operations: Value, says| {
+        attempt(
+            "patch_resource",
+            json!({"resource_type": "Patient", "resource_id": PATIENT, "operations": operations}),
+            says,
+        )
+    };
     let rows = vec![
         patch(json!([]), "operations: empty"),
-        patch(json!([{"op": "replace", "path": "active", "value": true}]), "must be a JSON Pointer that starts with /, such as /active"),
+        patch(
+            json!([{"op": "replace", "path": "active", "value": true}]),
+            "must be a JSON Pointer that starts with /, such as /active",
+        ),
         patch(json!([{"op": "add", "path": "/active"}]), "add needs a value"),
         patch(json!([{"op": "move", "path": "/a"}]), "operations[0]: from is missing"),
         patch(json!([{"op": "change", "path": "/a"}]), "Nothing was sent"),
         patch(json!([{"path": "/a"}]), "Nothing was sent"),
         patch(json!("remove name"), "operations must be a list"),
-        attempt("create_resource", json!({"resource": {"name": [{"family": "Smith"}]}}), "resource.resourceType is missing"),
+        attempt(
+            "create_resource",
+            json!({"resource": {"name": [{"family": "Smith"}]}}),
+            "resource.resourceType is missing",
+        ),
         attempt("create_resource", json!({"resource": {"resourceType": "patient"}}), "not a resource type"),
         attempt("create_resource", json!({"resource": "Patient"}), "resource must be an object"),
         attempt("update_resource", json!({"resource": {"resourceType": "Patient"}}), "resource.id is missing"),
-        attempt("update_resource", json!({"resource": {"resourceType": "Patient", "id": "../x", "meta": {"versionId": VERSION}}}), "not a resource id"),
-        attempt("update_resource", json!({"resource": {"resourceType": "Patient", "id": PATIENT, "meta": {"versionId": "a b"}}}), "resource.meta.versionId"),
-        attempt("execute_bot", json!({"bot_id": LISTED_BOT, "input_data": {}, "content_type": "text"}), "content_type must be a media type"),
-        attempt("execute_bot", json!({"bot_id": LISTED_BOT, "input_data": {}, "content_type": "text/plain\r\nX-Evil: 1"}), "content_type must be a media type"),
-        attempt("create_bot", json!({"name": "x", "additional_fields": {"name": "y"}}), "additional_fields.name: has an argument of its own"),
-        attempt("create_bot", json!({"name": "x", "runtime_version": "node"}), "runtime_version must be one of awslambda | vmcontext"),
-        attempt("raw_request", json!({"method": "PUT", "path": "fhir/R4/Patient/1"}), "body is missing: the Patient to store"),
-        attempt("raw_request", json!({"method": "PUT", "path": "fhir/R4/Patient/1", "body": {"resourceType": "Observation", "id": "1"}}), "the path names Patient"),
-        attempt("raw_request", json!({"method": "PUT", "path": "fhir/R4/Patient/1", "body": {"resourceType": "Patient", "id": "2"}}), "id"),
-        attempt("raw_request", json!({"method": "POST", "path": "fhir/R4/Patient"}), "body is missing: the Patient to create"),
+        attempt(
+            "update_resource",
+            json!({"resource": {"resourceType": "Patient", "id": "../x", "meta": {"versionId": VERSION}}}),
+            "not a resource id",
+        ),
+        attempt(
+            "update_resource",
+            json!({"resource": {"resourceType": "Patient", "id": PATIENT, "meta": {"versionId": "a b"}}}),
+            "resource.meta.versionId",
+        ),
+        attempt(
+            "execute_bot",
+            json!({"bot_id": LISTED_BOT, "input_data": {}, "content_type": "text"}),
+            "content_type must be a media type",
+        ),
+        attempt(
+            "execute_bot",
+            json!({"bot_id": LISTED_BOT, "input_data": {}, "content_type": "text/plain\r\nX-Evil: 1"}),
+            "content_type must be a media type",
+        ),
+        attempt(
+            "create_bot",
+            json!({"name": "x", "additional_fields": {"name": "y"}}),
+            "additional_fields.name: has an argument of its own",
+        ),
+        attempt(
+            "create_bot",
+            json!({"name": "x", "runtime_version": "node"}),
+            "runtime_version must be one of awslambda | vmcontext",
+        ),
+        attempt(
+            "raw_request",
+            json!({"method": "PUT", "path": "fhir/R4/Patient/1"}),
+            "body is missing: the Patient to store",
+        ),
+        attempt(
+            "raw_request",
+            json!({"method": "PUT", "path": "fhir/R4/Patient/1", "body": {"resourceType": "Observation", "id": "1"}}),
+            "the path names Patient",
+        ),
+        attempt(
+            "raw_request",
+            json!({"method": "PUT", "path": "fhir/R4/Patient/1", "body": {"resourceType": "Patient", "id": "2"}}),
+            "id",
+        ),
+        attempt(
+            "raw_request",
+            json!({"method": "POST", "path": "fhir/R4/Patient"}),
+            "body is missing: the Patient to create",
+        ),
     ];
     all_refused(WRITES, rows).await;
 }
@@ -408,7 +531,8 @@ async fn a_bot_gets_what_it_was_meant_to_get() {
 async fn a_write_whose_fate_is_unknown_says_how_to_find_out() {
     let stub = Stub::start();
     let mut pipe = Pipe::open(&stub, WRITES).await;
-    let resource = json!({"resourceType": "Patient", "identifier": [{"system": "http://hospital.example/mrn", "value": "4711"}]});
+    let resource =
+        json!({"resourceType": "Patient", "identifier": [{"system": "http://hospital.example/mrn", "value": "4711"}]});
     stub.say(Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"));
     let answer = pipe.call("create_resource", json!({"resource": resource})).await;
     assert!(answer.error().contains("may have been carried out"), "{answer:?}");

@@ -78,7 +78,11 @@ impl Run for ExecuteBot {
         let is_json = content_type.contains("json");
         let input = match self.input_data {
             Input::Text(text) if !is_json => text,
-            Input::Text(text) => Value::String(text).to_string(),
+            // JSON in a string is what it holds: hosts and models send both.
+            Input::Text(text) => match serde_json::from_str(&text) {
+                Ok(value @ (Value::Object(_) | Value::Array(_))) => value.to_string(),
+                _ => Value::String(text).to_string(),
+            },
             Input::Json(value) => value.to_string(),
         };
         let reply = cx.send(&Interaction::ExecuteBot { bot, input: Bytes::from(input), content_type }).await;

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod attempt;
 pub mod host;
 pub mod pipe;
+pub mod recorded;
 pub mod redact;
 pub mod sandbox;
 pub mod stub;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The text with `<id 1>` for the first UUID in it and wherever that comes again, `<time>` for what was written at some
-/// moment, and `<port>` behind the loopback address.
+/// moment, `<port>` behind the loopback address, and `<cursor>`.
 pub fn redact(text: &str) -> String {
     let mut ids = HashMap::new();
     let mut out = String::with_capacity(text.len());
@@ -20,12 +20,22 @@ pub fn redact(text: &str) -> String {
         } else if let Some(behind) = rest.strip_prefix("127.0.0.1:") {
             out.push_str("127.0.0.1:<port>");
             rest = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+        } else if let Some(length) = cursor(rest) {
+            out.push_str("<cursor>");
+            rest = &rest[length..];
         } else {
             out.push(next);
             rest = &rest[next.len_utf8()..];
         }
     }
     out
+}
+
+/// The length of a cursor that the text begins with: `c.` and letters of base64.
+fn cursor(text: &str) -> Option<usize> {
+    let behind = text.strip_prefix("c.")?;
+    let length = behind.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).count();
+    (length >= 10).then_some(length + 2)
 }
 
 /// `x` is any hexadecimal digit, `0` any digit, everything else itself.
