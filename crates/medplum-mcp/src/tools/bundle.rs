@@ -13,7 +13,6 @@ use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteBatch {
-    /// {"type":"batch","entry":[{"request":{"method":"GET","url":"Patient/<id>"}}]}; a write has its resource beside request
     bundle: Map<String, Value>,
     /// false: store references that lead nowhere
     check_references: Option<bool>,
@@ -25,7 +24,7 @@ impl Run for ExecuteBatch {
     const FACTS: Facts = Facts {
         name: "execute_batch",
         title: "Execute FHIR Batch or Transaction",
-        description: "Up to some dozens of requests in one: a Bundle of type batch (each for itself) or transaction (all or none, where the project has that feature). URLs are relative to the FHIR base. In a transaction, fullUrl urn:uuid:… lets entries refer to each other. Read-only servers take reads alone. It says which entries failed.",
+        description: "Requests in one: type batch, or transaction (all or none, where the project has that): {\"type\":\"batch\",\"entry\":[{\"request\":{\"method\":\"GET\",\"url\":\"Patient/<id>\"}}]}; a write has its resource beside request, fullUrl urn:uuid:… to refer to it. Says which failed. Read-only: reads alone.",
         when: "many reads at once, or writes that belong together",
         does: Does::ReadsOrActs,
         may_run: true,

@@ -11,14 +11,11 @@ use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetResourceSchema {
-    /// Resource or data type, such as Patient or HumanName
+    /// Also a data type, such as HumanName
     resource_type: String,
-    /// Inline the types that its elements use
     #[serde(default)]
     include_nested: bool,
-    /// With descriptions
     verbose: Option<bool>,
-    /// Only these, such as ["name","contact"]
     elements: Option<Vec<String>>,
 }
 
@@ -26,7 +23,7 @@ impl Run for GetResourceSchema {
     const FACTS: Facts = Facts {
         name: "get_resource_schema",
         title: "Get FHIR Resource Schema",
-        description: "The elements of a FHIR type, one a line: name, type, cardinality ([] repeats, ! required), allowed codes, reference targets. Read it before you write a resource or name its elements. Works offline.",
+        description: "The elements of a FHIR type, one a line, with cardinality, codes and reference targets. Read it before you write one. Works offline.",
         when: "before writing a resource",
         does: Does::Reads,
         may_run: false,
@@ -47,7 +44,6 @@ impl Run for GetResourceSchema {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetResourceCapabilities {
-    /// Resource type; leave out for the list of types
     resource_type: Option<String>,
 }
 
@@ -55,7 +51,7 @@ impl Run for GetResourceCapabilities {
     const FACTS: Facts = Facts {
         name: "get_resource_capabilities",
         title: "Get FHIR Capabilities",
-        description: "What the server can do with a resource type: interactions, operations, and every search parameter with the form of its values and its modifiers. Without a type: the list of types. Read it before you search a type for the first time.",
+        description: "A type's search parameters with the form of their values, its interactions and operations. Without a type: the list of types. Read it before you first search a type.",
         when: "before searching a type",
         does: Does::Reads,
         may_run: false,

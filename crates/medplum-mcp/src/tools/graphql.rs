@@ -13,7 +13,6 @@ use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteGraphql {
-    /// { Patient(id: "…") { name { family } } } or { ObservationList(patient: "Patient/…", _count: 20) { id } }
     query: String,
     variables: Option<Map<String, Value>>,
 }
@@ -24,7 +23,7 @@ impl Run for ExecuteGraphql {
     const FACTS: Facts = Facts {
         name: "execute_graphql",
         title: "Execute GraphQL Query",
-        description: "Several resources and their references in one answer, only the fields asked for. Names: Patient(id), PatientList(search parameters with _ for -), and resource { ... on Practitioner { … } } behind a reference. Keep lists inside lists small: they are slow. Read-only servers take queries alone.",
+        description: "Several resources and what they refer to, only the fields asked for: { Patient(id:\"…\") { name { family } } }, { ObservationList(patient:\"Patient/…\",_count:20) { subject { resource { ... on Patient { id } } } } }. Keep lists in lists small. Read-only: queries alone.",
         when: "related resources in one call, only some fields",
         does: Does::ReadsOrActs,
         may_run: false,

@@ -14,13 +14,11 @@ use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteOperation {
-    /// Such as Patient; empty for an operation of the whole system
+    /// Empty: the whole system
     resource_type: String,
-    /// Such as everything or validate
     operation: String,
-    /// For an operation on one resource
     resource_id: Option<String>,
-    /// Its arguments, plain, or a Parameters resource
+    /// Plain, or a Parameters resource
     params: Option<Map<String, Value>>,
     #[serde(default = "post")]
     method: Verb,
@@ -43,7 +41,7 @@ impl Run for ExecuteOperation {
     const FACTS: Facts = Facts {
         name: "execute_operation",
         title: "Execute FHIR Operation",
-        description: "Calls a FHIR $operation that has no tool of its own, on a type, a resource or the system. Plain params become a Parameters resource. Read-only servers take those alone that Medplum itself answers by reading, such as Observation $csv (GET), Observation $validate or Patient/<id> $summary.",
+        description: "A $operation without a tool of its own. Read-only: those that Medplum answers by reading, such as Observation $csv (GET) or Patient/<id> $summary.",
         when: "an operation without a tool of its own",
         does: Does::ReadsOrActs,
         may_run: true,
@@ -53,7 +51,7 @@ impl Run for ExecuteOperation {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let name = self.operation.trim();
         let name = OperationName::parse(name.strip_prefix('$').unwrap_or(name))
-            .map_err(|error| Failure::teach(format!("operation: {error}. Nothing was sent.")))?;
+            .map_err(|error| Failure::not_sent(format!("operation: {error}")))?;
         let level = level(&self.resource_type, self.resource_id.as_deref())?;
         let (method, query, body) = match self.method {
             Verb::Get => (Method::Get, to_query(self.params)?, None),

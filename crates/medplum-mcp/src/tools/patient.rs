@@ -22,15 +22,10 @@ const LAST_OFFSET: usize = 10_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetPatientEverything {
-    /// The Patient's id
     patient_id: String,
-    /// Only these types
     types: Option<Vec<String>>,
-    /// Changed since this instant
     since: Option<String>,
-    /// Care from this day on
     start: Option<String>,
-    /// Care until this day
     end: Option<String>,
     fields: Option<Vec<String>>,
     narrative: Option<bool>,
@@ -43,7 +38,7 @@ impl Run for GetPatientEverything {
     const FACTS: Facts = Facts {
         name: "get_patient_everything",
         title: "Get Patient Everything",
-        description: "The patient and every resource of the chart ($everything), over all pages, counted by type. Charts are large: get_patient_summary is one page, and search_resources with patient=Patient/<id> is cheaper where a part will do.",
+        description: "The patient's whole chart ($everything), counted by type. Charts are large: get_patient_summary is one page.",
         when: "a whole chart is needed",
         does: Does::Reads,
         may_run: false,

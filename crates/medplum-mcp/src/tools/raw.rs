@@ -15,11 +15,10 @@ use crate::tool::{Does, Facts, Run};
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct RawRequest {
     method: Verb,
-    /// Relative to the server: fhir/R4/Patient/<id>/_history, auth/me
+    /// fhir/R4/Patient/<id>/_history, auth/me, admin/projects/<id>
     path: String,
-    /// JSON
     body: Option<Payload>,
-    /// [["name","value"], …], in the order given
+    /// [["name","value"], …]
     query_params: Option<Vec<Vec<String>>>,
 }
 
@@ -58,7 +57,7 @@ impl Run for RawRequest {
     const FACTS: Facts = Facts {
         name: "raw_request",
         title: "Raw Medplum HTTP Request",
-        description: "The last resort: a request to a path of Medplum that no other tool covers, answered as it comes. The path is relative (fhir/R4/… or auth/me, admin/projects/<id>); URLs are refused. It is judged by what it does: read-only servers take GETs of FHIR's reads and of a few others.",
+        description: "Last resort: a relative path that no other tool covers, answered as it comes. Judged by what it does; read-only: known reads.",
         when: "nothing else fits: history, auth/me, admin paths",
         does: Does::ReadsOrActs,
         may_run: true,

@@ -13,12 +13,9 @@ use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ReadResource {
-    /// Such as Patient
     resource_type: String,
-    /// The id alone, as a search gives it
     resource_id: String,
     fields: Option<Vec<String>>,
-    /// true: with the narrative text
     narrative: Option<bool>,
 }
 
@@ -28,7 +25,7 @@ impl Run for ReadResource {
     const FACTS: Facts = Facts {
         name: "read_resource",
         title: "Read FHIR Resource",
-        description: "One resource by type and id, whole. Read it right before you update it.",
+        description: "One resource, whole. Read it right before you change it.",
         when: "the id is known",
         does: Does::Reads,
         may_run: false,
@@ -49,7 +46,7 @@ impl Run for ReadResource {
 pub(super) fn id(argument: &str, resource_type: &str, given: &str) -> Result<ResourceId, Failure> {
     let given = given.trim();
     let alone = given.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('/')).unwrap_or(given);
-    ResourceId::parse(alone).map_err(|error| Failure::teach(format!("{argument}: {error}. Nothing was sent.")))
+    ResourceId::parse(alone).map_err(|error| Failure::not_sent(format!("{argument}: {error}")))
 }
 
 /// Medplum answers a Binary with its bytes. Text is shown as it is; anything else as the resource that it stands for.

@@ -21,25 +21,18 @@ const MOST_RESOURCES: usize = 50_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SearchResources {
-    /// Such as Observation
     resource_type: String,
-    /// Search parameters: {"patient":"Patient/<id>","date":["ge2024-01-01","lt2025-01-01"]}. A list repeats the parameter (AND), a comma is OR
+    /// {"patient":"Patient/<id>","date":["ge2024-01-01","lt2025-01-01"]}: a list is AND, a comma OR
     params: Option<Map<String, Value>>,
-    /// Page size, 20 unless told, at most 1000
     count: Option<i64>,
-    /// Where the page starts, at most 10000
     offset: Option<i64>,
-    /// Such as -date (newest first), or a,b
+    /// -date: newest first
     sort: Option<String>,
-    /// Such as Observation:subject: what the matches refer to
+    /// Observation:subject
     include: Option<OneOrMany>,
-    /// Such as Observation:subject: what refers to the matches
     revinclude: Option<OneOrMany>,
-    /// count: only how many
     summary: Option<Summary>,
-    /// accurate: count all matches
     total: Option<Total>,
-    /// Only how many match
     count_only: Option<bool>,
     fields: Option<Vec<String>>,
     narrative: Option<bool>,
@@ -123,7 +116,7 @@ impl Run for SearchResources {
     const FACTS: Facts = Facts {
         name: "search_resources",
         title: "Search FHIR Resources",
-        description: "One page of the resources that match, as a searchset Bundle. Search by identifier, code and reference rather than by name. get_resource_capabilities lists a type's parameters.",
+        description: "One page of matches. Search by identifier, code and reference rather than by name.",
         when: "find resources, a page at a time; summary: count for how many",
         does: Does::Reads,
         may_run: false,
@@ -226,11 +219,8 @@ fn ask_for_fields(resource_type: &str, view: &View, query: &mut Query) {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SearchOne {
-    /// Such as Patient
     resource_type: String,
-    /// Search parameters, as in search_resources: {"identifier":"http://hospital.example/mrn|4711"}
     params: Option<Map<String, Value>>,
-    /// -date: the last one
     sort: Option<String>,
     fields: Option<Vec<String>>,
     narrative: Option<bool>,
@@ -242,7 +232,7 @@ impl Run for SearchOne {
     const FACTS: Facts = Facts {
         name: "search_one",
         title: "Search Single FHIR Resource",
-        description: "The first resource that matches, or null. It says when others match too: then it may not be the one that you mean.",
+        description: "The first match, or null; says when others match too. With sort: the first or last one.",
         when: "find one resource, by its identifier",
         does: Does::Reads,
         may_run: false,
@@ -276,11 +266,8 @@ impl Run for SearchOne {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SearchAllResources {
-    /// Such as Observation
     resource_type: String,
-    /// Search parameters, as in search_resources
     params: Option<Map<String, Value>>,
-    /// Stop after so many
     #[serde(default = "fifty")]
     max_resources: i64,
     sort: Option<String>,
@@ -300,7 +287,7 @@ impl Run for SearchAllResources {
     const FACTS: Facts = Facts {
         name: "search_all_resources",
         title: "Search All FHIR Resources",
-        description: "All resources that match, over all pages, up to max_resources, as one Bundle. It says when there are more.",
+        description: "All matches, over all pages, up to max_resources.",
         when: "all matches in one answer",
         does: Does::Reads,
         may_run: false,

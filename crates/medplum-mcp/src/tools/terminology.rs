@@ -79,11 +79,8 @@ fn verdict(parameters: Value, place: &str) -> Answer {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ValidateCode {
     code: String,
-    /// Such as http://loinc.org
     system: String,
-    /// The ValueSet's canonical URL
     valueset_url: Option<String>,
-    /// Or its id
     valueset_id: Option<String>,
     display: Option<String>,
 }
@@ -92,7 +89,7 @@ impl Run for ValidateCode {
     const FACTS: Facts = facts(
         "validate_code",
         "Validate Code in ValueSet",
-        "Whether a code is in a ValueSet, named by valueset_url or valueset_id.",
+        "Whether a code is in a ValueSet, named by URL or id.",
         "is this code in that value set",
     );
 
@@ -112,11 +109,8 @@ impl Run for ValidateCode {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ValidateCodesystemCode {
     code: Option<String>,
-    /// The CodeSystem's URL, such as http://loinc.org
     codesystem_url: Option<String>,
-    /// Or its id
     codesystem_id: Option<String>,
-    /// Instead of code: {"system":"…","code":"…"}
     coding: Option<Map<String, Value>>,
     version: Option<String>,
 }
@@ -125,7 +119,7 @@ impl Run for ValidateCodesystemCode {
     const FACTS: Facts = facts(
         "validate_codesystem_code",
         "Validate Code in CodeSystem",
-        "Whether a code exists in a CodeSystem. Pass code with codesystem_url or codesystem_id, or a coding.",
+        "Whether a code, or a coding {\"system\":…,\"code\":…}, exists in a CodeSystem, named by URL or id.",
         "does this code exist",
     );
 
@@ -155,13 +149,9 @@ impl Run for ValidateCodesystemCode {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExpandValueset {
-    /// The ValueSet's canonical URL
     valueset_url: Option<String>,
-    /// Or its id
     valueset_id: Option<String>,
-    /// Words of the display
     filter: Option<String>,
-    /// At most so many codes
     count: Option<i64>,
     offset: Option<i64>,
     active_only: Option<bool>,
@@ -171,7 +161,7 @@ impl Run for ExpandValueset {
     const FACTS: Facts = facts(
         "expand_valueset",
         "Expand ValueSet",
-        "The codes of a ValueSet, named by valueset_url or valueset_id; filter finds the code for a word.",
+        "The codes of a ValueSet, named by URL or id. filter finds the code for a word.",
         "which codes are in a value set, or the code for a word",
     );
 
@@ -206,13 +196,9 @@ async fn url_of(cx: &Context<'_>, given: &str) -> Result<String, Failure> {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct LookupConcept {
     code: String,
-    /// Such as http://loinc.org
     system: Option<String>,
-    /// Or the CodeSystem's id
     codesystem_id: Option<String>,
-    /// Such as de
     display_language: Option<String>,
-    /// Only these properties
     property: Option<Vec<String>>,
 }
 
@@ -220,7 +206,7 @@ impl Run for LookupConcept {
     const FACTS: Facts = facts(
         "lookup_concept",
         "Lookup Code in CodeSystem",
-        "What a code means: its display and properties. Name the CodeSystem by system or codesystem_id.",
+        "What a code means. Name the CodeSystem by system or id.",
         "what does this code mean",
     );
 
@@ -250,14 +236,10 @@ impl Run for LookupConcept {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct TranslateConcept {
     code: String,
-    /// The system that code is from
     system: String,
     target_system: Option<String>,
-    /// The ConceptMap's canonical URL
     conceptmap_url: Option<String>,
-    /// Or its id
     conceptmap_id: Option<String>,
-    /// Map from target to source
     reverse: Option<bool>,
 }
 
@@ -265,7 +247,7 @@ impl Run for TranslateConcept {
     const FACTS: Facts = facts(
         "translate_concept",
         "Translate Code Between Systems",
-        "What a code is in another system, by a ConceptMap of this project: conceptmap_url, conceptmap_id, or any that fits.",
+        "What a code is in another system, by a ConceptMap of this project.",
         "this code in another system",
     );
 
