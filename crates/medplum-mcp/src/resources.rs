@@ -1,8 +1,9 @@
 //! What can be read without a tool: where this server is, which tool is for what, what errors mean.
 
+use fhir_definitions::Definitions;
 use medplum_client::{Config, Credentials};
 use rmcp::ErrorData;
-use rmcp::model::{ReadResourceResponse, ReadResourceResult, Resource, ResourceContents};
+use rmcp::model::{JsonObject, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
 use crate::server::Server;
 use crate::settings::Limits;
@@ -10,6 +11,44 @@ use crate::settings::Limits;
 const SERVER_INFO: &str = "medplum://server-info";
 const TOOL_GUIDE: &str = "medplum://tool-guide";
 const COMMON_ERRORS: &str = "medplum://common-errors";
+
+/// The start of a record's URI.
+const RECORD: &str = "medplum://fhir/";
+
+/// The templates as they are listed.
+pub(crate) fn templates() -> Vec<ResourceTemplate> {
+    let template = |uri: &str, name: &str, title: &str| {
+        ResourceTemplate::new(uri, name).with_title(title).with_mime_type("application/fhir+json")
+    };
+    vec![
+        template("medplum://fhir/{type}/{id}", "fhir_resource", "A resource"),
+        template("medplum://fhir/{type}/{id}/_history/{version}", "fhir_version", "A version of a resource"),
+    ]
+}
+
+/// The resource types that start like this, for the `type` of a template.
+pub(crate) fn complete(argument: &str, start: &str) -> Vec<String> {
+    if argument != "type" {
+        return Vec::new();
+    }
+    let start = start.to_ascii_lowercase();
+    let types = Definitions::get().resource_types().map(|t| t.name);
+    types.filter(|name| name.to_ascii_lowercase().starts_with(&start)).map(str::to_owned).collect()
+}
+
+/// The call that reads a record by its URI; none for another URI.
+pub(crate) fn record_call(uri: &str, fhir_path: &str) -> Option<(&'static str, JsonObject)> {
+    let parts: Vec<&str> = uri.strip_prefix(RECORD)?.split('/').collect();
+    let (tool, arguments) = match parts.as_slice() {
+        [t, id] => ("read_resource", serde_json::json!({ "resource_type": t, "resource_id": id })),
+        [t, id, "_history", version] => {
+            let path = format!("{fhir_path}{t}/{id}/_history/{version}");
+            ("raw_request", serde_json::json!({ "method": "GET", "path": path }))
+        }
+        _ => return None,
+    };
+    arguments.as_object().cloned().map(|arguments| (tool, arguments))
+}
 
 /// The resources as they are listed.
 pub(crate) fn list() -> Vec<Resource> {
@@ -39,7 +78,9 @@ pub(crate) fn read(
         COMMON_ERRORS => include_str!("common_errors.txt").to_owned(),
         _ => {
             return Err(ErrorData::resource_not_found(
-                format!("No such resource. There are {SERVER_INFO}, {TOOL_GUIDE} and {COMMON_ERRORS}."),
+                format!(
+                    "No such resource. There are {SERVER_INFO}, {TOOL_GUIDE}, {COMMON_ERRORS}, and {RECORD}<Type>/<id>."
+                ),
                 None,
             ));
         }

@@ -63,7 +63,7 @@ impl Search {
     ///
     /// # Errors
     /// As [`Search::page`].
-    pub async fn walk(self, cx: &Context<'_>, most: usize) -> Result<Walk, Failure> {
+    pub(crate) async fn walk(self, cx: &Context<'_>, most: usize) -> Result<Walk, Failure> {
         self.walk_from(cx, most, None).await
     }
 
@@ -231,7 +231,7 @@ fn beyond_last_offset(next: &Interaction) -> bool {
 
 /// What a walk over pages has collected.
 #[derive(Debug, Default)]
-pub struct Walk {
+pub(crate) struct Walk {
     most: usize,
     by_time: bool,
     /// How many matches an earlier part of the walk had.
@@ -242,9 +242,9 @@ pub struct Walk {
     entries: Vec<Value>,
     seen: HashSet<String>,
     /// How many matches it holds; what they include is not counted.
-    pub matched: usize,
+    pub(crate) matched: usize,
     /// Whether more match.
-    pub more: bool,
+    pub(crate) more: bool,
 }
 
 impl Walk {

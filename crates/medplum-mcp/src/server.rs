@@ -10,9 +10,11 @@ use medplum_client::{Call, Client, Membership};
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult,
-    ErrorCode, Implementation, JsonObject, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    CompletionInfo, ContentBlock, CustomRequest, CustomResult, ErrorCode, Implementation, JsonObject,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use tokio::sync::Semaphore;
@@ -130,6 +132,23 @@ impl Server {
         }
     }
 
+    /// A record, through the tool that reads it; or one of our own texts.
+    async fn read(&self, uri: &str) -> Result<ReadResourceResponse, ErrorData> {
+        let config = self.inner.client.config();
+        let Some((tool, arguments)) = resources::record_call(uri, config.fhir_path.as_str()) else {
+            return resources::read(uri, self, &self.inner.limits, config);
+        };
+        let _permit = self.inner.calls.acquire().await;
+        let result = self.call(tool, arguments).await;
+        let mut texts = result.content.iter().filter_map(ContentBlock::as_text).map(|block| block.text.clone());
+        let first = texts.next().unwrap_or_default();
+        if result.is_error == Some(true) {
+            return Err(ErrorData::resource_not_found(first, None));
+        }
+        let record = ResourceContents::text(first, uri).with_mime_type("application/fhir+json");
+        Ok(ReadResourceResult::new(vec![record]).into())
+    }
+
     fn unknown_tool(&self, given: &str) -> String {
         let names: Vec<&str> = self.tools().map(|tool| tool.facts.name).collect();
         let near = nearest(given, names.iter().copied());
@@ -140,7 +159,7 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_completions().build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("medplum-mcp", env!("CARGO_PKG_VERSION")).with_title("Medplum"))
             .with_instructions(INSTRUCTIONS)
@@ -190,12 +209,38 @@ impl ServerHandler for Server {
         .await
     }
 
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let templates = ListResourceTemplatesResult::with_all_items(resources::templates());
+        Ok(templates.with_cache_scope(CacheScope::Private).with_ttl_ms(300_000))
+    }
+
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        caught(async { resources::read(&request.uri, self, &self.inner.limits, self.inner.client.config()) }).await
+        tokio::select! {
+            biased;
+            () = cx.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
+            answer = caught(self.read(&request.uri)) => answer,
+        }
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let all = resources::complete(&request.argument.name, &request.argument.value);
+        let total = u32::try_from(all.len()).ok();
+        let more = all.len() > CompletionInfo::MAX_VALUES;
+        let values = all.into_iter().take(CompletionInfo::MAX_VALUES).collect();
+        let info = CompletionInfo::with_pagination(values, total, more);
+        info.map(CompleteResult::new).map_err(|_| ErrorData::internal_error("too many completions", None))
     }
 
     async fn on_custom_request(
