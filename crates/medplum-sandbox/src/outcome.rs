@@ -161,6 +161,15 @@ impl Outcome {
         self.issues.first().map_or("", |issue| issue.text.as_str())
     }
 
+    /// All issues in one line, as the real server puts an outcome into an exception.
+    pub(crate) fn sentence(&self) -> String {
+        let told = self.issues.iter().map(|issue| {
+            let more = issue.diagnostics.as_ref().or(issue.expression.as_ref());
+            more.map_or_else(|| issue.text.clone(), |more| format!("{} ({more})", issue.text))
+        });
+        told.collect::<Vec<_>>().join("; ")
+    }
+
     /// The resource, without the tracing extension, as it stands inside a bundle.
     pub(crate) fn body(&self) -> Value {
         let mut body = serde_json::Map::new();

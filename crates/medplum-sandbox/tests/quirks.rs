@@ -403,3 +403,95 @@ fn the_same_seed_makes_the_same_patients() {
     assert_eq!(names(7), names(7));
     assert_ne!(names(7), names(8));
 }
+
+/// Pieces that a hostile or a broken client might put together.
+const PIECES: [&str; 44] = [
+    "Patient",
+    "Observation",
+    "Bot",
+    "_history",
+    "$execute",
+    "$everything",
+    "$graphql",
+    "$export",
+    "$",
+    "/",
+    "//",
+    "?",
+    "&",
+    "=",
+    ":",
+    ".",
+    ",",
+    "|",
+    "_has:",
+    "_has:Observation:patient:",
+    "_filter",
+    "((((",
+    "not ",
+    "_sort",
+    "-",
+    "_count",
+    "99999999999999999999",
+    "-1",
+    "_offset",
+    "_cursor",
+    "2-1-",
+    "_include",
+    "_type",
+    "*",
+    "%",
+    "%ff",
+    "%00",
+    "date",
+    "ge",
+    "1e999",
+    "\u{feff}",
+    "code",
+    "_fields",
+    "_compartment",
+];
+
+#[test]
+fn nothing_that_is_asked_breaks_it() {
+    use proptest::prelude::*;
+    let running = small();
+    create(&running, &json!({"resourceType": "Patient", "birthDate": "1980-05-04", "name": [{"family": "a"}]}));
+    let authorization = running.authorized();
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/fhir+json")];
+    let pieces = proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 1..8);
+    let method = proptest::sample::select(vec!["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]);
+    let bodies = vec![
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"resourceType\":\"Patient\"}",
+        "{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":[{},1]}",
+        "{\"query\":\"{ PatientList(_count: -1, _offset: 99) { id } }\"}",
+        "[{\"op\":\"add\",\"path\":\"\"}]",
+        "{\"parameter\":[{}]}",
+    ];
+    let body = proptest::sample::select(bodies);
+    let config = proptest::test_runner::Config { cases: 600, failure_persistence: None, ..Default::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let ask = |(method, pieces, body): (&str, Vec<&str>, &str)| {
+        let path = format!("fhir/R4/{}", pieces.concat().replace(' ', "%20").replace('\u{feff}', "%EF%BB%BF"));
+        let reply = send(&running.sandbox, method, &path, &headers, body.as_bytes());
+        let status = reply.map_or(0, |reply| reply.status);
+        prop_assert!((200..500).contains(&status) || status == 501, "{method} {path} {body}: {status}");
+        Ok(())
+    };
+    runner.run(&(method, pieces, body), ask).unwrap();
+}
+
+#[test]
+fn a_quota_is_told_within_a_query_too() {
+    let running = Running::start(Sandbox::builder().unpopulated().quota(25));
+    assert_eq!(running.get("fhir/R4/Patient").status, 200);
+    assert_eq!(running.get("fhir/R4/Patient").status, 429);
+    let reply = running.post("fhir/R4/$graphql", &json!({"query": "{ PatientList { id } }"}));
+    let message = reply.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    assert_eq!(reply.status, 200);
+    assert!(message.starts_with("Too Many Requests") && message.contains("_msBeforeNext"), "{message}");
+}

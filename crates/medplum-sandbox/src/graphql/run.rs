@@ -128,7 +128,7 @@ impl<'r> Run<'r, '_> {
         let sources: &SourceMap = &self.document.sources;
         let place = field.line_column_range(sources).map(|range| range.start);
         let locations: Vec<Value> = place.into_iter().map(|at| json!({"line": at.line, "column": at.column})).collect();
-        let message = if outcome.status == 429 { outcome.body().to_string() } else { outcome.text().to_owned() };
+        let message = outcome.sentence();
         self.errors.push(json!({
             "message": message,
             "path": self.path,
@@ -211,14 +211,14 @@ impl<'r> Run<'r, '_> {
                 json!({"mode": part("/search/mode"), "score": part("/search/score"), "resource": part("/resource")})
             })
             .collect();
-        let last = count.saturating_sub(1).checked_div(size).unwrap_or(0) * size;
+        let last = count.saturating_sub(1).checked_div(size).unwrap_or(0).saturating_mul(size);
         Ok(json!({
             "count": count,
             "offset": offset,
             "pageSize": size,
             "first": 0,
             "previous": offset.saturating_sub(size),
-            "next": if offset + size < count { offset + size } else { offset },
+            "next": if offset.saturating_add(size) < count { offset.saturating_add(size) } else { offset },
             "last": last,
             "edges": edges,
         }))
