@@ -129,6 +129,9 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
                 cx.base_url()
             )
         }
+        Error::SignIn(_) => {
+            format!("{error}. Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url())
+        }
         Error::TooLarge { .. } => format!(
             "{}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB",
             capital(error.to_string())
@@ -147,6 +150,10 @@ fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
         (401, _) => "The token was refused twice. The operator checks the client application".into(),
         (403, _) if cx.acts_on_behalf() => "The membership on whose behalf this is asked may not do that, or this client may not act for it (it must be a project admin)".into(),
         (403, _) => "This client's access policy does not permit it. Another id or type may be permitted; the same call will not be".into(),
+        (404, None) if outcome.issues.is_empty() => format!(
+            "There is nothing at that path. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?",
+            cx.base_url()
+        ),
         (404, _) if cx.acts_on_behalf() => "No such id in this project, or not visible to the membership on whose behalf this is asked. Ids come from a search".into(),
         (404, _) => "No such id in this project, or not visible to this client. Ids come from a search, such as search_resources with an identifier".into(),
         (410, _) => "It was deleted. Its earlier versions: raw_request GET fhir/R4/<Type>/<id>/_history".into(),
