@@ -460,8 +460,15 @@ fn names() -> Vec<Attempt> {
         rows.push(attempt(tool, json!({"resource_type": "Patient?name=x"}), "not a resource type"));
         rows.push(attempt(tool, json!({"resource_type": "$export"}), "not a resource type"));
     }
+    for tool in ["query_resources", "list_codes"] {
+        rows.push(attempt(tool, json!({"resource_type": "../Bot/1/$execute"}), "not a resource type"));
+        rows.push(attempt(tool, json!({"resource_type": "Patient?name=x"}), "not a resource type"));
+    }
+    let joined = json!({"resource_type": "Patient", "also": [{"resource_type": "../Bot/1/$execute"}]});
+    rows.push(attempt("query_resources", joined, "not a resource type"));
     for id in ["1/$my-op", "../x", "Practitioner/1", ".."] {
         rows.push(attempt("get_patient_everything", json!({"patient_id": id}), "patient_id:"));
+        rows.push(attempt("get_patient_summary", json!({"patient_id": id}), "patient_id:"));
     }
     for (tool, argument, more) in [
         ("validate_code", "valueset_id", json!({"code": "a", "system": "b"})),
@@ -509,6 +516,9 @@ fn memberships() -> Vec<Attempt> {
         ("search_one", json!({"resource_type": "Patient"})),
         ("search_all_resources", json!({"resource_type": "Patient"})),
         ("get_patient_everything", json!({"patient_id": PATIENT})),
+        ("get_patient_summary", json!({"patient_id": PATIENT})),
+        ("query_resources", json!({"resource_type": "Patient", "sql": "select 1"})),
+        ("list_codes", json!({"resource_type": "Observation"})),
         ("validate_code", json!({"code": "a", "system": "b", "valueset_url": "c"})),
         ("validate_codesystem_code", json!({"code": "a", "codesystem_url": "b"})),
         ("expand_valueset", json!({"valueset_url": "a"})),

@@ -399,6 +399,37 @@ fn translate_concept() {
 }
 
 #[test]
+fn terminology_and_graphql_on_the_sandbox() {
+    let (mut host, mut page) = read_only();
+    let gender = "http://hl7.org/fhir/administrative-gender";
+    let genders = "http://hl7.org/fhir/ValueSet/administrative-gender";
+    let result = |answer: &Answer| answer.record()["parameter"][0]["valueBoolean"].as_bool().unwrap();
+    let codes = host.call("expand_valueset", json!({"valueset_url": genders, "filter": "fem"})).record();
+    assert_eq!(codes["expansion"]["contains"][0]["code"], "female", "{codes}");
+    let nowhere = json!({"valueset_url": "http://nope/vs"});
+    assert!(page.call(&mut host, "expand_valueset", nowhere).error().contains("not found"));
+    for (code, known) in [("male", true), ("zzz", false)] {
+        let of_set = json!({"code": code, "system": gender, "valueset_url": genders});
+        assert_eq!(result(&page.call(&mut host, "validate_code", of_set)), known);
+        let of_system = json!({"code": code, "codesystem_url": gender});
+        assert_eq!(result(&page.call(&mut host, "validate_codesystem_code", of_system)), known);
+        let meaning = page.call(&mut host, "lookup_concept", json!({"code": code, "system": gender}));
+        assert_eq!(!meaning.failed, known, "{meaning:?}");
+        let map = "http://hl7.org/fhir/ConceptMap/cm-contact-point-use-v3";
+        let code = if known { "home" } else { code };
+        let translate = json!({"code": code, "system": "http://hl7.org/fhir/contact-point-use", "conceptmap_url": map});
+        assert_eq!(result(&page.call(&mut host, "translate_concept", translate)), known);
+    }
+    let unnamed = page.call(&mut host, "translate_concept", json!({"code": "male", "system": gender}));
+    assert!(unnamed.error().contains("search_resources ConceptMap"), "{unnamed:?}");
+    let patients = host.call("execute_graphql", json!({"query": "{ PatientList(_count: 2) { id } }"})).record();
+    assert_eq!(patients["data"]["PatientList"].as_array().unwrap().len(), 2);
+    let nobody = json!({"query": format!("{{ Patient(id: \"{NOBODY}\") {{ id }} }}")});
+    assert!(page.call(&mut host, "execute_graphql", nobody).error().contains("Not found"));
+    page!("terminology_and_graphql", page);
+}
+
+#[test]
 fn execute_operation() {
     let (mut host, mut page) = read_only();
     let validate =

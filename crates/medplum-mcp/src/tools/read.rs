@@ -46,7 +46,10 @@ impl Run for ReadResource {
 pub(super) fn id(argument: &str, resource_type: &str, given: &str) -> Result<ResourceId, Failure> {
     let given = given.trim();
     let alone = given.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('/')).unwrap_or(given);
-    ResourceId::parse(alone).map_err(|error| Failure::not_sent(format!("{argument}: {error}")))
+    ResourceId::parse(alone).map_err(|error| {
+        let find = if given.contains(' ') { ". Find its id with search_resources" } else { "" };
+        Failure::not_sent(format!("{argument}: {error}{find}"))
+    })
 }
 
 /// Medplum answers a Binary with its bytes. Text is shown as it is; anything else as the resource that it stands for.

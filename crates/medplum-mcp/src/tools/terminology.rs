@@ -255,15 +255,22 @@ impl Run for TranslateConcept {
         if self.conceptmap_url.is_some() && self.conceptmap_id.is_some() {
             return Err(Failure::teach("Pass conceptmap_url or conceptmap_id, not both. Nothing was sent."));
         }
+        let named = self.conceptmap_url.is_some() || self.conceptmap_id.is_some();
         let parameters = Parameters::default()
             .with("url", "valueUri", self.conceptmap_url)
             .with("code", "valueCode", Some(self.code))
             .with("system", "valueUri", Some(self.system))
             .with("targetSystem", "valueUri", self.target_system)
             .with("reverse", "valueBoolean", self.reverse);
-        Ok(verdict(
-            parameters.ask(cx, "ConceptMap", self.conceptmap_id.as_deref(), "translate", "conceptmap_id").await?,
-            "ConceptMap",
-        ))
+        let answer =
+            parameters.ask(cx, "ConceptMap", self.conceptmap_id.as_deref(), "translate", "conceptmap_id").await;
+        let unnamed = |failure: Failure| {
+            if failure.status() == Some(400) && !named {
+                failure.hint("Pass conceptmap_url. Those of this project: search_resources ConceptMap, fields [\"url\",\"title\"].")
+            } else {
+                failure
+            }
+        };
+        Ok(verdict(answer.map_err(unnamed)?, "ConceptMap"))
     }
 }
