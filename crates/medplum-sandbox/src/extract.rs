@@ -50,6 +50,15 @@ impl Extractor {
         extractor
     }
 
+    /// The elements of the resource that it looks into; nothing where that is not known.
+    pub(crate) fn roots(&self) -> Option<Vec<&str>> {
+        let roots = self.terms.iter().map(|term| match term {
+            Term::Path(steps, _) => steps.first().map(String::as_str),
+            Term::Expression(_) => None,
+        });
+        roots.collect()
+    }
+
     /// Each value, in the order of the resource.
     pub(crate) fn values<'v>(&self, resource: &'v Value) -> Vec<Cow<'v, Value>> {
         let mut found = Vec::new();

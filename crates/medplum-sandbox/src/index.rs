@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::extract::Extractor;
 use crate::search::date;
 use crate::slots::{Slot, SlotSet};
+use crate::sparse;
 
 /// The system under which the texts and displays of codes are kept: they are found like codes, as on the real server.
 pub(crate) const TEXT_SYSTEM: &str = "\u{4}";
@@ -95,6 +96,17 @@ impl Index {
             _ => Values::Text { exact: BTreeMap::new(), lower: BTreeMap::new(), words: BTreeMap::new() },
         };
         Self { extractor, present: SlotSet::default(), values }
+    }
+
+    /// Takes a resource in that is given as text, reading no more of it than it must.
+    pub(crate) fn insert_text(&mut self, slot: Slot, text: &[u8]) {
+        let resource = match self.extractor.roots() {
+            Some(roots) => sparse::parse(text, &roots),
+            None => serde_json::from_slice(text).ok(),
+        };
+        if let Some(resource) = resource {
+            self.insert(slot, &resource);
+        }
     }
 
     /// Takes a resource in.

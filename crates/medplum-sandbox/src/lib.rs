@@ -48,6 +48,7 @@ mod server;
 mod sign_in;
 mod slots;
 mod source;
+mod sparse;
 mod store;
 mod terminology;
 mod validation;

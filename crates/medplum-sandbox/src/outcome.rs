@@ -157,6 +157,7 @@ impl Outcome {
     }
 
     /// The first issue's text.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
         self.issues.first().map_or("", |issue| issue.text.as_str())
     }

@@ -66,8 +66,8 @@ impl Call<'_> {
         if !of_type.indexes.contains_key(name) {
             let mut index = make();
             for (slot, version) in of_type.each_live() {
-                if let Some(resource) = version.parse() {
-                    index.insert(slot, &resource);
+                if let Some(text) = &version.text {
+                    index.insert_text(slot, text);
                 }
             }
             of_type.indexes.insert(name.to_owned(), index);
