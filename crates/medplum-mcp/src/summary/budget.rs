@@ -37,7 +37,7 @@ impl Counter {
             _ if !c.is_ascii() => foreign(c),
             // A word or number begins a token, and another every so often.
             (Kind::Letter | Kind::Mark, 0) => 6,
-            (Kind::Letter, run) if run % 4 == 0 => 6,
+            (Kind::Letter, run) if run % 5 == 0 => 6,
             (Kind::Digit, run) if run % 3 == 0 => 6,
             (Kind::Mark, run) if run % 3 == 0 => 6,
             // A space goes with the word behind it, but not with a number.
@@ -118,7 +118,7 @@ mod tests {
         ] {
             let (guess, real) = (tokens(text), real(text));
             assert!(guess >= real, "{guess} < {real}: {text}");
-            assert!(guess <= real.saturating_mul(5) / 2, "{guess} > 2.5 × {real}: {text}");
+            assert!(guess <= real.saturating_mul(2), "{guess} > 2 × {real}: {text}");
         }
     }
 

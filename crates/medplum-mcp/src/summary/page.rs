@@ -68,12 +68,18 @@ impl<'a> Part<'a> {
         Value::Object(record)
     }
 
-    /// `43 more in encounters: Encounter status:not=planned`
+    /// `43 more in encounters: search_resources Encounter status:not=planned`
     fn rest(&self, rows: usize, today: &str) -> Option<String> {
         let more = self.of?.checked_sub(self.shown(rows)).filter(|more| *more > 0)?;
-        let mut searches: Vec<String> = self.section.searches.iter().map(|rule| rule.shown(today)).collect();
-        searches.dedup();
-        Some(format!("{more} more in {}: {}", self.section.key, searches.join(" or ")))
+        let by = match self.section.rest {
+            Some(rest) => rest.to_owned(),
+            None => {
+                let mut searches: Vec<String> = self.section.searches.iter().map(|rule| rule.shown(today)).collect();
+                searches.dedup();
+                format!("search_resources {}", searches.join(" or "))
+            }
+        };
+        Some(format!("{more} more in {}: {by}", self.section.key))
     }
 }
 
@@ -120,7 +126,7 @@ impl Draft<'_> {
         let rest: Vec<String> =
             self.sections.iter().zip(shown).filter_map(|(part, rows)| part.rest(*rows, self.today)).collect();
         if !rest.is_empty() {
-            notes.push(format!("{}. By search_resources, with patient=Patient/{}.", rest.join("; "), self.patient));
+            notes.push(format!("{}. Each with patient=Patient/{}.", rest.join("; "), self.patient));
         }
         notes
     }

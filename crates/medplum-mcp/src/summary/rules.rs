@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Rows, Sources};
 use super::{events, measurements, medications, people, problems};
 
-/// The name of a section, as an agent asks for it and reads it.
+// The name of a section, as an agent asks for it and reads it. A doc comment would be paid for in every conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Name {
@@ -49,6 +49,8 @@ pub(super) struct Section {
     pub(super) most: usize,
     /// How many rows it gets each time the room is shared out.
     pub(super) share: usize,
+    /// What gives the rest, where that is not the searches themselves.
+    pub(super) rest: Option<&'static str>,
     /// Turns what was found into rows, the first the most important.
     pub(super) rows: fn(&Sources<'_>) -> Rows,
 }
@@ -90,6 +92,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 20,
         share: 3,
+        rest: None,
         rows: problems::problems,
     },
     Section {
@@ -115,6 +118,7 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
         most: 25,
         share: 3,
+        rest: None,
         rows: medications::medications,
     },
     Section {
@@ -133,6 +137,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 20,
         share: 20,
+        rest: None,
         rows: problems::allergies,
     },
     Section {
@@ -146,6 +151,7 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
         most: 40,
         share: 4,
+        rest: Some("list_codes Observation"),
         rows: measurements::latest,
     },
     Section {
@@ -161,6 +167,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 8,
         share: 1,
+        rest: None,
         rows: events::immunizations,
     },
     Section {
@@ -175,6 +182,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 5,
         share: 1,
+        rest: None,
         rows: events::encounters,
     },
     Section {
@@ -189,6 +197,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 5,
         share: 1,
+        rest: None,
         rows: events::procedures,
     },
     Section {
@@ -203,6 +212,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 6,
         share: 1,
+        rest: None,
         rows: people::tasks,
     },
     Section {
@@ -227,6 +237,7 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
         most: 5,
         share: 1,
+        rest: None,
         rows: people::appointments,
     },
     Section {
@@ -241,6 +252,7 @@ pub(super) const SECTIONS: &[Section] = &[
         }],
         most: 4,
         share: 1,
+        rest: None,
         rows: people::care_team,
     },
 ];

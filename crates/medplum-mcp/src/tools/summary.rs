@@ -22,7 +22,7 @@ impl Run for GetPatientSummary {
     const FACTS: Facts = Facts {
         name: "get_patient_summary",
         title: "Get Patient Summary",
-        description: "One page on a patient: who, and what is current of each section; latest has each vital sign's and laboratory code's last value, its count and trend. Says how much it leaves out. Start here.",
+        description: "One page on a patient: who, and what is current of each section; in latest, each vital sign's and laboratory code's last value, count and trend. Start here.",
         when: "an overview of a patient, before anything else of the chart",
         does: Does::Reads,
         may_run: false,

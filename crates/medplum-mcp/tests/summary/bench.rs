@@ -143,6 +143,19 @@ impl Page {
         self.record[section]["rows"].as_array().unwrap_or_else(|| panic!("{section}: {}", self.record))
     }
 
+    /// The record with a row a line, for people.
+    pub fn lines(&self) -> String {
+        let line = |(key, value): (&String, &Value)| match value["rows"].as_array() {
+            None => format!("{key} {value}\n"),
+            Some(rows) => {
+                let rows: String = rows.iter().map(|row| format!("  {row}\n")).collect();
+                let columns = value.get("columns").map(|columns| format!(" {columns}")).unwrap_or_default();
+                format!("{key} {} of {}{columns}\n{rows}", value["shown"], value["of"])
+            }
+        };
+        self.record.as_object().unwrap().iter().map(line).collect()
+    }
+
     /// `shown` and `of`.
     pub fn counts(&self, section: &str) -> (Value, Value) {
         (self.record[section]["shown"].clone(), self.record[section]["of"].clone())

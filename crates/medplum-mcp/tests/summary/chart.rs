@@ -109,7 +109,7 @@ pub fn endless() -> Vec<Value> {
     all.extend((0..9).map(|n| allergy(n, &format!("Allergen {n}"), "active", if n == 8 { "high" } else { "low" })));
     for n in 0..3_000 {
         let code = loinc(&format!("{}-1", 1000 + n % 120), &format!("Laboratory test {} {long}", n % 120));
-        let date = format!("20{:02}-{:02}-01T08:00:00Z", 10 + n % 15, 1 + n % 12);
+        let date = format!("20{:02}-{:02}-01T08:00:00Z", 10 + n / 200, 1 + n % 12);
         all.push(observation(
             n,
             "laboratory",
