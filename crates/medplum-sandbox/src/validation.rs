@@ -116,10 +116,13 @@ impl<'c> Check<'c> {
         if value.is_null() {
             return;
         }
-        let of_resource = value.get("resourceType").and_then(Value::as_str);
-        let info = match of_resource {
-            Some(name) => self.definitions.resource_type(name),
-            None => self.definitions.resolve(of_type),
+        // Elsewhere `resourceType` is an element like others: an AccessPolicy names types with it.
+        let info = match self.definitions.resolve(of_type) {
+            Some(info) if matches!(info.kind, TypeKind::Abstract | TypeKind::Resource) => {
+                let name = value.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+                self.definitions.resource_type(name)
+            }
+            info => info,
         };
         let Some(info) = info else { return };
         self.constraints_hold(self.definitions.element_constraints(element), value, of_type.name, path);

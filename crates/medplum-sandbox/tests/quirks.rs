@@ -495,3 +495,46 @@ fn a_quota_is_told_within_a_query_too() {
     assert_eq!(reply.status, 200);
     assert!(message.starts_with("Too Many Requests") && message.contains("_msBeforeNext"), "{message}");
 }
+
+#[test]
+fn a_policy_may_look_at_single_resources_and_fields() {
+    let running = small();
+    let policy = create(
+        &running,
+        &json!({
+            "resourceType": "AccessPolicy",
+            "name": "Women, without their telephones",
+            "resource": [{"resourceType": "Patient", "criteria": "Patient?gender=female", "hiddenFields": ["telecom"]}],
+        }),
+    );
+    let membership = create(
+        &running,
+        &json!({
+            "resourceType": "ProjectMembership",
+            "project": {"reference": format!("Project/{}", running.sandbox.project_id())},
+            "user": {"reference": "User/1"},
+            "profile": {"reference": format!("Practitioner/{}", running.sandbox.member_id())},
+            "accessPolicy": {"reference": format!("AccessPolicy/{policy}")},
+        }),
+    );
+    let telecom = json!([{"system": "phone", "value": "555"}]);
+    let woman = create(&running, &json!({"resourceType": "Patient", "gender": "female", "telecom": telecom}));
+    let man = create(&running, &json!({"resourceType": "Patient", "gender": "male"}));
+    let (authorization, member) = (running.authorized(), format!("ProjectMembership/{membership}"));
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("x-medplum-on-behalf-of", member.as_str()),
+        ("content-type", "application/fhir+json"),
+    ];
+    let ask = |method: &str, path: &str, body: &str| running.send(method, path, &headers, body.as_bytes());
+    let seen = ask("GET", &format!("fhir/R4/Patient/{woman}"), "").json();
+    assert_eq!((seen["gender"].as_str(), seen.get("telecom")), (Some("female"), None));
+    assert_eq!(ask("GET", &format!("fhir/R4/Patient/{man}"), "").status, 404);
+    assert_eq!(ask("GET", &format!("fhir/R4/Patient/{man}/_history"), "").status, 404);
+    assert_eq!(ask("DELETE", &format!("fhir/R4/Patient/{man}"), "").status, 403);
+    let all = ask("GET", "fhir/R4/Patient?_total=accurate", "").json();
+    assert_eq!((&all["total"], &all["entry"][0]["resource"]["id"]), (&json!(1), &json!(woman)));
+    assert_eq!(ask("POST", "fhir/R4/Patient", r#"{"resourceType":"Patient","gender":"male"}"#).status, 403);
+    assert_eq!(ask("POST", "fhir/R4/Patient", r#"{"resourceType":"Patient","gender":"female"}"#).status, 201);
+    assert_eq!(total(&running, "Patient?_count=0"), 3, "what was refused was not kept");
+}
