@@ -187,9 +187,9 @@ impl Columns {
                 continue;
             }
             let name = joined(before, &snake(element.name));
-            for of in defs.types_of(element) {
+            for (of, json_name) in defs.types_of(element).iter().zip(defs.json_names(element)) {
                 if let Some(field) = self.of_value(&name, element, of, depth) {
-                    fields.entry(json_name(element, of)).or_insert(field);
+                    fields.entry(json_name).or_insert(field);
                 }
             }
         }
@@ -250,15 +250,6 @@ impl Columns {
         };
         Some(Leaf { path: &[], column: self.column(joined(name, suffix)), utc: false })
     }
-}
-
-fn json_name(element: &Element, of: &ElementType) -> String {
-    if !element.choice {
-        return element.name.to_owned();
-    }
-    let mut letters = of.name.chars();
-    let capital = letters.next().map(|first| first.to_ascii_uppercase());
-    element.name.chars().chain(capital).chain(letters).collect()
 }
 
 fn joined(before: &str, name: &str) -> String {

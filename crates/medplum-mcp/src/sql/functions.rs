@@ -97,6 +97,9 @@ const OF_ONE: &[&str] = &[
     "upper",
 ];
 
+/// A function of one number.
+type OfNumber = fn(f64) -> f64;
+
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
     OF_ONE.iter().chain(OF_MANY).copied()
@@ -127,7 +130,7 @@ pub(super) fn define(connection: &Connection) -> Result<()> {
             })?;
         }
     }
-    let of_number: [(&str, fn(f64) -> f64); 5] =
+    let of_number: [(&str, OfNumber); 5] =
         [("sqrt", f64::sqrt), ("ln", f64::ln), ("exp", f64::exp), ("floor", f64::floor), ("ceil", f64::ceil)];
     for (name, function) in of_number {
         connection.create_scalar_function(name, 1, always, move |cx| {
@@ -178,8 +181,9 @@ fn replace(text: &str, from: &str, to: &str) -> Result<String> {
     if from.is_empty() {
         return Ok(text.to_owned());
     }
-    let added = text.matches(from).count().saturating_mul(to.len());
-    if added.saturating_add(text.len()) > LONGEST_VALUE {
+    let matches = text.matches(from).count();
+    let kept = text.len().saturating_sub(matches.saturating_mul(from.len()));
+    if matches.saturating_mul(to.len()).saturating_add(kept) > LONGEST_VALUE {
         return Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None));
     }
     Ok(text.replace(from, to))

@@ -9,6 +9,8 @@ mod functions;
 pub(crate) mod sandboxed;
 pub(crate) mod statement;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod time;
 mod trouble;
 

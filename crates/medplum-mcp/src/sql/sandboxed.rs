@@ -1,6 +1,7 @@
 //! An SQLite in which a statement can read the tables of one call, and nothing else: not write, not open a file, not
 //! run for ever, not fill the memory.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,8 +78,9 @@ impl Drop for Cancels {
 
 /// What ends a statement: its time, or that nobody waits for it any more.
 pub(crate) struct Watch {
-    cancelled: Arc<AtomicBool>,
-    now: Arc<dyn Fn() -> Instant + Send + Sync>,
+    pub(super) cancelled: Arc<AtomicBool>,
+    /// The clock; tests bring their own.
+    pub(super) now: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 impl Default for Watch {
@@ -93,7 +95,7 @@ impl Watch {
     }
 
     /// Whether it is over, for a statement that starts now.
-    fn from_now(&self) -> impl Fn() -> bool + Send + 'static {
+    fn over(&self) -> impl Fn() -> bool + Send + 'static {
         let (cancelled, now) = (Arc::clone(&self.cancelled), Arc::clone(&self.now));
         let end = now().checked_add(TIME);
         move || cancelled.load(Ordering::Relaxed) || end.is_none_or(|end| now() >= end)
@@ -117,9 +119,18 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The columns that hold something.
+    /// The columns that hold something, without the bookkeeping in `meta`.
     pub(crate) fn held(&self) -> impl Iterator<Item = &str> {
-        self.layout.names.iter().zip(&self.filled.holds).filter(|(_, holds)| **holds).map(|(name, _)| name.as_str())
+        let held = self.layout.names.iter().zip(&self.filled.holds).filter(|(_, holds)| **holds);
+        let is_bookkeeping = |name: &str| name.starts_with("meta_") && !name.starts_with("meta_last_updated");
+        held.map(|(name, _)| name.as_str()).filter(move |name| !is_bookkeeping(name))
+    }
+}
+
+impl Table {
+    fn first_of_several(&self, read: &HashSet<String>) -> impl Iterator<Item = String> {
+        let several = self.layout.names.iter().zip(&self.filled.first_of_several).filter(|(_, several)| **several);
+        several.map(|(name, _)| name.clone()).filter(|name| read.contains(name))
     }
 }
 
@@ -137,6 +148,8 @@ pub(crate) struct Rows {
 pub(crate) struct Outcome {
     pub(crate) tables: Vec<Table>,
     pub(crate) rows: Rows,
+    /// Columns that were read and hold the first of several in some row.
+    pub(crate) first_of_several: Vec<String>,
 }
 
 impl Question {
@@ -147,12 +160,15 @@ impl Question {
     pub(crate) fn ask(self, watch: &Watch) -> Result<Outcome, Failure> {
         let mut tables = Vec::new();
         match self.rows(watch, &mut tables) {
-            Ok(rows) => Ok(Outcome { tables, rows }),
+            Ok((seen, rows)) => {
+                let first_of_several = tables.iter().flat_map(|table| table.first_of_several(&seen.read)).collect();
+                Ok(Outcome { tables, rows, first_of_several })
+            }
             Err(trouble) => Err(trouble.teach(&tables)),
         }
     }
 
-    fn rows(self, watch: &Watch, tables: &mut Vec<Table>) -> Result<Rows, Trouble> {
+    fn rows(self, watch: &Watch, tables: &mut Vec<Table>) -> Result<(Seen, Rows), Trouble> {
         let connection = open().map_err(Trouble::running)?;
         for Fetched { layout, resources, complete } in self.tables {
             let filled = fill(&connection, &layout, resources, &|| watch.cancelled()).map_err(Trouble::running)?;
@@ -161,10 +177,9 @@ impl Question {
         let sql = match (self.sql, tables.first()) {
             (Some(sql), _) => sql,
             (None, Some(table)) => preview(table),
-            (None, None) => return Ok(Rows::default()),
+            (None, None) => return Ok((Seen::default(), Rows::default())),
         };
-        let (_, rows) = Closed::new(connection, tables.iter().map(|table| &table.layout), watch)?.select(&sql)?;
-        Ok(rows)
+        Closed::new(connection, tables.iter().map(|table| &table.layout), watch)?.select(&sql)
     }
 }
 
@@ -232,6 +247,8 @@ struct Closed {
 pub(super) struct Seen {
     /// The function of many rows that it uses.
     pub(super) of_many: Option<String>,
+    /// The columns that it reads.
+    read: HashSet<String>,
     /// What it was denied.
     pub(super) denied: Option<Denied>,
 }
@@ -302,6 +319,9 @@ fn close(connection: &Connection, tables: Vec<String>, seen: Arc<Mutex<Seen>>, w
     }
     connection.authorizer(Some(move |cx: AuthContext<'_>| {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let AuthAction::Read { column_name, .. } = cx.action {
+            seen.read.insert(column_name.to_owned());
+        }
         match judged(cx.action, &tables) {
             Ok(of_many) => {
                 if of_many.is_some() {
@@ -315,7 +335,7 @@ fn close(connection: &Connection, tables: Vec<String>, seen: Arc<Mutex<Seen>>, w
             }
         }
     }))?;
-    connection.progress_handler(STEPS, Some(watch.from_now()))
+    connection.progress_handler(STEPS, Some(watch.over()))
 }
 
 /// Whether something may be done; if it is a function of many rows, its name.

@@ -25,6 +25,8 @@ pub(crate) struct Filled {
     pub(crate) rows: usize,
     /// For each column, whether it holds anything.
     pub(crate) holds: Vec<bool>,
+    /// For each column, whether it holds the first of several in some row.
+    pub(crate) first_of_several: Vec<bool>,
 }
 
 /// Makes a table and fills it; each resource once.
@@ -43,6 +45,7 @@ pub(crate) fn fill(
         insert: connection.prepare(&layout.insert())?,
         bound: vec![false; columns],
         holds: vec![false; columns],
+        first_of_several: vec![false; columns],
         text: Vec::new(),
     };
     let mut seen: HashSet<String> = HashSet::with_capacity(resources.len());
@@ -57,7 +60,7 @@ pub(crate) fn fill(
         }
         row.add(layout, &resource)?;
     }
-    Ok(Filled { rows: seen.len(), holds: row.holds })
+    Ok(Filled { rows: seen.len(), holds: row.holds, first_of_several: row.first_of_several })
 }
 
 /// The row that is being written.
@@ -65,6 +68,7 @@ struct Row<'c> {
     insert: Statement<'c>,
     bound: Vec<bool>,
     holds: Vec<bool>,
+    first_of_several: Vec<bool>,
     text: Vec<u8>,
 }
 
@@ -73,36 +77,41 @@ impl Row<'_> {
         self.insert.clear_bindings();
         self.bound.fill(false);
         if let Value::Object(object) = resource {
-            self.object(object, &layout.fields)?;
+            self.object(object, &layout.fields, false)?;
         }
         self.json(layout.names.len().saturating_sub(1), resource)?;
         self.insert.raw_execute()?;
         Ok(())
     }
 
-    fn object(&mut self, object: &Map<String, Value>, fields: &Fields) -> rusqlite::Result<()> {
+    /// Writes what is in an object, which may be the first of several.
+    fn object(&mut self, object: &Map<String, Value>, fields: &Fields, several: bool) -> rusqlite::Result<()> {
         for (name, value) in object {
             if let Some(field) = fields.get(name) {
-                self.field(value, field)?;
+                self.field(value, field, several)?;
             }
         }
         Ok(())
     }
 
-    fn field(&mut self, value: &Value, field: &Field) -> rusqlite::Result<()> {
+    fn field(&mut self, value: &Value, field: &Field, mut several: bool) -> rusqlite::Result<()> {
         if let Some(column) = field.whole {
             self.json(column, value)?;
         }
-        let Some(first) = first(value) else { return Ok(()) };
+        let Some(first) = first(value, &mut several) else { return Ok(()) };
         for leaf in &field.leaves {
+            let mut several = several;
             if self.bound.get(leaf.column).is_some_and(|bound| !bound)
-                && let Some(found) = at(first, leaf.path)
+                && let Some(found) = at(first, leaf.path, &mut several)
             {
                 self.leaf(leaf.column, found, leaf.utc)?;
+                if let Some(flag) = self.first_of_several.get_mut(leaf.column) {
+                    *flag |= several;
+                }
             }
         }
         match first {
-            Value::Object(object) if !field.inside.is_empty() => self.object(object, &field.inside),
+            Value::Object(object) if !field.inside.is_empty() => self.object(object, &field.inside, several),
             _ => Ok(()),
         }
     }
@@ -151,13 +160,16 @@ impl Row<'_> {
 }
 
 /// What a path leads to, by the first of what repeats.
-fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, step| first(value.get(step)?))
+fn at<'v>(value: &'v Value, path: &[&str], several: &mut bool) -> Option<&'v Value> {
+    path.iter().try_fold(value, |value, step| first(value.get(step)?, several))
 }
 
-fn first(value: &Value) -> Option<&Value> {
+fn first<'v>(value: &'v Value, several: &mut bool) -> Option<&'v Value> {
     match value {
-        Value::Array(values) => values.first(),
+        Value::Array(values) => {
+            *several |= values.len() > 1;
+            values.first()
+        }
         value => Some(value),
     }
 }

@@ -16,7 +16,8 @@ pub(crate) fn utc(recorded: &str) -> Option<String> {
     let day = match recorded.len() {
         4 => format!("{recorded}-01-01"),
         7 => format!("{recorded}-01"),
-        _ => recorded.to_owned(),
+        10 => recorded.to_owned(),
+        _ => return None,
     };
     day.parse::<jiff::civil::Date>().is_ok().then_some(day)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use fhir_definitions::{Definitions, Element, TypeInfo, nearest};
+use medplum_client::ResourceType;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -56,32 +57,8 @@ impl Run for ListCodes {
         for resource in resources(walk.into_bundle()) {
             codes.add(&resource, &places);
         }
-        let (without, total, rows) = codes.into_rows();
-        let shown = rows.len();
-        let columns = ["system", "code", "display", "count", "first", "last"].map(str::to_owned).to_vec();
-        let mut answer = Answer::table(columns, rows);
-        if matched == 0 {
-            return Ok(answer.note(none));
-        }
-        if more {
-            answer = answer.note(format!(
-                "Incomplete: only {matched} were looked at, and more match. Raise max_resources, or narrow params."
-            ));
-        }
-        let all = if more { "" } else { " (complete)" };
-        let lack = if without == 0 { String::new() } else { format!(", {without} of them without one") };
-        answer = answer.note(format!(
-            "{} in {matched} {}{all}{lack}; dates are of {}.",
-            places.element,
-            of.as_str(),
-            places.date
-        ));
-        if shown < total {
-            answer = answer.note(format!(
-                "The {shown} most frequent of {total}. The others: narrow params, such as by category or date."
-            ));
-        }
-        Ok(answer)
+        let answer = codes.answer(&places, &of, (matched, more));
+        Ok(if matched == 0 { answer.note(none) } else { answer })
     }
 }
 
@@ -126,9 +103,9 @@ impl Places {
         let date = main_date(defs, info);
         Ok(Self {
             element: shown(main),
-            codes: json_names(defs, main),
+            codes: defs.json_names(main),
             date: date.map_or("meta.lastUpdated".into(), shown),
-            dates: date.map(|date| json_names(defs, date)).unwrap_or_default(),
+            dates: date.map(|date| defs.json_names(date)).unwrap_or_default(),
         })
     }
 
@@ -146,20 +123,6 @@ impl Places {
 
 fn shown(element: &Element) -> String {
     if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() }
-}
-
-fn json_names(defs: &Definitions, element: &Element) -> Vec<String> {
-    if !element.choice {
-        return vec![element.name.to_owned()];
-    }
-    let types = defs.types_of(element).iter();
-    types
-        .map(|of| {
-            let mut letters = of.name.chars();
-            let capital = letters.next().map(|first| first.to_ascii_uppercase());
-            element.name.chars().chain(capital).chain(letters).collect()
-        })
-        .collect()
 }
 
 fn is_coded(defs: &Definitions, element: &Element) -> bool {
@@ -224,7 +187,7 @@ struct Uses {
 
 #[derive(Debug, Default)]
 struct Codes {
-    uses: HashMap<(Option<String>, Option<String>, Option<String>), Uses>,
+    uses: HashMap<Key, Uses>,
     without: usize,
 }
 
@@ -245,6 +208,35 @@ impl Codes {
         for (key, display) in here {
             self.uses.entry(key).or_default().add(display, date.as_ref());
         }
+    }
+
+    /// The most frequent, and of how many resources they are.
+    fn answer(self, places: &Places, of: &ResourceType, (matched, more): (usize, bool)) -> Answer {
+        let columns = ["system", "code", "display", "count", "first", "last"].map(str::to_owned).to_vec();
+        let (without, total, rows) = self.into_rows();
+        let shown = rows.len();
+        let answer = Answer::table(columns, rows);
+        if matched == 0 {
+            return answer;
+        }
+        let lack = if without == 0 { String::new() } else { format!(", {without} of them without one") };
+        let (first, all) = match more {
+            true => (
+                format!(
+                    "Incomplete: only {matched} were looked at, and more match. Raise max_resources, or narrow params."
+                ),
+                "",
+            ),
+            false => (String::new(), " (complete)"),
+        };
+        let rest = match shown < total {
+            true => {
+                format!("The {shown} most frequent of {total}. The others: narrow params, such as by category or date.")
+            }
+            false => String::new(),
+        };
+        let dates = format!("{} in {matched} {of}{all}{lack}; dates are of {}.", places.element, places.date);
+        answer.note(first).note(dates).note(rest)
     }
 
     /// How many resources have no code, how many codes there are, and the most frequent of them.

@@ -197,7 +197,7 @@ fn refuse_partial(tables: &[Fetched], why: &str, most: usize) -> Result<(), Fail
 }
 
 fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
-    let Outcome { tables, rows } = outcome;
+    let Outcome { tables, rows, first_of_several } = outcome;
     let Rows { columns, rows, more } = rows;
     let shown = rows.len();
     let rows =
@@ -206,6 +206,13 @@ fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
     if more {
         answer = answer
             .note(format!("The first {shown} rows of more (at most {MOST_ROWS}, 2 MB): aggregate, or LIMIT them."));
+    }
+    if !first_of_several.is_empty() && !is_preview {
+        answer = answer.note(format!(
+            "The first of several in some rows: {}. All of them: FROM {1}, json_each({1}.json,'$.code.coding').",
+            first_of_several.join(", "),
+            tables.first().map_or("x", |table| table.layout.table.as_str()),
+        ));
     }
     let said = if is_preview { preview_notes(&tables, shown) } else { vec![complete(&tables)] };
     answer.notes(said.into_iter().filter(|note| !note.is_empty()).collect()).notes(no_match.to_vec())
@@ -250,7 +257,7 @@ fn preview_notes(tables: &[Table], shown: usize) -> Vec<String> {
 
 /// A cell of a preview: enough to see what is in it.
 fn shortened(cell: Value) -> Value {
-    const ENOUGH: usize = 48;
+    const ENOUGH: usize = 56;
     match cell {
         Value::String(text) if text.chars().nth(ENOUGH).is_some() => {
             Value::from(text.chars().take(ENOUGH).chain(['…']).collect::<String>())

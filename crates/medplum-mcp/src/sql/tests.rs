@@ -1,0 +1,271 @@
+//! Statements over made-up resources, without a server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::columns::Layout;
+use super::sandboxed::{Outcome, Question, Rows, Watch, plan};
+use super::table::Fetched;
+
+fn table(of: &str, resources: Vec<Value>) -> Fetched {
+    Fetched { layout: Layout::of(of), resources, complete: true }
+}
+
+fn ask(tables: Vec<Fetched>, sql: &str, watch: &Watch) -> Result<Outcome, String> {
+    Question { tables, sql: Some(sql.to_owned()) }.ask(watch).map_err(|failure| format!("{failure:?}"))
+}
+
+#[track_caller]
+fn rows(tables: Vec<Fetched>, sql: &str) -> Vec<Vec<Value>> {
+    ask(tables, sql, &Watch::default()).unwrap().rows.rows
+}
+
+/// A clock on which a second goes by at every look.
+fn hurried() -> Watch {
+    let (start, looks) = (Instant::now(), AtomicU64::new(0));
+    let now = move || start + Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed));
+    Watch { now: Arc::new(now), ..Watch::default() }
+}
+
+fn some_observations() -> Vec<Value> {
+    let concept = json!({"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}]});
+    vec![
+        json!({"resourceType": "Observation", "id": "a", "status": "final", "code": concept,
+            "subject": {"reference": "Patient/1", "display": "A"}, "effectiveDateTime": "2024-01-15T08:30:00+02:00",
+            "valueQuantity": {"value": 72, "unit": "/min", "code": "/min"},
+            "component": [{"code": concept, "valueQuantity": {"value": 1.5}}, {"code": concept}],
+            "referenceRange": [{"low": {"value": 50}, "high": {"value": 100}}]}),
+        json!({"resourceType": "Observation", "id": "b", "status": "final", "code": {"text": "Mood"},
+            "effectivePeriod": {"start": "2024-01-15", "end": "2024-01-17"}, "valueString": "good",
+            "category": [{"coding": [{"code": "survey"}]}, {"text": "other"}]}),
+        json!({"resourceType": "Observation", "id": "c", "status": "final", "code": {"text": "Smoker"},
+            "effectiveInstant": "2024-01-14T23:00:00.250Z", "valueBoolean": true}),
+        json!({"resourceType": "Observation", "id": "d", "status": "final", "code": {"text": "Count"},
+            "valueInteger": 3}),
+        json!({"resourceType": "Observation", "id": "e", "status": "final", "code": {"text": "Colour"},
+            "valueCodeableConcept": {"coding": [{"system": "s", "code": "red", "display": "Red"}]}}),
+        json!({"resourceType": "Observation", "id": "a", "status": "a second time"}),
+    ]
+}
+
+#[test]
+fn what_is_in_the_columns() {
+    let sql = "select id, code_code, code_text, subject, subject_display, effective, effective_utc, effective_end,
+        value, value_value, value_unit, value_text, value_code, category_code, category_json, component_value_value,
+        reference_range_low_value, json_array_length(component_json) components from Observation";
+    let rows = rows(vec![table("Observation", some_observations())], sql);
+    insta::assert_snapshot!(rows.iter().map(|row| json!(row).to_string()).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_functions_that_are_ours_do_as_sqlites() {
+    let one = |sql: &str| rows(vec![table("Observation", Vec::new())], sql).remove(0).remove(0);
+    for (sql, expected) in [
+        ("select instr('größe', 'ß')", json!(4)),
+        ("select instr('abc', 'x')", json!(0)),
+        ("select instr(null, 'x')", json!(null)),
+        ("select instr(12345, 34)", json!(3)),
+        ("select replace('banana', 'an', 'x')", json!("bxxa")),
+        ("select replace('banana', '', 'x')", json!("banana")),
+        ("select replace(null, 'a', 'b')", json!(null)),
+        ("select trim('  a ')", json!("a")),
+        ("select ltrim('xxaxx', 'x')", json!("axx")),
+        ("select rtrim('xxaxx', 'x')", json!("xxa")),
+        ("select trim('xyayx', 'xy')", json!("a")),
+        ("select median(column1) from (values (3), (1), (2))", json!(2.0)),
+        ("select median(column1) from (values (3), (1), (2), (null), (10))", json!(2.5)),
+        ("select median(column1) from (values (null))", json!(null)),
+        ("select round(sqrt(2), 3)", json!(1.414)),
+        ("select sqrt(-1)", json!(null)),
+        ("select power(2, 10)", json!(1024.0)),
+        ("select floor(1.7) || ceil(1.2)", json!("1.02.0")),
+    ] {
+        assert_eq!(one(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn a_statement_without_an_end_is_ended() {
+    for sql in [
+        "with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) from c",
+        "with recursive c(n) as (values (1) union select n + 1 from c) select max(n) from c",
+        "select count(*) from Observation a, Observation b, Observation c, Observation d, Observation e, Observation f,
+         Observation g, Observation h, Observation i, Observation j, Observation k",
+        "with recursive c(n) as (select 1 union all select n + 1 from c) select * from c order by n limit 1",
+        "select 1 from json_tree((select json_group_array(json) from Observation)) a, json_tree(a.json) b, json_tree(b.json) c,
+         json_tree(c.json) d, Observation e, Observation f, Observation g, Observation h where a.key = 'no'",
+    ] {
+        let many = (0..50).map(|n| json!({"resourceType": "Observation", "id": n.to_string(), "status": "final"}));
+        let told = ask(vec![table("Observation", many.collect())], sql, &hurried()).unwrap_err();
+        assert!(told.contains("was stopped"), "{sql}: {told}");
+    }
+}
+
+#[test]
+fn a_statement_that_cannot_be_planned_in_time_is_ended() {
+    let mut sql = String::from("with c0 as (select 1 x)");
+    for n in 1..24 {
+        sql.push_str(&format!(", c{n} as (select a.x from c{0} a, c{0} b)", n - 1));
+    }
+    sql.push_str(" select count(*) from c23");
+    let told = ask(vec![table("Observation", Vec::new())], &sql, &hurried()).unwrap_err();
+    assert!(told.contains("was stopped") || told.contains("512 MB") || told.contains("SQLite"), "{told}");
+}
+
+#[test]
+fn a_call_that_is_cancelled_ends_its_statement() {
+    let watch = Watch::default();
+    watch.cancelled.store(true, Ordering::Relaxed);
+    let sql = "with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) from c";
+    assert!(ask(vec![table("Observation", Vec::new())], sql, &watch).is_err());
+}
+
+#[test]
+fn results_end_somewhere() {
+    let endless = "with recursive c(n) as (select 1 union all select n + 1 from c) select n from c";
+    let Rows { rows, more, .. } = ask(vec![table("Observation", Vec::new())], endless, &Watch::default()).unwrap().rows;
+    assert!(more);
+    assert_eq!(rows.len(), super::sandboxed::MOST_ROWS);
+    let wide = "with recursive c(n) as (select 1 union all select n + 1 from c) select printf('%500000s', n) from c";
+    let Rows { rows, more, .. } = ask(vec![table("Observation", Vec::new())], wide, &Watch::default()).unwrap().rows;
+    assert!(more);
+    assert!(rows.len() <= 5);
+}
+
+#[test]
+fn a_statement_is_looked_at_before_anything_is_fetched() {
+    let types = ["Observation".to_owned(), "Group".to_owned()];
+    let told = |sql: &str| plan(&types, sql, &Watch::default()).map_err(|failure| format!("{failure:?}"));
+    assert_eq!(told("select max(value_value) from Observation").unwrap().of_many.as_deref(), Some("max"));
+    assert!(told("select id from Observation").unwrap().of_many.is_none());
+    assert!(told("select statuss from Observation").unwrap().wrong_column);
+    for (sql, says) in [
+        ("select id from Patient", "Tables: Observation, Group"),
+        ("select * from Group", "goes in double quotes"),
+        ("select id from Observation, \"Group\"", "Observation.id"),
+        ("select medain(1)", "Nearest: median"),
+        ("select load_extension('x')", "No function load_extension"),
+        ("select 1 from", "SQLite: incomplete input"),
+        ("with a as (select 1) delete from Observation", "can only be read"),
+    ] {
+        let told = told(sql).unwrap_err();
+        assert!(told.contains(says), "{sql}: {told}");
+    }
+}
+
+#[test]
+fn a_wrong_column_is_told_with_those_that_hold_something() {
+    let told = |sql| ask(vec![table("Observation", some_observations())], sql, &Watch::default()).unwrap_err();
+    for sql in [
+        "select statuss from Observation",
+        "select o.statuss from Observation o",
+        "select \"statuss\" from Observation",
+    ] {
+        let told = told(sql);
+        assert!(told.contains("Nearest: status"), "{told}");
+        assert!(told.contains("effective_utc") && !told.contains("body_site"), "{told}");
+    }
+    let told = told("select id from Observation where status = \"final\"");
+    assert!(told.contains("single quotes: 'final'"), "{told}");
+}
+
+#[test]
+fn nothing_of_the_record_is_in_a_message() {
+    let secret = json!({"resourceType": "Observation", "id": "a", "code": {"text": "secret: 'diagnosis'"}});
+    for sql in [
+        "select json_extract(json, code_text) from Observation",
+        "select json_extract(code_text, '$') from Observation",
+        "select json(code_text) from Observation",
+        "select json_object(code_text, cast('x' as blob)) from Observation",
+        "select 1 from Observation where 'a' like 'b' escape code_text",
+    ] {
+        let told = ask(vec![table("Observation", vec![secret.clone()])], sql, &Watch::default()).unwrap_err();
+        assert!(!told.contains("secret") && !told.contains("diagnosis"), "{sql}: {told}");
+    }
+}
+
+/// A value that was recorded, in one of the forms that FHIR has for it.
+fn observation() -> impl Strategy<Value = Value> {
+    let value = prop_oneof![
+        (-1_000_i64..1_000).prop_map(|n| json!({"valueQuantity": {"value": n as f64 / 8.0, "unit": "kg"}})),
+        (-1_000_i64..1_000).prop_map(|n| json!({"valueInteger": n})),
+        "[a-z ]{0,6}".prop_map(|text| json!({"valueString": text})),
+        any::<bool>().prop_map(|flag| json!({"valueBoolean": flag})),
+        Just(json!({})),
+    ];
+    let when = prop_oneof![
+        (2000_u16..2030, 1_u8..13, 1_u8..29)
+            .prop_map(|(y, m, d)| json!({"effectiveDateTime": format!("{y}-{m:02}-{d:02}")})),
+        (2000_u16..2030, 1_u8..13, 1_u8..29, 0_u8..24, -11_i8..12).prop_map(|(y, m, d, h, zone)| {
+            let sign = if zone < 0 { '-' } else { '+' };
+            json!({"effectiveDateTime": format!("{y}-{m:02}-{d:02}T{h:02}:00:00{sign}{:02}:00", zone.unsigned_abs())})
+        }),
+        Just(json!({})),
+    ];
+    (value, when, prop_oneof!["[a-d]", Just("it's; \"quoted\"".to_owned())]).prop_map(|(value, when, code)| {
+        let mut resource = json!({"resourceType": "Observation", "code": {"coding": [{"code": code}], "text": code}});
+        for part in [value, when] {
+            for (key, part) in part.as_object().unwrap() {
+                resource[key] = part.clone();
+            }
+        }
+        resource
+    })
+}
+
+fn numbers(resource: &Value) -> Option<f64> {
+    resource["valueQuantity"]["value"].as_f64().or(resource["valueInteger"].as_f64())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn sql_over_the_table_equals_the_same_over_json(mut resources in prop::collection::vec(observation(), 0..40)) {
+        for (n, resource) in resources.iter_mut().enumerate() {
+            resource["id"] = json!(format!("o{n}"));
+        }
+        let sql = "select code_code, count(*), sum(value_value), min(value_value), max(value_value), min(effective_utc),
+            max(effective_utc), count(value_text) from Observation group by code_code order by code_code";
+        let found = rows(vec![table("Observation", resources.clone())], sql);
+        let mut codes: Vec<&str> = resources.iter().map(|r| r["code"]["text"].as_str().unwrap()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        prop_assert_eq!(found.len(), codes.len());
+        for (code, row) in codes.into_iter().zip(found) {
+            let of_code: Vec<&Value> = resources.iter().filter(|r| r["code"]["text"] == code).collect();
+            let values: Vec<f64> = of_code.iter().filter_map(|r| numbers(r)).collect();
+            let mut dates: Vec<String> =
+                of_code.iter().filter_map(|r| super::time::utc(r["effectiveDateTime"].as_str()?)).collect();
+            dates.sort();
+            let texts = of_code.iter().filter(|r| r.get("valueString").is_some()).count();
+            prop_assert_eq!(&row[0], code);
+            prop_assert_eq!(&row[1], of_code.len());
+            prop_assert_eq!(row[2].as_f64(), (!values.is_empty()).then(|| values.iter().sum()));
+            prop_assert_eq!(row[3].as_f64(), values.iter().copied().reduce(f64::min));
+            prop_assert_eq!(row[4].as_f64(), values.iter().copied().reduce(f64::max));
+            prop_assert_eq!(row[5].as_str(), dates.first().map(String::as_str));
+            prop_assert_eq!(row[6].as_str(), dates.last().map(String::as_str));
+            prop_assert_eq!(&row[7], texts);
+        }
+        // The whole resource is there, and what is in the columns is what SQLite finds in it.
+        let back = rows(vec![table("Observation", resources.clone())], "select json from Observation");
+        let back: Vec<Value> = back.iter().map(|row| serde_json::from_str(row[0].as_str().unwrap()).unwrap()).collect();
+        prop_assert_eq!(back, resources.clone());
+        let differ = "select count(*) from Observation where code_text is not json_extract(json, '$.code.text')
+            or value_unit is not json_extract(json, '$.valueQuantity.unit')
+            or effective is not json_extract(json, '$.effectiveDateTime')";
+        prop_assert_eq!(&rows(vec![table("Observation", resources)], differ)[0][0], 0);
+    }
+
+    /// Whatever is written, the answer is rows or a refusal.
+    #[test]
+    fn no_statement_does_harm(sql in "(select|with|values|SELECT) [ -~]{0,60}") {
+        let _ = super::statement::look(&sql);
+        let _ = ask(vec![table("Observation", some_observations())], &sql, &hurried());
+    }
+}
