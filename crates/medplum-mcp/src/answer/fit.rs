@@ -1,6 +1,6 @@
 //! A record that fits its budget: whole rows and entries, or a resource without its largest branches, each named.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// How many of these texts fit into so many characters, with a comma between them. At least one, if it fits alone.
 pub fn how_many(items: &[String], budget: usize) -> usize {
@@ -28,8 +28,19 @@ pub fn prune(value: &mut Value, budget: usize) -> Vec<String> {
     if !cut.is_empty() {
         mark_subsetted(value);
     }
+    if size(value) > budget.saturating_add(MARK) {
+        // Nothing more can be taken out piece by piece: what is left is its name.
+        let name: Map<String, Value> =
+            NAME.iter().filter_map(|key| Some(((*key).to_owned(), value.get(key)?.clone()))).collect();
+        *value = Value::Object(name);
+        cut.push("everything else".to_owned());
+    }
     cut
 }
+
+/// What the mark of a resource with elements missing costs.
+const MARK: usize = 150;
+const NAME: &[&str] = &["resourceType", "id"];
 
 fn size(value: &Value) -> usize {
     value.to_string().chars().count()
@@ -56,7 +67,7 @@ fn take_largest(value: &mut Value, over: usize, path: &mut String, cut: &mut Vec
             if nearly_all(child) && take_largest(child, over, path, cut) {
                 return true;
             }
-            cut.push(format!("{path} ({} characters)", size(child)));
+            cut.push(format!("{} ({} characters)", shown(path), size(child)));
             object.remove(&key);
             true
         }
@@ -95,7 +106,12 @@ fn shorten(items: &mut Vec<Value>, over: usize, path: &str, cut: &mut Vec<String
     if items.len() == 1 && gone < over {
         gone = gone.saturating_add(items.pop().map_or(0, |item| size(&item)));
     }
-    cut.push(format!("{path}[{}..{before}] ({gone} characters)", items.len()));
+    cut.push(format!("{}[{}..{before}] ({gone} characters)", shown(path), items.len()));
+}
+
+/// A path short enough to repeat: keys may be anything where it is not FHIR.
+fn shown(path: &str) -> String {
+    path.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
 fn push(path: &mut String, key: &str) {

@@ -21,6 +21,8 @@ use lean::Shown;
 const SMALLEST_RECORD: usize = 400;
 /// Room for what is said of a cut.
 const CUT_NOTE: usize = 250;
+/// Room for what is said of branches that were left out.
+const PRUNE_NOTE: usize = 450;
 
 /// The answer to a call.
 pub struct Answer {
@@ -133,8 +135,9 @@ impl Answer {
     /// A sentence for the agent, if a field cannot be worked out.
     pub fn into_result(self, limits: &Limits<'_>) -> Result<CallToolResult, crate::failure::Failure> {
         let Self { record, view, notes } = self;
+        // However much is said, half of the budget is the record's.
         let said: usize = notes.iter().map(|note| note.chars().count().saturating_add(1)).sum();
-        let room = limits.budget.saturating_sub(said);
+        let room = limits.budget.saturating_sub(said.min(limits.budget / 2));
         let fitted = match record {
             Record::Json(value) => json_block(value, &view, room)?,
             Record::Page(page) => page_block(page, &view, room, limits)?,
@@ -142,9 +145,10 @@ impl Answer {
             Record::Text(text) => text_block(text, room),
         };
         let notes: Vec<String> = fitted.note.into_iter().chain(notes).collect();
+        let left = limits.budget.saturating_sub(fitted.block.chars().count());
         let mut blocks = vec![ContentBlock::text(fitted.block)];
         if !notes.is_empty() {
-            blocks.push(ContentBlock::text(clipped(notes.join("\n"), limits.budget)));
+            blocks.push(ContentBlock::text(clipped(notes.join("\n"), left)));
         }
         let mut result = CallToolResult::success(blocks);
         result.is_error = None;
@@ -176,8 +180,13 @@ fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crat
     if block.chars().count() <= room {
         return Ok(Fitted::whole(block));
     }
-    let cut = fit::prune(&mut value, room.saturating_sub(CUT_NOTE).max(SMALLEST_RECORD));
-    let note = format!("Left out to fit: {}. Ask for it alone with fields, or raise budget.", cut.join(", "));
+    let cut = fit::prune(&mut value, room.saturating_sub(PRUNE_NOTE).max(SMALLEST_RECORD));
+    let named: Vec<&str> = cut.iter().take(4).map(String::as_str).collect();
+    let more = match cut.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let note = format!("Left out to fit: {}{more}. Ask for it alone with fields, or raise budget.", named.join(", "));
     Ok(Fitted { block: value.to_string(), note: Some(note) })
 }
 
@@ -304,11 +313,10 @@ fn text_block(text: String, room: usize) -> Fitted {
 }
 
 /// Notes are short; should they ever not be, the record still comes first.
-fn clipped(notes: String, budget: usize) -> String {
-    let most = budget / 2;
-    if notes.chars().count() <= most {
+fn clipped(notes: String, room: usize) -> String {
+    if notes.chars().count() <= room {
         notes
     } else {
-        notes.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+        notes.chars().take(room.saturating_sub(1)).chain(['…']).collect()
     }
 }

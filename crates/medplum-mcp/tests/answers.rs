@@ -1,0 +1,275 @@
+//! Answers that fit and are enough: what must hold of every page, cursor, table and write-back, on a sandbox with long
+//! charts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeSet;
+
+use fhirpath::{Context, Expression};
+use medplum_client::{Client, Config, Credentials};
+use medplum_mcp::policy::Policy;
+use medplum_mcp::server::Server;
+use medplum_mcp::settings::Limits;
+use medplum_sandbox::Sandbox;
+use serde_json::{Value, json};
+
+struct World {
+    sandbox: Sandbox,
+    server: Server,
+}
+
+impl World {
+    fn start() -> Self {
+        // A thread of its own, so that the server's runtime is only the server's.
+        let sandbox = Sandbox::builder().start_on_thread().unwrap();
+        let limits = Limits { writes: true, ..Limits::default() };
+        let base = medplum_client::BaseUrl::parse(sandbox.base_url(), false).unwrap();
+        let secret = sandbox.client_secret().into();
+        let config = Config::new(base, Credentials::Client { id: sandbox.client_id().into(), secret });
+        let server = Server::new(Client::new(config, Policy::new(limits.clone())), limits).unwrap();
+        Self { sandbox, server }
+    }
+
+    /// The blocks of an answer, and whether it is an error.
+    async fn call(&self, tool: &str, arguments: &Value) -> (Vec<String>, bool) {
+        let result = self.server.call(tool, arguments.as_object().unwrap().clone()).await;
+        let texts = result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.clone());
+        (texts.collect(), result.is_error == Some(true))
+    }
+
+    async fn json(&self, tool: &str, arguments: Value) -> Value {
+        let (blocks, failed) = self.call(tool, &arguments).await;
+        assert!(!failed, "{tool} {arguments}: {blocks:?}");
+        serde_json::from_str(&blocks[0]).unwrap()
+    }
+
+    /// The patient with the longest chart.
+    async fn long_chart(&self) -> String {
+        let sql = "select subject from Observation group by 1 order by count(*) desc limit 1";
+        let found = self.json("query_resources", json!({"resource_type": "Observation", "sql": sql})).await;
+        found["rows"][0][0].as_str().unwrap().to_owned()
+    }
+}
+
+/// Follows the cursors of a call to its end: the pages' blocks.
+async fn walk(world: &World, tool: &str, arguments: &Value) -> Vec<Value> {
+    let budget = arguments["budget"].as_u64().unwrap_or(40_000) as usize;
+    let (mut pages, mut asked) = (Vec::new(), arguments.clone());
+    loop {
+        let (blocks, failed) = world.call(tool, &asked).await;
+        assert!(!failed, "{asked}: {blocks:?}");
+        let size: usize = blocks.iter().map(|block| block.chars().count()).sum();
+        assert!(size <= budget, "{size} characters in a budget of {budget}: {asked}");
+        pages.push(serde_json::from_str(&blocks[0]).unwrap());
+        let cursor = blocks.get(1).and_then(|note| note.split("next: ").nth(1)).and_then(|rest| rest.split(' ').next());
+        match cursor {
+            Some(cursor) => asked["cursor"] = cursor.into(),
+            None => return pages,
+        }
+        assert!(pages.len() < 2_000, "the cursors do not end");
+    }
+}
+
+fn ids(pages: &[Value]) -> Vec<String> {
+    let rows = pages.iter().flat_map(|page| page["rows"].as_array().cloned().unwrap_or_default());
+    rows.map(|row| row[0].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn pages_joined_by_their_cursors_are_the_whole() {
+    let world = World::start();
+    let patient = world.long_chart().await;
+    let params = json!({"patient": patient});
+    let counted = world
+        .json("search_resources", json!({"resource_type": "Observation", "params": params, "count_only": true}))
+        .await;
+    let total = counted["total"].as_u64().unwrap() as usize;
+    assert!(total >= 700);
+    let table = |more: Value| {
+        let mut call =
+            json!({"resource_type": "Observation", "params": params, "fields": ["id", "effective", "code.text"]});
+        call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        call
+    };
+    let calls = [
+        ("search_all_resources", table(json!({"max_resources": 5_000, "budget": 6_000}))),
+        ("search_all_resources", table(json!({"max_resources": 333}))),
+        ("search_all_resources", table(json!({"max_resources": 5_000, "sort": "-date", "budget": 9_000}))),
+        ("search_resources", table(json!({"count": 200, "sort": "date,_id", "budget": 7_500}))),
+        ("search_resources", table(json!({"count": 1_000, "sort": "-date,_id"}))),
+    ];
+    for (tool, call) in calls {
+        let found = ids(&walk(&world, tool, &call).await);
+        let distinct: BTreeSet<&String> = found.iter().collect();
+        assert_eq!(found.len(), distinct.len(), "repeated: {call}");
+        assert_eq!(found.len(), total, "lost: {call}");
+    }
+}
+
+#[tokio::test]
+async fn a_chart_goes_on_to_its_end() {
+    let world = World::start();
+    let patient = world.long_chart().await;
+    let call = json!({"patient_id": patient.trim_start_matches("Patient/"), "fields": ["id", "resourceType"], "budget": 20_000});
+    let found: BTreeSet<String> = ids(&walk(&world, "get_patient_everything", &call).await).into_iter().collect();
+    let counted = world
+        .json(
+            "search_resources",
+            json!({"resource_type": "Observation", "params": {"patient": patient}, "count_only": true}),
+        )
+        .await;
+    assert!(found.len() as u64 > counted["total"].as_u64().unwrap());
+}
+
+#[tokio::test]
+async fn an_answer_that_fits_is_not_cut() {
+    let world = World::start();
+    let call = json!({"resource_type": "Patient", "count": 50, "params": {"_count": "50"}});
+    let (blocks, failed) = world.call("search_resources", &call).await;
+    assert!(failed && blocks[0].contains("say the same thing"), "{blocks:?}");
+
+    let patients =
+        world.json("search_resources", json!({"resource_type": "Patient", "count_only": true})).await["total"]
+            .as_u64()
+            .unwrap();
+    let exact = json!({"resource_type": "Patient", "max_resources": patients, "fields": ["id"]});
+    let (blocks, _) = world.call("search_all_resources", &exact).await;
+    assert_eq!(blocks.len(), 1, "{patients} of {patients} is not cut: {:?}", blocks.get(1));
+}
+
+#[tokio::test]
+async fn a_table_holds_what_fhirpath_finds_in_the_whole_resource() {
+    let world = World::start();
+    let fields = [
+        "id",
+        "code.coding.code",
+        "value.value",
+        "valueQuantity.unit",
+        "effective",
+        "component.where(code.exists()).value.value",
+        "subject.reference",
+    ];
+    let call = json!({"resource_type": "Observation", "count": 60, "sort": "-date,_id", "fields": fields});
+    let table = world.json("search_resources", call).await;
+    assert_eq!(table["columns"], json!(fields));
+    for row in table["rows"].as_array().unwrap() {
+        let path = format!("fhir/R4/Observation/{}", row[0].as_str().unwrap());
+        let whole = world.json("raw_request", json!({"method": "GET", "path": path})).await;
+        let context = Context::new().with_resource(&whole).with_model(fhir_definitions::Definitions::get());
+        for (cell, field) in row.as_array().unwrap().iter().zip(fields) {
+            let expression = Expression::parse(field).unwrap();
+            let found = expression.evaluate(&whole, &context).unwrap();
+            let found: Vec<Value> = found.iter().map(|item| item.to_json().into_owned()).collect();
+            let expected = match found.as_slice() {
+                [] => Value::Null,
+                [one] => one.clone(),
+                several => json!(several),
+            };
+            assert_eq!(*cell, expected, "{field} of {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_over_its_budget() {
+    let world = World::start();
+    let patient = world.long_chart().await;
+    let id = patient.trim_start_matches("Patient/");
+    for budget in [1_000, 1_500, 4_000, 20_000, 40_000] {
+        let calls = [
+            ("search_resources", json!({"resource_type": "Observation", "count": 200})),
+            (
+                "search_resources",
+                json!({"resource_type": "Observation", "count": 50, "include": "Observation:subject"}),
+            ),
+            ("search_all_resources", json!({"resource_type": "Patient", "max_resources": 100})),
+            ("read_resource", json!({"resource_type": "Patient", "resource_id": id})),
+            ("get_patient_everything", json!({"patient_id": id})),
+            ("raw_request", json!({"method": "GET", "path": "fhir/R4/metadata"})),
+            ("raw_request", json!({"method": "GET", "path": "fhir/R4/Observation?_count=200"})),
+            ("execute_operation", json!({"resource_type": "Observation", "operation": "csv", "method": "GET"})),
+            ("get_resource_schema", json!({"resource_type": "Patient", "include_nested": true, "verbose": true})),
+            ("execute_graphql", json!({"query": "{ ObservationList(_count: 300) { id status code { text } } }"})),
+            ("query_resources", json!({"resource_type": "Observation", "sql": "select id, json from Observation"})),
+        ];
+        for (tool, mut call) in calls {
+            call["budget"] = budget.into();
+            let (blocks, _) = world.call(tool, &call).await;
+            let size: usize = blocks.iter().map(|block| block.chars().count()).sum();
+            assert!(size <= budget, "{tool}: {size} characters in {budget}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lean_resource_is_changed_and_written_back_whole() {
+    let world = World::start();
+    let created = json!({"resourceType": "Patient", "active": true, "name": [{"family": "Written\u{200b}back"}],
+        "meta": {"tag": [{"system": "http://hospital.example/tags", "code": "vip"}]},
+        "text": {"status": "additional", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">by hand</div>"}});
+    let id = world.json("create_resource", json!({"resource": created})).await["id"].as_str().unwrap().to_owned();
+    let mut lean = world.json("read_resource", json!({"resource_type": "Patient", "resource_id": id})).await;
+    assert!(lean.get("text").is_none() && lean["meta"].get("tag").is_none());
+    assert_eq!(lean["name"][0]["family"], "Writtenback");
+    lean["active"] = json!(false);
+    let (blocks, failed) = world.call("update_resource", &json!({"resource": lean})).await;
+    assert!(!failed, "{blocks:?}");
+    assert!(blocks[1].contains("narrative"), "{blocks:?}");
+
+    // As the server has it, asked past everything of ours.
+    let stored = stored(&world.sandbox, &id).await;
+    assert_eq!(stored["active"], false);
+    assert_eq!(stored["text"]["status"], "additional");
+    assert_eq!(stored["meta"]["tag"][0]["code"], "vip");
+    assert_eq!(stored["name"][0]["family"], "Written\u{200b}back");
+
+    let (blocks, failed) = world.call("update_resource", &json!({"resource": lean})).await;
+    assert!(
+        failed && blocks[0].contains("changed after the version that you read") && blocks[0].contains("active"),
+        "{blocks:?}"
+    );
+    lean["meta"].as_object_mut().unwrap().remove("versionId");
+    let (blocks, failed) = world.call("update_resource", &json!({"resource": lean})).await;
+    assert!(
+        failed && blocks[0].starts_with("Pass meta.versionId") && blocks[0].contains("overwrite: true"),
+        "{blocks:?}"
+    );
+    let (_, failed) = world.call("update_resource", &json!({"resource": lean, "overwrite": true})).await;
+    assert!(!failed);
+}
+
+async fn stored(sandbox: &Sandbox, id: &str) -> Value {
+    let base = medplum_client::BaseUrl::parse(sandbox.base_url(), false).unwrap();
+    let secret = sandbox.client_secret().into();
+    let config = Config::new(base, Credentials::Client { id: sandbox.client_id().into(), secret });
+    let client = Client::new(config, medplum_client::Open);
+    let read = medplum_client::Interaction::read("Patient".parse().unwrap(), id.parse().unwrap());
+    client.send(&medplum_client::Call::default(), &read).await.unwrap().into_json()
+}
+
+#[tokio::test]
+async fn a_part_of_a_resource_is_never_written() {
+    let world = World::start();
+    let part = world.json("search_one", json!({"resource_type": "Patient", "params": {"_elements": "name"}})).await;
+    let (blocks, failed) = world.call("update_resource", &json!({"resource": part})).await;
+    assert!(failed && blocks[0].contains("SUBSETTED"), "{blocks:?}");
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_query_is_refused() {
+    let world = World::start();
+    let call = json!({"resource_type": "Observation", "count": 5, "sort": "-date"});
+    let (blocks, _) = world.call("search_resources", &call).await;
+    let cursor = blocks[1].split("next: ").nth(1).unwrap().split(' ').next().unwrap();
+    for (key, value) in [
+        ("resource_type", json!("Condition")),
+        ("sort", json!("date")),
+        ("params", json!({"status": "final"})),
+        ("count", json!(6)),
+    ] {
+        let mut other = call.clone();
+        other["cursor"] = cursor.into();
+        other[key] = value;
+        let (blocks, failed) = world.call("search_resources", &other).await;
+        assert!(failed && blocks[0].starts_with("cursor:"), "{other}: {blocks:?}");
+    }
+}
