@@ -463,7 +463,7 @@ fn nothing_of_a_patient_and_no_secret_is_on_stderr_however_much_is_logged() {
     }
     // Lines that are no messages, with a name in them.
     host.write(b"Zaphodsecret\n{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"Zaphodsecret/x\"}\n");
-    (host.hear(), host.hear());
+    let _ = (host.hear(), host.hear());
     let ended = host.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("DEBUG"), "it does log: {ended:?}");

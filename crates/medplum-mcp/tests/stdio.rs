@@ -166,15 +166,18 @@ fn search_all_resources() {
 fn get_patient_everything() {
     let (mut host, mut page) = with_writes();
     let patient = admit(&mut host, "1");
+    let of = |id: &str| json!({"patient_id": id});
+    let alone = page.call(&mut host, "get_patient_everything", of(id(&patient)));
+    assert_eq!(alone.record()["entry"].as_array().unwrap().len(), 1);
     let subject = json!({"reference": format!("Patient/{}", id(&patient))});
     let condition = json!({"resourceType": "Condition", "subject": subject, "code": {"text": "Asthma"}});
     host.call("create_resource", json!({"resource": condition})).record();
-    let chart = page.call(&mut host, "get_patient_everything", json!({"patient_id": id(&patient)}));
+    // In no order that could be relied on.
+    let chart = host.call("get_patient_everything", of(id(&patient)));
     assert_eq!(chart.record()["entry"].as_array().unwrap().len(), 2);
-    assert!(
-        page.call(&mut host, "get_patient_everything", json!({"patient_id": NOBODY})).error().contains("Not found")
-    );
-    page.call(&mut host, "get_patient_everything", json!({"patient_id": "Alice Smith"})).error();
+    assert!(chart.note().contains("Condition 1"), "{chart:?}");
+    assert!(page.call(&mut host, "get_patient_everything", of(NOBODY)).error().contains("Not found"));
+    page.call(&mut host, "get_patient_everything", of("Alice Smith")).error();
     page!("get_patient_everything", page);
 }
 
