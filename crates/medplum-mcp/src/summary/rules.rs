@@ -73,6 +73,9 @@ const OBSERVATION: Rule = Rule {
 /// An observation that holds: `cancelled` was never made.
 const HOLDS: (&str, &str) = ("status:not", "entered-in-error,cancelled");
 
+const CARE_TEAM: Rule =
+    Rule { resource_type: "CareTeam", sort: "-_lastUpdated", include: "CareTeam:participant", ..RULE };
+
 /// The sections in their order.
 pub(super) const SECTIONS: &[Section] = &[
     Section {
@@ -243,13 +246,11 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: Name::CareTeam,
         key: "careTeam",
-        searches: &[Rule {
-            resource_type: "CareTeam",
-            filters: &[("status:not", "proposed,suspended,inactive,entered-in-error")],
-            sort: "-_lastUpdated",
-            include: "CareTeam:participant",
-            ..RULE
-        }],
+        // A status may be missing, and then Medplum does not find it by what it is not.
+        searches: &[
+            Rule { filters: &[("status", "active")], ..CARE_TEAM },
+            Rule { filters: &[("status:missing", "true")], ..CARE_TEAM },
+        ],
         most: 4,
         share: 1,
         rest: None,

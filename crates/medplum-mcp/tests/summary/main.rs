@@ -27,7 +27,7 @@ async fn a_long_chart_on_a_page() {
     let page = bench.page(LONG[0]).await;
     insta::assert_snapshot!(format!("{}\n{}\n\n{} tokens", page.lines(), page.note, page.tokens()));
     let asked = bench.sandbox.requests();
-    assert_eq!(asked.len(), 16, "a token and 15 searches");
+    assert_eq!(asked.len(), 17, "a token and 16 searches");
     for patient in LONG {
         let page = bench.page(patient).await;
         assert!(page.tokens() <= MOST_TOKENS / 2 + 200, "{}", page.tokens());
@@ -191,6 +191,9 @@ async fn what_does_not_hold_is_not_there() {
         visit(1, "finished"),
         visit(2, "planned"),
         visit(3, "entered-in-error"),
+        of("CareTeam", 1, json!({"status": "active", "name": "Diabetes", "participant": [{"member": {"display": "Dr Jones"}, "role": [{"text": "lead"}]}]})),
+        of("CareTeam", 2, json!({"name": "No status"})),
+        of("CareTeam", 3, json!({"status": "inactive", "name": "Gone"})),
         of("Task", 1, json!({"status": "completed", "intent": "order", "description": "done"})),
         of("Task", 2, json!({"status": "requested", "intent": "order", "priority": "stat", "description": "call"})),
         observation(1, "laboratory", loinc("1-1", "test"), "2025-01-01", quantity(1.0, "g")),
@@ -229,6 +232,10 @@ async fn what_does_not_hold_is_not_there() {
     assert_eq!(page.record["allergies"], json!({"shown": 1, "of": 1, "rows": [["pollen", "rash", "low"]]}));
     assert_eq!(page.record["immunizations"], json!({"shown": 2, "of": 2, "rows": [["flu", "2024-10-01, 2 records"]]}));
     assert_eq!(page.record["encounters"], json!({"shown": 1, "of": 1, "rows": [["2025-11-02", "AMB"]]}));
+    assert_eq!(
+        page.record["careTeam"],
+        json!({"shown": 2, "of": 2, "rows": [["Diabetes", "Dr Jones (lead)"], ["No status"]]})
+    );
     assert_eq!(page.record["tasks"], json!({"shown": 1, "of": 1, "rows": [["call", "requested, stat"]]}));
     assert_eq!(
         page.record["latest"],
@@ -429,7 +436,7 @@ async fn some_sections_alone() {
         bench.page_as(As::Admin, TODAY, json!({"patient_id": PATIENT, "sections": ["careTeam", "allergies"]})).await;
     let keys: Vec<&String> = page.record.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["patient", "allergies", "careTeam"]);
-    assert_eq!(bench.sandbox.requests().len(), 4, "a token and three searches");
+    assert_eq!(bench.sandbox.requests().len(), 5, "a token and four searches");
 }
 
 #[tokio::test]
