@@ -244,6 +244,11 @@ fn entry_interaction(
         _ => resource.cloned(),
     };
     let interaction = Interaction::from_entry(method, url, body)?;
+    if let Interaction::Raw(_) = interaction
+        && url.trim_start_matches('/').starts_with("fhir/")
+    {
+        return Err(InvalidRequest::Path("it repeats the FHIR base; start with the type"));
+    }
     if let Interaction::Batch(_) = interaction {
         return Err(InvalidRequest::Body("a bundle inside a bundle cannot be sent".into()));
     }

@@ -77,6 +77,9 @@ fn recognise(
     query: Query,
     body: Option<Value>,
 ) -> Result<Interaction, InvalidRequest> {
+    if method == Method::Get && body.is_some() {
+        return Err(InvalidRequest::Body("a GET has no body: its parameters stand in the URL".into()));
+    }
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     let known = match parts.as_slice() {
         [] => on_system(method, &query, &body)?,

@@ -161,7 +161,8 @@ fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
         (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
         (400, _) => advice_on_bad_request(outcome).unwrap_or_default(),
-        (500.., _) if outcome.uncertain => "It may have been carried out: search before you try again".into(),
+        (500.., _) if !outcome.uncertain => "A read can be repeated".into(),
+        (500.., _) => "It may have been carried out: search before you try again".into(),
         _ => String::new(),
     };
     if advice.is_empty() { said } else { format!("{said} {advice}") }
@@ -176,6 +177,12 @@ fn advice_on_bad_request(outcome: &Outcome) -> Option<String> {
     }
     if text.starts_with("Unknown search parameter") {
         return Some("get_resource_capabilities lists the parameters of a type".into());
+    }
+    if ["Missing required property", "Invalid additional property", "Expected array"]
+        .iter()
+        .any(|start| text.starts_with(start))
+    {
+        return Some("get_resource_schema lists the elements of a type".into());
     }
     text.starts_with("Test failed").then(|| "The resource is not as the patch expects: read it again".into())
 }

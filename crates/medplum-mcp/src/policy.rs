@@ -83,7 +83,7 @@ fn describe(interaction: &Interaction, effect: Effect) -> String {
         }
         Interaction::Raw(raw) if raw.method() == Method::Get => "This path is not one of Medplum's reads.".into(),
         Interaction::Raw(raw) => format!("{} acts.", raw.method().as_str()),
-        other => format!("A {} changes records.", other.label().interaction),
+        other => format!("{} changes records.", other.label().interaction),
     }
 }
 

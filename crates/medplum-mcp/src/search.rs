@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use fhir_definitions::search::{Rewritten, check_with, compare_self};
+use fhir_definitions::{Definitions, ParameterKind};
 use medplum_client::{Interaction, Query, ResourceType};
 use serde_json::Value;
 
@@ -108,19 +109,30 @@ impl Search {
         }
     }
 
-    /// What to try where nothing matches.
+    /// What to try where nothing matches: a hint for each parameter that was used.
     pub(crate) fn no_match(&self) -> String {
-        let general = "A code without its system matches any system; a reference is written Patient/<id>; name and family match the start of a name.";
-        let mut text = format!("No {} matches.", self.resource_type);
-        for hint in &self.hints {
-            text.push(' ');
-            text.push_str(hint);
+        let mut hints = self.hints.clone();
+        for (key, _) in self.query.iter() {
+            let code = key.split([':', '.']).next().unwrap_or(key);
+            let hint = self.hint(code).filter(|hint| !hints.contains(hint));
+            hints.extend(hint);
         }
-        if self.hints.is_empty() && !self.query.is_empty() {
-            text.push(' ');
-            text.push_str(general);
-        }
-        text
+        let none = format!("No {} matches.", self.resource_type);
+        std::iter::once(none).chain(hints).collect::<Vec<_>>().join(" ")
+    }
+
+    fn hint(&self, code: &str) -> Option<String> {
+        let definitions = Definitions::get();
+        let info = definitions.resource_type(self.resource_type.as_str())?;
+        let parameter = definitions.search_parameter(info, code)?;
+        Some(match (code, parameter.kind) {
+            ("_id" | "_lastUpdated", _) => return None,
+            ("identifier", _) => "identifier is matched whole: system|value.".into(),
+            ("code", ParameterKind::Token) => "list_codes shows the codes that there are.".into(),
+            (_, ParameterKind::String) => format!("{code} matches the start of a word."),
+            (_, ParameterKind::Reference) => "A reference is written Type/<id>.".into(),
+            _ => return None,
+        })
     }
 
     /// The search as it is sent.

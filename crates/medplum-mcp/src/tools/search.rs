@@ -145,6 +145,7 @@ impl Run for SearchResources {
         let before = go_on(cx, self.cursor.as_deref(), &mut query)?;
         ask_for_fields(resource_type.as_str(), &view, &mut query);
         let counts_only = query.get("_summary") == Some("count");
+        let none_asked = query.get("_count") == Some("0");
         let search = Search::new(cx, resource_type, query).await?;
         let bundle = search.page(cx).await?;
         if counts_only {
@@ -156,7 +157,12 @@ impl Run for SearchResources {
             (true, _) => "No more match.".into(),
             (false, _) => String::new(),
         };
-        Ok(Answer::page(page_of(cx, bundle, before)?).view(view).note(note))
+        let mut page = page_of(cx, bundle, before)?;
+        // No page at all is none of anything, unless none was asked for.
+        if none && before == 0 && !none_asked {
+            page.total = Some(0);
+        }
+        Ok(Answer::page(page).view(view).note(note))
     }
 }
 
