@@ -25,7 +25,7 @@ const MOST_CODES: usize = 150;
 pub(super) struct ListCodes {
     /// Such as Observation
     resource_type: String,
-    /// Search parameters, as in search_resources: {"patient":"Patient/<id>"}
+    /// As in search_resources
     params: Option<Map<String, Value>>,
     /// Another coded element than the main one: category
     element: Option<String>,
@@ -37,7 +37,7 @@ impl Run for ListCodes {
     const FACTS: Facts = Facts {
         name: "list_codes",
         title: "List Codes in Use",
-        description: "The distinct codes of the resources that match, with display, count, first and last date, the most frequent first. Use it before you search by a code.",
+        description: "The distinct codes of all matches with display, count, first and last date, the most frequent first. Use it before you search by a code.",
         when: "see which codes a chart or project uses, before a search by code",
         does: Does::Reads,
         may_run: false,

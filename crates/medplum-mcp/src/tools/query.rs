@@ -33,15 +33,15 @@ const NOT_HERE: &[&str] =
 pub(super) struct QueryResources {
     /// Such as Observation
     resource_type: String,
-    /// Search parameters, as in search_resources
+    /// As in search_resources
     params: Option<Map<String, Value>>,
     /// More tables to join
     also: Option<Vec<OneSearch>>,
-    /// One SELECT; the tables are named like the types
+    /// One SELECT; tables are named like the types
     sql: Option<String>,
-    /// Of each search, 5000 unless told, at most 50000
+    /// A search, 5000 unless told, at most 50000
     max_resources: Option<i64>,
-    /// Aggregate even where more match than were fetched
+    /// Aggregate over incomplete data
     #[serde(default)]
     allow_partial: bool,
 }
@@ -56,7 +56,7 @@ impl Run for QueryResources {
     const FACTS: Facts = Facts {
         name: "query_resources",
         title: "Query FHIR Resources with SQL",
-        description: "SQL (SQLite) over all resources that match: first, last, count, min, max, mean, trend, join. Only the result comes back. Columns: code_code, code_text, subject ('Patient/<id>'), effective, effective_utc (to order by), value_value, value_unit …; json is the whole resource. Without sql: the columns and three rows.",
+        description: "SQL (SQLite) over all matches: counts, first and last, statistics, joins; only the result comes back. Columns: code_code, code_text, subject ('Patient/<id>'), effective_utc, value_value, value_unit …, json (the resource). Without sql: the columns and three rows.",
         when: "a question over many resources: counts, first and last, statistics, joins",
         does: Does::Reads,
         may_run: false,

@@ -273,3 +273,32 @@ async fn the_server_goes_on_while_a_statement_runs_and_a_call_that_is_dropped_en
     let next = clinic.call("query_resources", json!({"resource_type": "Observation", "sql": "select 1 one"})).await;
     assert_eq!(next.rows(), [[json!(1)]]);
 }
+
+#[tokio::test]
+async fn an_answer_costs_few_tokens() {
+    let tokens = |text: &str| tiktoken_rs::o200k_base_singleton().encode_ordinary(text).len();
+    let clinic = Clinic::open();
+    let all_codes = "select code_text, count(*) n, min(effective_utc) first, max(effective_utc) last,
+        round(avg(value_value),1) mean, value_unit from Observation where value_value is not null group by 1, 6 order by n desc";
+    for (what, tool, arguments) in [
+        ("every code of a chart", "query_resources", json!({"params": {"patient": LONG}, "sql": all_codes})),
+        ("the table", "query_resources", json!({"params": {"patient": LONG}})),
+        ("a wrong column", "query_resources", json!({"params": {"patient": LONG}, "sql": "select x from Observation"})),
+        ("the codes of a chart", "list_codes", json!({"params": {"patient": LONG}})),
+    ] {
+        let mut arguments = arguments;
+        arguments["resource_type"] = json!("Observation");
+        let told = clinic.call(tool, arguments).await;
+        let cost: usize = told.blocks.iter().map(|block| tokens(block)).sum();
+        println!("{what}: {cost} tokens");
+        assert!(cost <= 2_000, "{what}: {cost}");
+    }
+    for tool in clinic.server.listing() {
+        if ["query_resources", "list_codes"].contains(&&*tool.name) {
+            let cost = tokens(&serde_json::to_string(&tool.description).unwrap())
+                + tokens(&serde_json::to_string(&tool.input_schema).unwrap());
+            println!("{}: {cost} tokens of description and schema", tool.name);
+            assert!(cost <= 220, "{}: {cost}", tool.name);
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! Statements that mean harm: refused or bounded, and the server answers afterwards as before.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{Clinic, LONG};
+use crate::Clinic;
 
 /// Refused before anything is fetched.
 const REFUSED: &[&str] = &[
@@ -151,13 +151,22 @@ async fn refused() {
 
 #[tokio::test]
 async fn bounded() {
-    let clinic = Clinic::open();
+    let long = json!([{"text": "x".repeat(2_000)}]);
+    let observations: Vec<Value> = (0..300)
+        .map(|n| json!({"resourceType": "Observation", "id": format!("5a4d0b0c-0000-4000-8000-000000000{n:03}"), "status": "final", "code": {"text": "x"}, "note": long}))
+        .collect();
+    let clinic = Clinic::with(&observations);
     for sql in BOUNDED.iter().map(|sql| (*sql).to_owned()).chain(built()) {
-        let arguments = json!({"resource_type": "Observation", "params": {"patient": LONG}, "sql": sql});
+        let arguments = json!({"resource_type": "Observation", "sql": sql});
+        let started = std::time::Instant::now();
         let told = clinic.call("query_resources", arguments).await;
+        let took = started.elapsed().as_millis();
         let size: usize = told.blocks.iter().map(|block| block.chars().count()).sum();
         let shown: String = sql.chars().take(80).collect();
-        println!("{shown}: {}", told.blocks.last().map_or("", String::as_str).chars().take(120).collect::<String>());
+        println!(
+            "{took} ms: {shown}: {}",
+            told.blocks.last().map_or("", String::as_str).chars().take(120).collect::<String>()
+        );
         assert!(size <= 41_000, "{shown}: {size}");
         assert!(!told.failed || told.blocks[0].chars().count() < 2_500, "{shown}: {told:?}");
         alive(&clinic).await;
