@@ -36,9 +36,23 @@ impl<'s> Loader<'s> {
         Self { store, author: Arc::new(json!({"reference": "system"})), next: FIRST_WRITTEN, loaded: 0 }
     }
 
-    /// Writes a resource that was just made.
+    /// Writes a resource that was just made: it has an id, and no `meta`.
     pub(crate) fn add(&mut self, resource: &Value) {
-        self.add_text(Bytes::from(resource.to_string()));
+        let part = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or_default();
+        let version = Version {
+            id: self.made_up(),
+            last_updated: self.next,
+            author: Arc::clone(&self.author),
+            on_behalf_of: None,
+            text: Some(Bytes::from(resource.to_string())),
+        };
+        self.push(part("resourceType"), part("id"), version);
+    }
+
+    fn push(&mut self, resource_type: &str, id: &str, version: Version) {
+        self.next += STEP;
+        self.loaded += 1;
+        self.store.push(resource_type, id, version);
     }
 
     /// Writes resources given as text, one a line. Their bytes are shared, not copied.
@@ -73,9 +87,7 @@ impl<'s> Loader<'s> {
             on_behalf_of: given.and_then(|meta| meta.get("onBehalfOf")).map(|member| Arc::new(member.clone())),
             text: Some(if by_server || head.id.is_none() { cleaned(&text, &id) } else { text.clone() }),
         };
-        self.next += STEP;
-        self.loaded += 1;
-        self.store.push(&resource_type, &id, version);
+        self.push(&resource_type, &id, version);
         true
     }
 
