@@ -1,6 +1,6 @@
 //! The latest value of everything that was measured, and where it is going.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Number, Value};
 
@@ -51,11 +51,11 @@ struct Reading<'v> {
 fn collect<'v>(sources: &Sources<'v>) -> Vec<Series<'v>> {
     let mut all: Vec<Series<'v>> = Vec::new();
     let mut by_code: HashMap<String, usize> = HashMap::new();
-    let mut seen: HashMap<&str, ()> = HashMap::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     for (group, page) in sources.pages.iter().enumerate() {
         for observation in page.iter().flat_map(|page| &page.resources) {
             // Of both categories: it was there already.
-            if string(observation, "/id").is_some_and(|id| seen.insert(id, ()).is_some()) {
+            if string(observation, "/id").is_some_and(|id| !seen.insert(id)) {
                 continue;
             }
             let Some((key, reading)) = key(observation).zip(reading(observation)) else { continue };
