@@ -94,9 +94,7 @@ fn of_resource(resource_type: &str, id: Option<&ResourceId>, resource: &Value) -
         return BotReach::none();
     }
     if resource_type == "Bot" {
-        let scheduled = resource
-            .as_object()
-            .is_some_and(|bot| bot.keys().any(|key| key.trim_start_matches('_').starts_with("cron")));
+        let scheduled = resource.as_object().is_some_and(|bot| bot.keys().any(|key| exposes(key)));
         return match (scheduled, id) {
             (false, _) => BotReach::none(),
             (true, Some(id)) => BotReach::one(id),
@@ -114,8 +112,7 @@ fn of_patch(resource_type: &str, id: &ResourceId, operations: &[Value]) -> BotRe
     }
     let path = |operation: &Value| operation.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
     if resource_type == "Bot" {
-        let schedules =
-            operations.iter().any(|o| path(o).is_empty() || path(o).trim_start_matches(['/', '_']).starts_with("cron"));
+        let schedules = operations.iter().any(|o| path(o).is_empty() || exposes(path(o).trim_start_matches('/')));
         return if schedules { BotReach::one(id) } else { BotReach::none() };
     }
     let changes = operations.iter().filter(|o| o.get("op").and_then(Value::as_str) != Some("test"));
@@ -131,6 +128,12 @@ fn of_patch(resource_type: &str, id: &ResourceId, operations: &[Value]) -> BotRe
         return BotReach::Any;
     }
     changes.iter().filter_map(|o| o.get("value")).map(named_in).fold(BotReach::none(), BotReach::and)
+}
+
+/// Whether an element of a Bot makes it run by itself, for anybody, or as somebody else.
+fn exposes(element: &str) -> bool {
+    let element = element.trim_start_matches('_');
+    ["cron", "publicWebhook", "executableCode", "runAsUser"].iter().any(|name| element.starts_with(name))
 }
 
 /// The bots that any text of a value names: `Bot/<id>`, relative or absolute. A name that is filled in by the server

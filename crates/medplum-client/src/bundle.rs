@@ -131,9 +131,10 @@ impl BatchEntry {
         request.insert("method".into(), sent.method.as_str().into());
         request.insert("url".into(), sent.relative_url().into());
         let none_exist = sent.headers.iter().find(|(name, _)| *name == "if-none-exist").map(|(_, value)| value.clone());
+        let of_update = sent.headers.iter().find(|(name, _)| *name == "if-match").map(|(_, value)| value.clone());
         for (name, value) in [
             ("ifNoneExist", none_exist),
-            ("ifMatch", self.if_match.clone()),
+            ("ifMatch", self.if_match.clone().or(of_update)),
             ("ifNoneMatch", self.if_none_match.clone()),
         ] {
             if let Some(value) = value {

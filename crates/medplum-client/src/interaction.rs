@@ -396,6 +396,7 @@ pub(crate) fn check_condition(condition: &Query) -> Result<(), InvalidRequest> {
         "_format",
         "_pretty",
         "_cursor",
+        "_type",
     ];
     if condition.iter().any(|(_, value)| value.trim().is_empty()) {
         return Err(InvalidRequest::Condition(

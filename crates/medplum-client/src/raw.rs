@@ -1,6 +1,6 @@
 //! A request to a path that is not a FHIR interaction of ours.
 
-use fhir_definitions::ResourceId;
+use fhir_definitions::{ResourceId, ResourceType};
 use serde_json::Value;
 
 use crate::effect::Effect;
@@ -56,12 +56,11 @@ impl Raw {
         }
     }
 
-    /// The resource that it would store, as a conditional update does.
-    pub fn stored_resource(&self) -> Option<&Value> {
-        let stores = self.fhir
-            && matches!(self.method, Method::Post | Method::Put)
-            && !self.segments.iter().any(|s| s.contains('$'));
-        self.body.as_ref().filter(|body| stores && body.get("resourceType").is_some())
+    /// Whether it writes resources in a form that is none of the interactions: a conditional update or delete, a
+    /// write with a query, a patch that is no JSON Patch.
+    pub fn writes_resources(&self) -> bool {
+        let of_type = self.segments.first().is_none_or(|first| ResourceType::parse(first).is_ok());
+        self.fhir && of_type && self.method != Method::Get && !self.segments.iter().any(|s| s.contains('$'))
     }
 
     /// The method.

@@ -7,7 +7,7 @@ use medplum_client::{Body, Call, Client, Error, Interaction, Reply, ResourceId, 
 use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
-use crate::cleanse::cleanse;
+use crate::cleanse::{cleanse, cleanse_text, has_secrets};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
 use crate::preflight;
@@ -79,9 +79,18 @@ impl<'a> Context<'a> {
     /// Sends an interaction as it is. Secrets and invisible characters are gone from what comes back; a misspelt
     /// resource type comes back with the nearest ones.
     pub(crate) async fn ask(&self, interaction: &Interaction) -> Result<Reply, Failure> {
+        refuse_table_of_secrets(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
-        if let Body::Json(value) = &mut reply.body {
-            cleanse(value);
+        match &mut reply.body {
+            Body::Json(value) => cleanse(value),
+            Body::Other { content, .. } => {
+                if let Ok(text) = std::str::from_utf8(content) {
+                    let mut text = text.to_owned();
+                    cleanse_text(&mut text);
+                    *content = text.into();
+                }
+            }
+            Body::Empty => {}
         }
         Ok(reply)
     }
@@ -204,6 +213,23 @@ impl<'a> Context<'a> {
             )),
             _ => error.into(),
         }
+    }
+}
+
+/// A CSV has no element names by which its secrets could be told.
+fn refuse_table_of_secrets(interaction: &Interaction) -> Result<(), Failure> {
+    let tables = match interaction {
+        Interaction::Operation(operation) => operation.name.as_str() == "csv",
+        Interaction::Batch(batch) => {
+            return batch.entries().iter().try_for_each(|entry| refuse_table_of_secrets(&entry.interaction));
+        }
+        _ => false,
+    };
+    match interaction.label().resource_type {
+        Some(resource_type) if tables && has_secrets(resource_type) => Err(Failure::teach(format!(
+            "{resource_type} holds secrets, and a CSV of it is not given out. Use search_resources with fields. Nothing was sent."
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -10,10 +10,14 @@ use fhir_definitions::validate::{Fault, FaultKind, Report, list, validate};
 use medplum_client::{Batch, Interaction, JsonPatch, Query, ResourceId, ResourceType};
 use serde_json::{Value, json};
 
+use crate::cleanse::cleanse;
 use crate::context::{Context, References};
 use crate::failure::Failure;
+use crate::search::Search;
 use crate::writeback::{merge, redacted};
 
+/// Medplum takes no larger body.
+const LARGEST_RESOURCE: usize = 1_000_000;
 /// At most so many ids in one search.
 const IDS_PER_SEARCH: usize = 100;
 
@@ -61,17 +65,28 @@ async fn collect(
     stores: &mut Vec<Stores>,
 ) -> Result<Option<Interaction>, Failure> {
     match interaction {
-        Interaction::Create { resource, .. } => stores.push(Stores { resource: resource.clone(), stored: None, entry }),
+        Interaction::Create { resource_type, resource, if_none_exist } => {
+            stores.push(Stores { resource: resource.clone(), stored: None, entry });
+            if let Some(condition) = if_none_exist {
+                // The condition is a search: a filter that Medplum dropped would find somebody else.
+                let search = Search::new(cx, resource_type.clone(), condition.clone()).await;
+                let search = search.map_err(|failure| failure.at("if_none_exist"))?;
+                return Ok(Some(Interaction::create(resource.clone(), Some(search.query()))?));
+            }
+        }
         Interaction::Update { resource_type, id, resource, if_match } => {
             let stored = cx.stored(resource_type, id).await?;
             let at = entry.map(|entry| format!("bundle.entry[{entry}]"));
             let resource = put_back(cx, resource.clone(), stored.as_ref(), at)?;
+            // Whatever says which version this is about: the caller, the resource, or what was just looked at.
+            let version = version_of(&resource).or_else(|| stored.as_ref().and_then(version_of));
+            let if_match = if_match.clone().or(version).filter(|_| stored.is_some());
             stores.push(Stores { resource: resource.clone(), stored, entry });
             return Ok(Some(Interaction::Update {
                 resource_type: resource_type.clone(),
                 id: id.clone(),
                 resource,
-                if_match: if_match.clone(),
+                if_match,
             }));
         }
         Interaction::Patch { resource_type, id, patch } => {
@@ -88,14 +103,20 @@ async fn collect(
             }));
         }
         Interaction::Batch(batch) => return collect_batch(cx, batch, stores).await,
-        Interaction::Raw(raw) => {
-            if let Some(resource) = raw.stored_resource() {
-                stores.push(Stores { resource: resource.clone(), stored: None, entry });
-            }
+        Interaction::Raw(raw) if raw.writes_resources() => {
+            let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
+            return Err(Failure::teach(format!(
+                "{at}this form of {} cannot be looked at before it is sent (a condition or query in the URL, a patch that is no JSON Patch, or a path that is no resource's). Find the resource by a search and write it by its id; a new one is created once with create_resource_if_none_exist. Nothing was sent.",
+                raw.method().as_str()
+            )));
         }
         _ => {}
     }
     Ok(None)
+}
+
+fn version_of(resource: &Value) -> Option<ResourceId> {
+    resource.pointer("/meta/versionId").and_then(Value::as_str).and_then(|version| ResourceId::parse(version).ok())
 }
 
 /// What the lean view hid from whoever sends this.
@@ -129,6 +150,19 @@ fn patched(stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Va
     for (index, operation) in patch.operations().iter().enumerate() {
         let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
         let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
+        let refuse = |why: &str| {
+            Failure::teach(format!(
+                "{at}operations[{index}] ({} {}): {why} Nothing was sent.",
+                text("op"),
+                text("path")
+            ))
+        };
+        if text("path").is_empty() && text("op") != "test" {
+            return Err(refuse("a patch of the whole resource is an update: use update_resource."));
+        }
+        if ["copy", "move"].contains(&text("op")) && moves_a_secret(&resource, text("from")) {
+            return Err(refuse("it would copy a secret, which is never done."));
+        }
         let one: json_patch::Patch = serde_json::from_value(json!([operation])).map_err(|_| {
             Failure::teach(format!("{at}operations[{index}] is no JSON Patch operation. Nothing was sent."))
         })?;
@@ -146,8 +180,19 @@ fn patched(stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Va
                 text("path")
             )));
         }
+        // Copies of copies double each time.
+        if resource.to_string().len() > LARGEST_RESOURCE {
+            return Err(refuse("the resource would be larger than the 1 MB that Medplum takes."));
+        }
     }
     Ok(resource)
+}
+
+/// Whether what is copied is, holds or lies in a secret.
+fn moves_a_secret(resource: &Value, from: &str) -> bool {
+    let mut shown = resource.clone();
+    cleanse(&mut shown);
+    shown.pointer(from).is_some_and(|value| redacted(value, "").is_some())
 }
 
 /// The patch with a test of the version in front: Medplum ignores If-Match on a PATCH.

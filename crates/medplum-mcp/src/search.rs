@@ -19,6 +19,8 @@ use crate::failure::Failure;
 const LARGEST_PAGE: usize = 1_000;
 /// Medplum refuses an offset beyond this.
 const LAST_OFFSET: usize = 10_000;
+/// A page, where nobody says how large.
+const PAGE: usize = 20;
 /// Medplum pages by a cursor from this size on.
 const SMALLEST_CURSOR_PAGE: usize = 20;
 
@@ -68,7 +70,37 @@ impl Search {
         self.walk_from(cx, most, None).await
     }
 
-    /// The same, from where an earlier walk ended.
+    /// One page in Medplum's order of time, from where an earlier one ended.
+    ///
+    /// # Errors
+    /// As [`Search::page`].
+    pub(crate) async fn page_by_time(
+        mut self,
+        cx: &Context<'_>,
+        most: Option<usize>,
+        from: Option<Position>,
+    ) -> Result<Walk, Failure> {
+        let mut walk = Walk { most: most.unwrap_or(PAGE), by_time: true, ..Walk::default() };
+        if self.query.get("_sort").is_none() {
+            self.query.push("_sort", "_lastUpdated");
+        }
+        if let Some(Position::Since(instant, seen)) = from {
+            self.query.push("_lastUpdated", format!("ge{instant}"));
+            // Those of that instant that were shown come again, and take no place of the others.
+            let count = walk.most.saturating_add(seen.len()).min(LARGEST_PAGE);
+            self.query = self.query.iter().filter(|(key, _)| *key != "_count").collect();
+            self.query.push("_count", count.to_string());
+            walk.shown = seen.into_iter().collect();
+            walk.since = Some(instant);
+        }
+        let bundle = self.page(cx).await?;
+        let has_next = link(&bundle, "next").is_some();
+        walk.take(bundle, cx);
+        walk.more |= has_next;
+        Ok(walk)
+    }
+
+    /// The same as [`Search::walk`], from where an earlier walk ended.
     ///
     /// # Errors
     /// As [`Search::page`].
@@ -94,10 +126,21 @@ impl Search {
             None => {}
         }
         let mut bundle = self.page(cx).await?;
+        let mut asked = self.interaction();
         loop {
             let next = cx.next_page(&bundle)?;
+            let before = walk.entries.len();
             let wants_more = walk.take(bundle, cx);
+            let stands_still = next.as_ref() == Some(&asked) || (before > 0 && walk.entries.len() == before);
+            if let Some(next) = &next {
+                asked = next.clone();
+            }
             match next.filter(|_| wants_more) {
+                Some(_) if stands_still => {
+                    cx.note("Medplum's link to the next page leads nowhere new: there may be more than this.");
+                    walk.more = true;
+                    return Ok(walk);
+                }
                 Some(next) if beyond_last_offset(&next) => {
                     cx.note("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
                     walk.more = true;
@@ -133,6 +176,16 @@ impl Search {
             (_, ParameterKind::Reference) => "A reference is written Type/<id>.".into(),
             _ => return None,
         })
+    }
+
+    /// The parameters as they are sent.
+    pub(crate) fn query(&self) -> Query {
+        self.query.clone()
+    }
+
+    /// A search that was not looked at, only to be compared with its result.
+    pub(crate) fn as_it_is(resource_type: ResourceType, query: Query) -> Self {
+        Self { resource_type, query, hints: Vec::new() }
     }
 
     /// The search as it is sent.
@@ -207,18 +260,26 @@ pub(crate) fn name_of(entry: &Value) -> String {
 }
 
 /// Whether a walk can go by `meta.lastUpdated`: nobody asked for another order or place.
-fn by_time(query: &Query) -> bool {
-    ["_sort", "_offset", "_cursor"].iter().all(|key| query.get(key).is_none())
+pub(crate) fn by_time(query: &Query) -> bool {
+    let no_place = ["_offset", "_cursor"].iter().all(|key| query.get(key).is_none());
+    no_place && query.get("_sort").is_none_or(|sort| sort == "_lastUpdated")
 }
 
 fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {
-    if query.get("_count").is_none() {
+    let page = query.get("_count").and_then(|count| count.parse::<usize>().ok());
+    if page.is_none_or(|count| count < SMALLEST_CURSOR_PAGE) {
+        query = query.iter().filter(|(key, _)| *key != "_count").collect();
         // One more, to tell a walk that ends here from one that goes on.
         query.push("_count", most.saturating_add(1).clamp(SMALLEST_CURSOR_PAGE, LARGEST_PAGE).to_string());
     }
-    if by_time {
-        return query.with("_sort", "_lastUpdated");
+    match (by_time, query.get("_sort")) {
+        (true, None) => query.with("_sort", "_lastUpdated"),
+        _ => in_full_order(query),
     }
+}
+
+/// The id behind the caller's order: without it, pages by offset repeat and lose what is equal in that order.
+pub(crate) fn in_full_order(query: Query) -> Query {
     let ends_in_order =
         |sort: &str| sort.split(',').any(|key| ["_id", "_lastUpdated"].contains(&key.trim_start_matches('-')));
     match query.get("_sort").map(str::to_owned) {
@@ -257,12 +318,15 @@ pub(crate) struct Walk {
     pub(crate) matched: usize,
     /// Whether more match.
     pub(crate) more: bool,
+    /// How many the server counted, if it was asked.
+    total: Option<u64>,
 }
 
 impl Walk {
     /// Takes a page; false once it is full.
     fn take(&mut self, mut bundle: Value, cx: &Context<'_>) -> bool {
         let has_next = link(&bundle, "next").is_some();
+        self.total = self.total.or_else(|| bundle.get("total").and_then(Value::as_u64));
         let Some(Value::Array(entries)) = bundle.get_mut("entry").map(Value::take) else {
             return has_next;
         };
@@ -305,6 +369,8 @@ impl Walk {
                 hash: cx.cursors().key.hash(&name_of(entry)),
             })
             .collect();
+        // What is counted from a later place on is not the whole.
+        let total = self.total.filter(|_| self.since.is_none());
         let (before, more, by_time, earlier) =
             (self.before, self.more, self.by_time, self.since.map(|since| (since, self.shown)));
         let after = move |shown: usize| {
@@ -322,7 +388,7 @@ impl Walk {
                 earlier.iter().filter(|(since, _)| *since == instant).flat_map(|(_, shown)| shown.iter().copied());
             Some(Position::Since(instant.clone(), same.chain(earlier).collect()))
         };
-        Page { entries: self.entries, total: None, before, after: Box::new(after) }
+        Page { entries: self.entries, total, before, after: Box::new(after) }
     }
 }
 

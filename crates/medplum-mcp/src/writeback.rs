@@ -53,7 +53,7 @@ fn restore(given: &mut Value, shown: &Value, stored: &Value) {
         (Value::Array(given), Value::Array(shown), Value::Array(stored)) => {
             for (index, value) in given.iter_mut().enumerate() {
                 // An item may have moved: the one that was shown like it is its own, else the one in its place.
-                let at = shown.iter().position(|item| item == value).unwrap_or(index);
+                let at = place_of(value, shown, index);
                 if let (Some(shown), Some(stored)) = (shown.get(at), stored.get(at)) {
                     restore(value, shown, stored);
                 }
@@ -61,6 +61,19 @@ fn restore(given: &mut Value, shown: &Value, stored: &Value) {
         }
         _ => {}
     }
+}
+
+/// The stored item that an item was. A secret is never given to another name than its own.
+fn place_of(value: &Value, shown: &[Value], index: usize) -> usize {
+    if shown.get(index) == Some(value) {
+        return index;
+    }
+    let same = || shown.iter().position(|item| item == value);
+    if redacted(value, "").is_none() {
+        return same().unwrap_or(index);
+    }
+    let named = || value.get("name").and_then(|name| shown.iter().position(|item| item.get("name") == Some(name)));
+    same().or_else(named).unwrap_or(usize::MAX)
 }
 
 /// Where a placeholder of ours stands.

@@ -11,7 +11,13 @@ use serde_json::{Value, json};
 const WRITES: &[(&str, &str)] = &[("MEDPLUM_ENABLE_WRITES", "true")];
 
 fn search(arguments: Value, target: &str) -> (&'static str, Value, Vec<String>) {
-    ("search_resources", arguments, line("GET", &format!("fhir/R4/{target}")))
+    // A page goes by Medplum's own order of time, unless the caller has another, or a place of their own.
+    let ordered = match target {
+        placed if placed.contains("_offset=") => placed.to_owned(),
+        some if some.contains('?') => format!("{some}&_sort=_lastUpdated"),
+        none => format!("{none}?_sort=_lastUpdated"),
+    };
+    ("search_resources", arguments, line("GET", &format!("fhir/R4/{ordered}")))
 }
 
 #[tokio::test]

@@ -787,22 +787,22 @@ async fn the_tools_reads_pass() {
 #[tokio::test]
 async fn searches_pass() {
     let reads = vec![
-        ("search_resources", json!({"resource_type": "Patient"}), "fhir/R4/Patient"),
+        ("search_resources", json!({"resource_type": "Patient"}), "fhir/R4/Patient?_sort=_lastUpdated"),
         (
             "search_resources",
             json!({"resource_type": "Patient", "params": {"family": "van Gogh", "gender": "male"}, "count": 3, "offset": 6, "sort": "-birthdate", "total": "accurate"}),
-            "fhir/R4/Patient?family=van%20Gogh&gender=male&_count=3&_offset=6&_sort=-birthdate&_total=accurate",
+            "fhir/R4/Patient?family=van%20Gogh&gender=male&_count=3&_offset=6&_sort=-birthdate,_id&_total=accurate",
         ),
         (
             "search_resources",
             json!({"resource_type": "Patient", "params": {"family": "/$my-op"}}),
-            "fhir/R4/Patient?family=%2F%24my-op",
+            "fhir/R4/Patient?family=%2F%24my-op&_sort=_lastUpdated",
         ),
         ("search_resources", json!({"resource_type": "Patient", "summary": "count"}), "fhir/R4/Patient?_summary=count"),
         (
             "search_resources",
             json!({"resource_type": "Observation", "include": ["Observation:subject", "Observation:encounter"], "revinclude": "Provenance:target"}),
-            "fhir/R4/Observation?_include=Observation:subject&_include=Observation:encounter&_revinclude=Provenance:target",
+            "fhir/R4/Observation?_include=Observation:subject&_include=Observation:encounter&_revinclude=Provenance:target&_sort=_lastUpdated",
         ),
         (
             "search_one",

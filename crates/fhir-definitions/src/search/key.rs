@@ -25,6 +25,9 @@ pub(super) fn check_modifier(
     if modifier == "missing" && known && !matches!(value, "true" | "false") {
         return Err(format!("{code}:missing is true or false, not \"{}\".", clipped(value)));
     }
+    if known && modifier != "missing" && value.split(',').any(|part| part.trim().is_empty()) {
+        return Err(format!("{code}:{modifier} has an empty value between its commas, which would match every one."));
+    }
     if known {
         return Ok(());
     }

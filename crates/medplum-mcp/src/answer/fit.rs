@@ -25,9 +25,6 @@ pub fn prune(value: &mut Value, budget: usize) -> Vec<String> {
             break;
         }
     }
-    if !cut.is_empty() {
-        mark_subsetted(value);
-    }
     if size(value) > budget.saturating_add(MARK) {
         // Nothing more can be taken out piece by piece: what is left is its name.
         let name: Map<String, Value> =
@@ -56,20 +53,33 @@ fn take_largest(value: &mut Value, over: usize, path: &mut String, cut: &mut Vec
     };
     match value {
         Value::Object(object) => {
-            let largest = object
+            let mut sizes: Vec<(String, usize)> = object
                 .iter()
                 .filter(|(key, _)| !KEPT.contains(&key.as_str()))
-                .max_by_key(|(_, child)| size(child))
-                .map(|(key, _)| key.clone());
-            let Some(key) = largest else { return false };
-            let Some(child) = object.get_mut(&key) else { return false };
-            push(path, &key);
-            if nearly_all(child) && take_largest(child, over, path, cut) {
-                return true;
+                .map(|(key, child)| (key.clone(), size(child)))
+                .collect();
+            sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+            let start = path.clone();
+            let mut gone = 0_usize;
+            for (key, size) in sizes {
+                if gone >= over {
+                    break;
+                }
+                path.clone_from(&start);
+                push(path, &key);
+                let Some(child) = object.get_mut(&key) else { continue };
+                if gone == 0 && nearly_all(child) && take_largest(child, over, path, cut) {
+                    gone = over;
+                    break;
+                }
+                cut.push(format!("{} ({size} characters)", shown(path)));
+                object.shift_remove(&key);
+                gone = gone.saturating_add(size);
             }
-            cut.push(format!("{} ({} characters)", shown(path), size(child)));
-            object.remove(&key);
-            true
+            if gone > 0 {
+                mark_subsetted(object);
+            }
+            gone > 0
         }
         Value::Array(items) if items.len() > 1 => {
             shorten(items, over, path, cut);
@@ -122,14 +132,16 @@ fn push(path: &mut String, key: &str) {
 }
 
 /// FHIR's own mark of a resource with elements missing: such a one is never written back.
-fn mark_subsetted(value: &mut Value) {
-    let Some(object) = value.as_object_mut().filter(|o| o.contains_key("resourceType") && o.contains_key("id")) else {
+fn mark_subsetted(object: &mut Map<String, Value>) {
+    if !object.contains_key("resourceType") || !object.contains_key("id") {
         return;
-    };
+    }
     let tag = json!({ "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED" });
     let meta = object.entry("meta").or_insert_with(|| json!({}));
     if let Some(Value::Array(tags)) = meta.get_mut("tag") {
-        tags.push(tag);
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
     } else if let Some(meta) = meta.as_object_mut() {
         meta.insert("tag".into(), json!([tag]));
     }

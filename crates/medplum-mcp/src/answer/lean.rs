@@ -22,10 +22,15 @@ pub fn lean(value: &mut Value, shown: Shown) {
 fn lean_within(value: &mut Value, shown: Shown) {
     match value {
         Value::Object(object) => {
+            // A document or a collection is data: its entries belong to it as they are.
+            if is_data_bundle(object) {
+                return;
+            }
             if object.contains_key("resourceType") {
                 lean_resource(object, shown);
             }
-            object.values_mut().for_each(|child| lean_within(child, shown));
+            // What a resource contains has no version of its own to be put back from.
+            object.iter_mut().filter(|(key, _)| *key != "contained").for_each(|(_, child)| lean_within(child, shown));
             object.retain(|_, child| !is_empty(child));
         }
         // A list keeps its places: a null beside an extension says something.
@@ -37,7 +42,7 @@ fn lean_within(value: &mut Value, shown: Shown) {
 fn lean_resource(resource: &mut Map<String, Value>, shown: Shown) {
     let narrative = |text: &Value| text.get("div").is_some() || text.get("status").is_some();
     if !shown.narrative && resource.get("text").is_some_and(narrative) {
-        resource.remove("text");
+        resource.shift_remove("text");
     }
     if let Some(Value::Object(meta)) = resource.get_mut("meta").filter(|_| !shown.meta) {
         if let Some(Value::Array(tags)) = meta.get_mut("tag") {
@@ -55,17 +60,23 @@ pub fn is_subsetted(tag: &Value) -> bool {
     tag.get("code").and_then(Value::as_str) == Some("SUBSETTED")
 }
 
+fn is_data_bundle(object: &Map<String, Value>) -> bool {
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let answers = ["searchset", "history", "batch-response", "transaction-response"];
+    text("resourceType") == Some("Bundle") && !text("type").is_some_and(|t| answers.contains(&t))
+}
+
 /// Links lead where only this server can go, full URLs repeat type and id.
 fn lean_bundle(bundle: &mut Map<String, Value>) {
-    bundle.remove("link");
+    bundle.shift_remove("link");
     let Some(Value::Array(entries)) = bundle.get_mut("entry") else { return };
     for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
         let resource = entry.get("resource").is_some_and(|r| r.get("id").is_some());
         if resource {
-            entry.remove("fullUrl");
+            entry.shift_remove("fullUrl");
         }
         if entry.get("search").and_then(|s| s.get("mode")).and_then(Value::as_str) == Some("match") {
-            entry.remove("search");
+            entry.shift_remove("search");
         }
     }
 }
@@ -94,7 +105,7 @@ mod tests {
         assert_eq!(
             patient,
             json!({"resourceType": "Patient", "id": "1", "meta": {"versionId": "v", "lastUpdated": "t"},
-            "name": [{"text": "Alice", "given": [null, "B"]}], "contained": [{"resourceType": "Practitioner"}]})
+            "name": [{"text": "Alice", "given": [null, "B"]}], "contained": [{"resourceType": "Practitioner", "text": {"status": "generated"}}]})
         );
     }
 }

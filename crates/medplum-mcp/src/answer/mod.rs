@@ -186,7 +186,7 @@ fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crat
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    let note = format!("Left out to fit: {}{more}. Ask for it alone with fields, or raise budget.", named.join(", "));
+    let note = format!("Left out to fit: {}{more}. Ask for less at once, or raise budget.", named.join(", "));
     Ok(Fitted { block: value.to_string(), note: Some(note) })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use fhir_definitions::Definitions;
 use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceId, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use super::search::view;
 use crate::answer::cursor::Position;
 use crate::answer::{Answer, Page};
 use crate::context::{Context, resource_type};
-use crate::failure::Failure;
+use crate::failure::{Failure, nearest_types};
 use crate::search::{into_entries, is_match, link, name_of};
 use crate::tool::{Does, Facts, Run};
 
@@ -78,6 +79,12 @@ impl Run for GetPatientEverything {
 /// Medplum fails on a single `_type` and on a list with commas: each is named for itself, and at least twice.
 fn narrow_types(types: &[String], query: &mut Query) -> Result<(), Failure> {
     let types = types.iter().map(|t| resource_type(t)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(unknown) = types.iter().find(|t| !Definitions::get().is_resource_type(t.as_str())) {
+        return Err(Failure::teach(format!(
+            "types: there is no resource type \"{unknown}\".{} Nothing was sent.",
+            nearest_types(unknown.as_str())
+        )));
+    }
     query.extend(types.iter().map(|t| ("_type", t.as_str())));
     if let [only] = types.as_slice() {
         query.push("_type", only.as_str());

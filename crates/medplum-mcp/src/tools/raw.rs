@@ -1,6 +1,6 @@
 //! Any path of Medplum.
 
-use medplum_client::{Interaction, Method, Query};
+use medplum_client::{Interaction, Method, Query, Search};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -91,6 +91,11 @@ impl Run for RawRequest {
         }
         let interaction =
             Interaction::from_path(cx.fhir_path(), method, &self.path, query, self.body.map(|body| body.0))?;
-        Ok(any_answer(cx.send(&interaction).await?).whole())
+        let reply = cx.send(&interaction).await?;
+        // A filter that Medplum dropped is no answer here either.
+        if let Interaction::Search(Search { resource_type: Some(resource_type), query, .. }) = interaction {
+            crate::search::Search::as_it_is(resource_type, query).obeyed(reply.json())?;
+        }
+        Ok(any_answer(reply).whole())
     }
 }

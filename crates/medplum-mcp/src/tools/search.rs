@@ -11,7 +11,7 @@ use crate::answer::lean::Shown;
 use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
-use crate::search::{Search, into_entries, matches};
+use crate::search::{Search, by_time, in_full_order, into_entries, link, matches};
 use crate::tool::{Does, Facts, Run};
 
 /// Medplum refuses an offset beyond this.
@@ -136,34 +136,68 @@ impl Run for SearchResources {
         ] {
             push_once(argument, key, value, &mut query)?;
         }
-        if self.count_only == Some(true) {
+        if self.count_only == Some(true) || query.get("_count") == Some("0") {
             return count_only(cx, resource_type, query).await;
         }
         for (key, values) in [("_include", self.include), ("_revinclude", self.revinclude)] {
             query.extend(values.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|value| (key, value)));
         }
-        let before = go_on(cx, self.cursor.as_deref(), &mut query)?;
         ask_for_fields(resource_type.as_str(), &view, &mut query);
-        let counts_only = query.get("_summary") == Some("count");
-        let none_asked = query.get("_count") == Some("0");
-        let search = Search::new(cx, resource_type, query).await?;
-        let bundle = search.page(cx).await?;
-        if counts_only {
-            return Ok(Answer::json(bundle));
+        if query.get("_summary") == Some("count") {
+            return Ok(Answer::json(Search::new(cx, resource_type, query).await?.page(cx).await?));
         }
-        let none = matches(&bundle).next().is_none();
-        let note = match (none, before) {
-            (true, 0) => search.no_match(),
-            (true, _) => "No more match.".into(),
-            (false, _) => String::new(),
+        let page = match by_time(&query) {
+            true => page_by_time(cx, resource_type, query, self.cursor.as_deref()).await,
+            false => page_by_offset(cx, resource_type, query, self.cursor.as_deref()).await,
         };
-        let mut page = page_of(cx, bundle, before)?;
-        // No page at all is none of anything, unless none was asked for.
-        if none && before == 0 && !none_asked {
-            page.total = Some(0);
-        }
+        let (page, note) = page?;
         Ok(Answer::page(page).view(view).note(note))
     }
+}
+
+/// A page in Medplum's own order of time, which goes on without losing what others write meanwhile.
+async fn page_by_time(
+    cx: &Context<'_>,
+    resource_type: ResourceType,
+    query: Query,
+    cursor: Option<&str>,
+) -> Result<(Page, String), Failure> {
+    let from = cx.open(cursor)?;
+    let most = query.get("_count").and_then(|count| count.parse().ok());
+    let search = Search::new(cx, resource_type, query).await?;
+    let none = search.no_match();
+    let first = from.is_none();
+    let walk = search.page_by_time(cx, most, from).await?;
+    let note = if walk.matched > 0 { String::new() } else { none_here(first, none) };
+    let mut page = walk.into_page(cx);
+    if first && page.entries.is_empty() {
+        page.total = Some(0);
+    }
+    Ok((page, note))
+}
+
+fn none_here(first: bool, none: String) -> String {
+    if first { none } else { "No more match.".into() }
+}
+
+/// A page in the caller's order, by offset: that is all that Medplum has for one.
+async fn page_by_offset(
+    cx: &Context<'_>,
+    resource_type: ResourceType,
+    mut query: Query,
+    cursor: Option<&str>,
+) -> Result<(Page, String), Failure> {
+    let before = go_on(cx, cursor, &mut query)?;
+    let search = Search::new(cx, resource_type, in_full_order(query)).await?;
+    let bundle = search.page(cx).await?;
+    let none = matches(&bundle).next().is_none();
+    let note = if none { none_here(before == 0, search.no_match()) } else { String::new() };
+    let mut page = page_of(bundle, before);
+    // No page at all is none of anything.
+    if none && before == 0 {
+        page.total = Some(0);
+    }
+    Ok((page, note))
 }
 
 /// How many match, and nothing else.
@@ -191,8 +225,8 @@ fn go_on(cx: &Context<'_>, cursor: Option<&str>, query: &mut Query) -> Result<us
 }
 
 /// A page as an answer: it goes on behind the matches that were shown.
-fn page_of(cx: &Context<'_>, bundle: Value, before: usize) -> Result<Page, Failure> {
-    let more = cx.next_page(&bundle)?.is_some();
+fn page_of(bundle: Value, before: usize) -> Page {
+    let more = link(&bundle, "next").is_some();
     let total = bundle.get("total").and_then(Value::as_u64);
     let entries = into_entries(bundle);
     let is_match: Vec<bool> = entries.iter().map(crate::search::is_match).collect();
@@ -201,7 +235,7 @@ fn page_of(cx: &Context<'_>, bundle: Value, before: usize) -> Result<Page, Failu
         let left = is_match.iter().skip(shown).any(|m| *m);
         (more || left).then(|| Position::Offset(before.saturating_add(matched)))
     };
-    Ok(Page { entries, total, before, after: Box::new(after) })
+    Page { entries, total, before, after: Box::new(after) }
 }
 
 /// How the matches are shown.
@@ -258,7 +292,7 @@ impl Run for SearchOne {
         }
         let search = Search::new(cx, resource_type, query).await?;
         let bundle = search.page(cx).await?;
-        let several = matches(&bundle).count() > 1 || cx.next_page(&bundle)?.is_some();
+        let several = matches(&bundle).count() > 1 || link(&bundle, "next").is_some();
         let first = matches(&bundle).find_map(|entry| entry.get("resource")).cloned();
         Ok(match first {
             None => Answer::json(Value::Null).note(search.no_match()),
@@ -309,7 +343,7 @@ impl Run for SearchAllResources {
         let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
         push_once("sort", "_sort", self.sort, &mut query)?;
-        if self.count_only == Some(true) {
+        if self.count_only == Some(true) || query.get("_count") == Some("0") {
             return count_only(cx, resource_type, query).await;
         }
         let from = cx.open(self.cursor.as_deref())?;
@@ -329,6 +363,14 @@ impl Run for SearchAllResources {
 pub(super) fn to_query(params: Option<Map<String, Value>>) -> Result<Query, Failure> {
     let mut query = Query::new();
     for (key, value) in params.unwrap_or_default() {
+        if key.trim().is_empty() {
+            return Err(Failure::teach("params: a name is empty. Nothing was sent."));
+        }
+        if key == "_cursor" {
+            return Err(Failure::teach(
+                "params: _cursor is Medplum's own. Pass what the notes call next as cursor. Nothing was sent.",
+            ));
+        }
         push_value(&key, &value, &mut query)?;
     }
     Ok(query)

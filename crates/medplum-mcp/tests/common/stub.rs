@@ -176,7 +176,12 @@ fn usual(asked: &Asked, url: &str) -> Says {
         return Says::json(200, &json!({"asked": path}));
     };
     let steps: Vec<&str> = rest.split('/').filter(|step| !step.is_empty()).collect();
-    let link = json!([{"relation": "self", "url": format!("{}{}", url.trim_end_matches('/'), asked.target)}]);
+    // As Medplum does, a search by POST is shown as the URL that it stands for.
+    let target = match asked.target.strip_suffix("/_search") {
+        Some(searched) => format!("{searched}?{}", String::from_utf8_lossy(&asked.body)),
+        None => asked.target.clone(),
+    };
+    let link = json!([{"relation": "self", "url": format!("{}{target}", url.trim_end_matches('/'))}]);
     let searchset = || json!({"resourceType": "Bundle", "type": "searchset", "link": link});
     let versioned = |says: Says| says.with("etag", format!("W/\"{VERSION}\""));
     match (asked.method.as_str(), steps.as_slice()) {
