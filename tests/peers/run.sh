@@ -14,9 +14,9 @@ finish() {
 trap finish EXIT INT TERM
 
 if [ -z "${MEDPLUM_BASE_URL:-}" ]; then
-    (cd "$here/../.." && cargo build --quiet -p medplum-sandbox --example serve)
+    (cd "$here/../.." && cargo build --quiet -p medplum-mcp)
     target=$(cd "$here/../.." && cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-    "$target/debug/examples/serve" > "$work/sandbox" &
+    "$target/debug/medplum-mcp" sandbox --port 0 > "$work/sandbox" 2> /dev/null &
     sandbox=$!
     tries=0
     until [ "$(wc -l < "$work/sandbox")" -ge 3 ]; do
@@ -28,17 +28,23 @@ if [ -z "${MEDPLUM_BASE_URL:-}" ]; then
 fi
 
 if command -v python3 > /dev/null 2>&1; then
-    python3 -m venv "$work/python"
-    "$work/python/bin/pip" install --quiet --disable-pip-version-check pymedplum==0.6.0
-    "$work/python/bin/python" "$here/peer.py"
+    if python3 -m venv "$work/python" > /dev/null 2>&1 &&
+        "$work/python/bin/pip" install --quiet --disable-pip-version-check pymedplum==0.6.0 > /dev/null 2>&1; then
+        "$work/python/bin/python" "$here/peer.py"
+    else
+        echo "peers: pymedplum cannot be installed here, and was not tried"
+    fi
 else
     echo "peers: no python3, so pymedplum was not tried"
 fi
 
 if command -v node > /dev/null 2>&1 && command -v npm > /dev/null 2>&1; then
     cp "$here/peer.mjs" "$work/"
-    (cd "$work" && npm install --silent --no-audit --no-fund --no-save @medplum/core@5.2.13 > /dev/null 2>&1)
-    node "$work/peer.mjs"
+    if (cd "$work" && npm install --silent --no-audit --no-fund --no-save @medplum/core@5.2.13 > /dev/null 2>&1); then
+        node "$work/peer.mjs"
+    else
+        echo "peers: @medplum/core cannot be installed here, and was not tried"
+    fi
 else
     echo "peers: no node and npm, so @medplum/core was not tried"
 fi
