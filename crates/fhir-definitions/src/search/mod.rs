@@ -280,8 +280,15 @@ impl Checker<'_> {
         } else {
             p.targets().filter_map(|t| self.defs.resource_type(t)).collect()
         };
-        let having = targets.iter().find(|t| self.defs.search_parameter(t, next).is_some());
-        having.copied().ok_or_else(|| {
+        let mut having = targets.iter().filter(|t| self.defs.search_parameter(t, next).is_some());
+        let first = having.next();
+        if let (Some(first), true) = (first, targets.len() > 1) {
+            // Medplum does not choose among several.
+            let ways: Vec<String> =
+                std::iter::once(first).chain(having).take(4).map(|t| format!("{}:{}.{next}", p.code, t.name)).collect();
+            return Err(format!("{} may lead to several types. Write {}.", p.code, ways.join(" or ")));
+        }
+        first.copied().ok_or_else(|| {
             let mut nearest: Vec<String> = Vec::new();
             for target in targets.iter().take(8) {
                 let here = self.defs.nearest_parameters(target, next);
