@@ -65,7 +65,7 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("sandbox")
                 .about("Run the Medplum in memory on its own, for other programs' tests; loopback only")
-                .after_help("Example:\n  eval \"$(medplum-mcp sandbox --port 8103 | sed -u 's/^/export /;3q')\"\nIts URL and credentials are printed as NAME=value, one a line.")
+                .after_help("Example:\n  medplum-mcp sandbox > sandbox.env &\n  sleep 1; set -a; . ./sandbox.env\nIts URL and credentials are printed as NAME=value, one a line.")
                 .arg(Arg::new("port").long("port").default_value("8103").value_name("PORT").value_parser(clap::value_parser!(u16)).help("0 takes a free one"))
                 .arg(Arg::new("data").long("data").action(ArgAction::Append).value_name("FILE").help("Resources to load: NDJSON or a Bundle; instead of the built-in patients"))
                 .arg(Arg::new("patients").long("patients").value_name("N").value_parser(clap::value_parser!(usize)).help("More synthetic patients, always the same ones")),
