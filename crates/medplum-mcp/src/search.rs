@@ -16,9 +16,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 /// The largest page that Medplum gives.
-const LARGEST_PAGE: usize = 1_000;
+pub(crate) const LARGEST_PAGE: usize = 1_000;
 /// Medplum refuses an offset beyond this.
-const LAST_OFFSET: usize = 10_000;
+pub(crate) const LAST_OFFSET: usize = 10_000;
 /// A page, where nobody says how large.
 const PAGE: usize = 20;
 /// Medplum pages by a cursor from this size on.

@@ -192,8 +192,7 @@ fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crat
 
 fn page_block(page: Page, view: &View, room: usize, limits: &Limits<'_>) -> Result<Fitted, crate::failure::Failure> {
     let mut entries = page.entries;
-    let is_match = |entry: &Value| entry.pointer("/search/mode").and_then(Value::as_str) != Some("include");
-    let matched: Vec<bool> = entries.iter().map(is_match).collect();
+    let matched: Vec<bool> = entries.iter().map(crate::search::is_match).collect();
     let (head, items, tail) = match &view.fields {
         Some(fields) => {
             let rows = entries.iter().map(|entry| {

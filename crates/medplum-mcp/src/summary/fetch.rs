@@ -57,7 +57,7 @@ impl Page {
             Value::Array(entries) => entries,
             _ => Vec::new(),
         }) {
-            let included = entry.pointer("/search/mode").and_then(Value::as_str) == Some("include");
+            let included = !crate::search::is_match(&entry);
             let Some(resource) = entry.get_mut("resource").map(Value::take) else { continue };
             if included {
                 page.included.push(resource);

@@ -14,12 +14,8 @@ use crate::answer::cursor::Position;
 use crate::answer::{Answer, Page};
 use crate::context::{Context, resource_type};
 use crate::failure::{Failure, nearest_types};
-use crate::search::{into_entries, is_match, link, name_of};
+use crate::search::{LARGEST_PAGE, LAST_OFFSET, into_entries, is_match, link, name_of};
 use crate::tool::{Does, Facts, Run};
-
-const PAGE: usize = 1_000;
-/// Medplum refuses an offset beyond this.
-const LAST_OFFSET: usize = 10_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetPatientEverything {
@@ -65,7 +61,7 @@ impl Run for GetPatientEverything {
             // Its next link is another search, which loses what the chart refers to: only that it is there counts.
             chart.more = link(&bundle, "next").is_some();
             chart.take(bundle);
-            offset = offset.saturating_add(PAGE);
+            offset = offset.saturating_add(LARGEST_PAGE);
             // The first call counts the whole chart; those behind it take what fits.
             if !chart.more || offset > LAST_OFFSET || (first > 0 && chart.is_full()) {
                 break;
@@ -94,7 +90,7 @@ fn narrow_types(types: &[String], query: &mut Query) -> Result<(), Failure> {
 
 fn everything(id: &ResourceId, narrowing: &Query, offset: usize) -> Result<Interaction, Failure> {
     let mut query = narrowing.clone();
-    query.push("_count", PAGE.to_string());
+    query.push("_count", LARGEST_PAGE.to_string());
     query.push("_offset", offset.to_string());
     let level = Level::Instance(ResourceType::parse("Patient")?, id.clone());
     let operation =

@@ -11,11 +11,9 @@ use crate::answer::lean::Shown;
 use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
-use crate::search::{Search, by_time, in_full_order, into_entries, link, matches};
+use crate::search::{LARGEST_PAGE, LAST_OFFSET, Search, by_time, in_full_order, into_entries, link, matches};
 use crate::tool::{Does, Facts, Run};
 
-/// Medplum refuses an offset beyond this.
-const LAST_OFFSET: i64 = 10_000;
 /// The most resources that one walk collects.
 const MOST_RESOURCES: usize = 50_000;
 
@@ -127,7 +125,7 @@ impl Run for SearchResources {
         let resource_type = resource_type(&self.resource_type)?;
         let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
-        whole_number("count", self.count, 1_000, "_count", &mut query)?;
+        whole_number("count", self.count, LARGEST_PAGE, "_count", &mut query)?;
         whole_number("offset", self.offset, LAST_OFFSET, "_offset", &mut query)?;
         for (argument, key, value) in [
             ("sort", "_sort", self.sort),
@@ -214,7 +212,7 @@ fn go_on(cx: &Context<'_>, cursor: Option<&str>, query: &mut Query) -> Result<us
     let asked = query.get("_offset").and_then(|offset| offset.parse().ok()).unwrap_or_default();
     let Some(position) = cx.open(cursor)? else { return Ok(asked) };
     let Position::Offset(offset) = position else { return Ok(asked) };
-    if i64::try_from(offset).unwrap_or(i64::MAX) > LAST_OFFSET {
+    if offset > LAST_OFFSET {
         return Err(Failure::teach(format!(
             "Medplum gives no page beyond offset {LAST_OFFSET}. Narrow the search, or walk with search_all_resources without sort."
         )));
@@ -401,8 +399,8 @@ fn push_value(key: &str, value: &Value, query: &mut Query) -> Result<(), Failure
     Ok(())
 }
 
-fn whole_number(argument: &str, value: Option<i64>, most: i64, key: &str, query: &mut Query) -> Result<(), Failure> {
-    if value.is_some_and(|n| !(0..=most).contains(&n)) {
+fn whole_number(argument: &str, value: Option<i64>, most: usize, key: &str, query: &mut Query) -> Result<(), Failure> {
+    if value.is_some_and(|n| usize::try_from(n).map_or(true, |n| n > most)) {
         return Err(Failure::teach(format!("{argument} must be from 0 to {most}. Nothing was sent.")));
     }
     push_once(argument, key, value.map(|n| n.to_string()), query)
