@@ -10,7 +10,6 @@ mod changes;
 mod cleanse;
 pub mod cli;
 pub mod context;
-mod demo;
 pub mod failure;
 pub mod metadata;
 pub mod policy;

@@ -1,15 +1,18 @@
-//! A short session on the sandbox, as an agent would have it: MCP over a pipe, to the server's own code.
+//! `demo`: a short session on the sandbox, as an agent would have it: MCP over a pipe, to the server's own code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::Command;
+use futures_util::FutureExt;
 use medplum_client::Client;
 use medplum_sandbox::Sandbox;
 use rmcp::service::serve_server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 
+use super::{Ended, Invocation, Subcommand};
 use crate::policy::Policy;
 use crate::server::Server;
 use crate::settings::{SettingError, Settings, Values};
@@ -20,11 +23,15 @@ const PIPE: usize = 1 << 20;
 /// How much of an answer is printed.
 const SHOWN: usize = 700;
 
-/// Runs the demo and prints it.
-///
-/// # Errors
-/// If the sandbox cannot start, or the output goes away.
-pub(crate) async fn run(out: &mut (impl Write + Send)) -> Result<ExitCode, Box<dyn std::error::Error>> {
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand { command, run: |_: &Invocation<'_>| run(std::io::stdout()).boxed_local() };
+
+fn command() -> Command {
+    Command::new("demo").about("Show a short session with an agent's eyes, on synthetic patients")
+}
+
+async fn run(mut out: impl Write) -> Ended {
+    let out = &mut out;
     let sandbox = Sandbox::builder().start().await?;
     let mut session = Session::start(read_only_server(&sandbox)?).await?;
     writeln!(out, "A Medplum in memory with synthetic patients; a read-only server; an agent's calls.\n")?;
@@ -110,7 +117,7 @@ impl Session {
     }
 
     /// Calls a tool and prints the call, what came back, its size and its time.
-    async fn show(&mut self, out: &mut (impl Write + Send), tool: &str, arguments: Value) -> io::Result<Value> {
+    async fn show(&mut self, out: &mut impl Write, tool: &str, arguments: Value) -> io::Result<Value> {
         writeln!(out, "{tool} {arguments}")?;
         let started = Instant::now();
         let answer = self.request("tools/call", json!({"name": tool, "arguments": arguments})).await?;

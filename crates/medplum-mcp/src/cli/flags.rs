@@ -1,0 +1,69 @@
+//! The flags that every subcommand takes: `--sandbox`, and one for each setting.
+
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::{Arg, ArgAction, ArgMatches};
+
+use crate::settings::{Kind, SETTINGS, Setting, Values};
+
+const SANDBOX: &str = "sandbox";
+
+/// A sandbox brings its own URL and credentials; those that are set are for another server.
+const ELSEWHERE: &[&str] = &[
+    "MEDPLUM_BASE_URL",
+    "MEDPLUM_FHIR_URL_PATH",
+    "MEDPLUM_CLIENT_ID",
+    "MEDPLUM_CLIENT_SECRET",
+    "MEDPLUM_CLIENT_SECRET_FILE",
+    "MEDPLUM_ACCESS_TOKEN",
+    "MEDPLUM_ON_BEHALF_OF",
+];
+
+/// The flags as clap sees them.
+pub(super) fn global() -> impl Iterator<Item = Arg> {
+    let sandbox = Arg::new(SANDBOX)
+        .long(SANDBOX)
+        .global(true)
+        .action(ArgAction::SetTrue)
+        .help("Work on a Medplum in memory with synthetic patients; URL and credentials are then ignored");
+    std::iter::once(sandbox).chain(SETTINGS.iter().map(argument))
+}
+
+/// Whether the sandbox is to be worked on.
+pub(super) fn sandboxed(matches: &ArgMatches) -> bool {
+    matches.get_flag(SANDBOX)
+}
+
+/// The settings' values, from these flags and this environment.
+pub(super) fn values(matches: &ArgMatches, environment: impl Fn(&str) -> Option<String>) -> Values {
+    let sandboxed = sandboxed(matches);
+    let ignored = |name: &str| sandboxed && ELSEWHERE.contains(&name);
+    Values::find(
+        |setting| flag(matches, setting).filter(|_| !ignored(setting.variable)),
+        |name| environment(name).filter(|_| !ignored(name)),
+    )
+}
+
+fn argument(setting: &Setting) -> Arg {
+    let help = match (setting.kind, setting.default) {
+        (Kind::Secret, _) | (_, None) => format!("{} [env: {}]", setting.help, setting.variable),
+        (_, Some(default)) => format!("{} [env: {}] [default: {default}]", setting.help, setting.variable),
+    };
+    let argument = Arg::new(setting.variable).long(setting.flag).global(true).help(help);
+    match setting.kind {
+        Kind::Switch => argument
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_name("BOOL")
+            .value_parser(BoolishValueParser::new()),
+        Kind::Number => argument.value_name("NUMBER"),
+        Kind::Text | Kind::Secret => argument.value_name("TEXT").value_parser(NonEmptyStringValueParser::new()),
+    }
+}
+
+fn flag(matches: &ArgMatches, setting: &Setting) -> Option<String> {
+    match setting.kind {
+        Kind::Switch => matches.get_one::<bool>(setting.variable).map(ToString::to_string),
+        _ => matches.get_one::<String>(setting.variable).cloned(),
+    }
+}

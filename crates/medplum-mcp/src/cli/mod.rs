@@ -1,0 +1,124 @@
+//! The command line. A subcommand is a file here and a line in [`SUBCOMMANDS`].
+
+mod call;
+mod demo;
+mod flags;
+mod place;
+mod sandbox;
+mod serve;
+mod tools;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use futures_util::future::LocalBoxFuture;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::settings::{SettingError, Settings, Values};
+
+/// Every subcommand, in the order in which the help lists them.
+const SUBCOMMANDS: &[Subcommand] =
+    &[serve::SUBCOMMAND, call::SUBCOMMAND, tools::SUBCOMMAND, sandbox::SUBCOMMAND, demo::SUBCOMMAND];
+
+/// A subcommand: how it is written, and what it does.
+struct Subcommand {
+    /// Its name, what it is for, its arguments and its examples.
+    command: fn() -> Command,
+    /// Runs it, and says how the program ends.
+    run: for<'a> fn(&'a Invocation<'a>) -> LocalBoxFuture<'a, Ended>,
+}
+
+/// How a subcommand ended: with an exit code, or with what stderr says before the program ends with 2.
+type Ended = Result<ExitCode, Box<dyn Error>>;
+
+/// What a subcommand is given.
+struct Invocation<'a> {
+    /// Its own arguments.
+    arguments: &'a ArgMatches,
+    /// The settings' values, as they were found.
+    values: Values,
+    /// Whether it is to work on the sandbox.
+    sandboxed: bool,
+}
+
+impl Invocation<'_> {
+    /// The settings, validated. From here on what is logged goes where they say.
+    fn settings(&self) -> Result<Settings, SettingError> {
+        let settings = Settings::new(&self.values)?;
+        log_to_stderr(&settings);
+        Ok(settings)
+    }
+}
+
+/// Runs the program with these arguments and this environment.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: impl Fn(&str) -> Option<String>) -> ExitCode {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are such errors too, and go to stdout.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    quiet_panics();
+    match run(&matches, environment) {
+        Ok(code) => code,
+        Err(problem) => {
+            say(&format!("medplum-mcp: {problem}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The command line as clap sees it.
+pub fn command() -> Command {
+    Command::new("medplum-mcp")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An MCP server for Medplum: an AI agent works on a FHIR R4 project, read-only unless you open writes.")
+        .after_help(EXAMPLES)
+        .args(flags::global())
+        .subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.command)()))
+}
+
+const EXAMPLES: &str = "Examples:
+  medplum-mcp --sandbox call search_resources '{\"resource_type\":\"Patient\",\"count\":3}'
+  claude mcp add medplum -e MEDPLUM_CLIENT_ID=… -e MEDPLUM_CLIENT_SECRET=… -- medplum-mcp
+  claude mcp add medplum-sandbox -- medplum-mcp --sandbox";
+
+fn run(matches: &ArgMatches, environment: impl Fn(&str) -> Option<String>) -> Ended {
+    let (name, arguments) = matches.subcommand().unwrap_or((serve::NAME, matches));
+    let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == name);
+    let subcommand = subcommand.unwrap_or(&serve::SUBCOMMAND);
+    let sandboxed = flags::sandboxed(matches);
+    let invocation = Invocation { arguments, values: flags::values(matches, environment), sandboxed };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on((subcommand.run)(&invocation))
+}
+
+/// A line to the person, which is never on stdout: that belongs to the answer.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A panic's message may hold a record: only its place is printed. The call that panicked is answered with an error.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        say(&format!("medplum-mcp: a call failed inside the server at {place}; please report it"));
+    }));
+}
+
+/// Our own lines alone: what the protocol and HTTP libraries log can hold bodies.
+fn log_to_stderr(settings: &Settings) {
+    let ours = tracing_subscriber::filter::Targets::new()
+        .with_target("medplum_mcp", settings.log)
+        .with_target("medplum_client", settings.log)
+        .with_target("medplum_sandbox", settings.log);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // A second set-up in the same process, as in a test, leaves the first one in place.
+    let _ = tracing_subscriber::registry().with(ours).with(lines).try_init();
+}

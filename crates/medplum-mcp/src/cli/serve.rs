@@ -1,0 +1,49 @@
+//! `serve`: MCP over stdio, and what runs where no subcommand is named.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Command;
+use futures_util::FutureExt;
+use rmcp::service::{ServerInitializeError, serve_server};
+
+use super::place::Place;
+use super::{Ended, Invocation, Subcommand, say};
+use crate::transport::StdioTransport;
+
+pub(super) const NAME: &str = "serve";
+
+pub(super) const SUBCOMMAND: Subcommand =
+    Subcommand { command, run: |invocation: &Invocation<'_>| run(invocation).boxed_local() };
+
+fn command() -> Command {
+    Command::new(NAME).about("Serve MCP over stdio (the default). Your agent's host starts it like this")
+}
+
+async fn run(invocation: &Invocation<'_>) -> Ended {
+    let place = Place::find(invocation.settings()?, invocation.sandboxed).await?;
+    if place.settings.limits.writes {
+        say(
+            "medplum-mcp: writes are open (MEDPLUM_ENABLE_WRITES): the agent can change and delete patients' records and run bots. Scope the client application tightly.",
+        );
+    }
+    if place.settings.base_url.is_insecure() {
+        say(
+            "medplum-mcp: http to another machine (MEDPLUM_ALLOW_INSECURE_HTTP): tokens and records travel in the clear.",
+        );
+    }
+    if std::io::stdin().is_terminal() {
+        say(
+            "medplum-mcp waits for an MCP client on stdin; an agent's host starts it. To look around instead: medplum-mcp demo. Ctrl-C ends it.",
+        );
+    }
+    match serve_server(place.server.clone(), StdioTransport::of_process()?).await {
+        Ok(running) => {
+            let _ = running.waiting().await;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(ExitCode::SUCCESS),
+        // The error holds the message that it stumbled on, which may be a record.
+        Err(_) => Err("the client did not speak MCP".into()),
+    }
+}
