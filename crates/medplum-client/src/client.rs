@@ -19,9 +19,13 @@ use crate::invalid::InvalidRequest;
 use crate::membership::Membership;
 use crate::outcome::Outcome;
 use crate::reply::{Body, Reply};
-use crate::request::{FORM, Method, Request};
+use crate::request::{FHIR_JSON, FORM, Method, Request};
 use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
+use crate::throttle::{Pass, Patience, Throttle};
 use crate::token::{Issued, Token, TokenStore};
+
+/// No OperationOutcome is larger. What comes with a refusal is read so far and no further.
+const LARGEST_REFUSAL: usize = 1_000_000;
 
 /// What belongs to one call rather than to the client.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +47,7 @@ struct Inner {
     gate: Box<dyn Gate>,
     surroundings: Surroundings,
     tokens: TokenStore,
+    throttle: Throttle,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -63,6 +68,15 @@ enum Broken {
     Lost { reason: &'static str, sent: Sent },
     /// The answer is over the ceiling. Another would not be smaller.
     TooLarge { sent: Sent },
+    /// The answer was still coming when its time was over. Another would not be faster.
+    TooSlow { sent: Sent },
+}
+
+/// How far an exchange has come.
+struct Progress {
+    attempts: u32,
+    /// What is known of a write by the attempts so far.
+    fate: Sent,
 }
 
 impl Client {
@@ -73,8 +87,14 @@ impl Client {
 
     /// A client with its own time and chance.
     pub fn with_surroundings(config: Config, gate: impl Gate + 'static, surroundings: Surroundings) -> Self {
-        let inner =
-            Inner { config, gate: Box::new(gate), surroundings, tokens: TokenStore::default(), http: OnceLock::new() };
+        let inner = Inner {
+            config,
+            gate: Box::new(gate),
+            surroundings,
+            tokens: TokenStore::default(),
+            throttle: Throttle::default(),
+            http: OnceLock::new(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -126,48 +146,65 @@ impl Client {
     }
 
     async fn exchange(&self, call: &Call, interaction: &Interaction) -> Result<Reply, Error> {
+        let started = self.now();
+        let mut progress = Progress { attempts: 0, fate: Sent::No };
+        let reply = self.attempts(call, interaction, &mut progress).await;
+        log(interaction, &reply, progress.attempts, self.now().saturating_duration_since(started));
+        reply
+    }
+
+    async fn attempts(&self, call: &Call, interaction: &Interaction, so_far: &mut Progress) -> Result<Reply, Error> {
+        let clock = &*self.inner.surroundings.clock;
         let request = interaction.to_request();
         let reads = interaction.effect().is_read();
         let safe = interaction.is_safe_to_replay();
-        let started = self.now();
         let mut retries = Retries::default();
-        let mut token = self.token().await?;
+        let mut patience = Patience::default();
         let mut renewed = false;
-        // What is known of a write by the attempts so far.
-        let mut fate = Sent::No;
-        let mut attempts = 0_u32;
         loop {
+            let pass = self.inner.throttle.enter(clock, &mut patience).await;
+            let pass = pass.map_err(|said| throttled(said, so_far.fate))?;
+            // After the wait, which may have outlived a token.
+            let token = self.token().await.map_err(|error| after(so_far.fate, error))?;
             let attempt = self.attempt(&request, &token, call).await;
-            attempts = attempts.saturating_add(1);
+            so_far.attempts = so_far.attempts.saturating_add(1);
             let failure = match &attempt {
-                Ok(answer) if answer.status == 401 && !renewed && attempts < MAX_ATTEMPTS => {
-                    renewed = true;
-                    token = self.renew(&token).await.map_err(|error| after(fate, error))?;
-                    continue;
-                }
                 Ok(answer) => self.failure_of(answer),
                 Err(broken) => broken.retryable(),
             };
+            self.leave(pass, &attempt, failure);
+            if attempt.as_ref().is_ok_and(|answer| answer.status == 401) && !renewed && so_far.attempts < MAX_ATTEMPTS {
+                renewed = true;
+                self.renew(&token).await.map_err(|error| after(so_far.fate, error))?;
+                continue;
+            }
             if !reads {
-                fate = fate.max(match (&attempt, failure) {
+                so_far.fate = so_far.fate.max(match (&attempt, failure) {
                     (Err(broken), _) => broken.sent(),
                     (Ok(_), Some(Failure::Unavailable)) => Sent::Maybe,
                     (Ok(_), _) => Sent::No,
                 });
             }
-            let chance = self.inner.surroundings.clock.chance();
-            if let Some(wait) = failure.and_then(|failure| retries.next(failure, safe, attempts, chance)) {
-                self.inner.surroundings.clock.sleep(wait).await;
-                // The wait may have outlived the token.
-                token = self.token().await.map_err(|error| after(fate, error))?;
+            if let Some(wait) = failure.and_then(|f| retries.next(f, safe, so_far.attempts, clock.chance())) {
+                // A 429 is waited for at the gate, by everyone.
+                if !matches!(failure, Some(Failure::Throttled(_))) {
+                    clock.sleep(wait).await;
+                }
                 continue;
             }
-            let reply = match attempt {
-                Ok(answer) => self.reply(interaction, answer, fate != Sent::No),
-                Err(broken) => Err(broken.into_error(&self.inner.config, attempts, fate)),
+            return match attempt {
+                Ok(answer) => self.reply(interaction, answer, so_far.fate != Sent::No),
+                Err(broken) => Err(broken.into_error(&self.inner.config, so_far.attempts, so_far.fate)),
             };
-            log(interaction, &reply, attempts, self.now().saturating_duration_since(started));
-            return reply;
+        }
+    }
+
+    /// Tells the gate how an attempt ended.
+    fn leave(&self, pass: Pass<'_>, attempt: &Result<Answer, Broken>, failure: Option<Failure>) {
+        match (attempt, failure) {
+            (Ok(answer), Some(Failure::Throttled(wait))) => pass.throttled(self.now() + wait, said(answer, wait)),
+            (Ok(_), _) => pass.answered(),
+            (Err(_), _) => {}
         }
     }
 
@@ -220,22 +257,33 @@ impl Client {
     }
 
     async fn perform(&self, builder: reqwest::RequestBuilder) -> Result<Answer, Broken> {
-        let mut response = builder.send().await.map_err(|error| Broken::before_answer(&error))?;
+        let deadline = tokio::time::Instant::now() + self.inner.config.longest_answer();
+        let response = tokio::time::timeout_at(deadline, builder.send()).await;
+        let response = response.map_err(|_| Broken::TooSlow { sent: Sent::Maybe })?;
+        let mut response = response.map_err(|error| Broken::before_answer(&error))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        let sent = if (200..300).contains(&status) { Sent::Done } else { Sent::Maybe };
-        let limit = self.inner.config.max_response_bytes;
+        let sent = sent_by(status, &headers);
+        let body = tokio::time::timeout_at(deadline, self.body(&mut response, status, sent)).await;
+        let body = body.map_err(|_| Broken::TooSlow { sent })??;
+        Ok(Answer { status, headers, body })
+    }
+
+    async fn body(&self, response: &mut reqwest::Response, status: u16, sent: Sent) -> Result<Bytes, Broken> {
+        let refused = status >= 400;
+        let most = self.inner.config.max_response_bytes;
+        let limit = if refused { most.min(LARGEST_REFUSAL) } else { most };
+        // What refused is told by its status alone, if its page is too long to be an outcome.
+        let over = || if refused { Ok(Bytes::new()) } else { Err(Broken::TooLarge { sent }) };
         if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limit)) {
-            return Err(Broken::TooLarge { sent });
+            return over();
         }
         let mut body = BytesMut::new();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
-                    return Err(Broken::TooLarge { sent });
-                }
+                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => return over(),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(Answer { status, headers, body: body.freeze() }),
+                Ok(None) => return Ok(body.freeze()),
                 Err(error) => return Err(Broken::within_answer(&error, sent)),
             }
         }
@@ -250,13 +298,16 @@ impl Client {
                 return Err(Error::AccessToken);
             }
             300..=399 => return Err(Error::Redirect { status }),
+            ..=199 => {
+                let sent = if reads { Sent::No } else { Sent::Maybe };
+                return Err(Error::NotFhir { status, reason: "it is no HTTP answer to a request", sent });
+            }
             _ => {
-                let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-                let mut outcome = Outcome::new(status, body.as_ref());
+                let mut outcome = match self.failure_of(&answer) {
+                    Some(Failure::Throttled(wait)) => said(&answer, wait),
+                    _ => outcome_of(&answer),
+                };
                 outcome.uncertain = uncertain || (!reads && status >= 500);
-                if let Some(Failure::Throttled(wait)) = self.failure_of(&answer) {
-                    outcome.retry_after = Some(wait);
-                }
                 return Err(Error::Outcome(Box::new(outcome)));
             }
         }
@@ -266,9 +317,15 @@ impl Client {
             .map(str::to_owned);
         let location = text(LOCATION).or_else(|| text(reqwest::header::CONTENT_LOCATION)).map(str::to_owned);
         let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
-        let sent = if reads { Sent::No } else { Sent::Done };
+        let sent = if reads { Sent::No } else { sent_by(status, &answer.headers) };
         let body = body_of(interaction, status, &content_type, answer.body, sent)?;
-        Ok(Reply { status, body, version, location, replayed: uncertain })
+        let reply = Reply { status, body, version, location, replayed: uncertain };
+        match writes_one(interaction) {
+            Some(of_type) if status != 304 && !is_of_type(reply.json(), of_type) => {
+                Err(Error::NotFhir { status, reason: "it is not the resource that was written", sent: Sent::Maybe })
+            }
+            _ => Ok(reply),
+        }
     }
 
     async fn token(&self) -> Result<Token, Error> {
@@ -366,7 +423,7 @@ impl Broken {
         match self {
             Self::NoConnection(_) => Some(Failure::NoConnection),
             Self::Lost { .. } => Some(Failure::Lost),
-            Self::Unusable(_) | Self::TooLarge { .. } => None,
+            Self::Unusable(_) | Self::TooLarge { .. } | Self::TooSlow { .. } => None,
         }
     }
 
@@ -374,7 +431,7 @@ impl Broken {
     fn sent(&self) -> Sent {
         match self {
             Self::Unusable(_) | Self::NoConnection(_) => Sent::No,
-            Self::Lost { sent, .. } | Self::TooLarge { sent } => *sent,
+            Self::Lost { sent, .. } | Self::TooLarge { sent } | Self::TooSlow { sent } => *sent,
         }
     }
 
@@ -386,8 +443,47 @@ impl Broken {
             Self::NoConnection(_) => Error::Lost { reason: "the connection was lost and cannot be made again", sent },
             Self::Lost { reason, .. } => Error::Lost { reason, sent },
             Self::TooLarge { .. } => Error::TooLarge { limit: config.max_response_bytes, sent },
+            Self::TooSlow { .. } => Error::TooSlow { limit: config.longest_answer(), sent },
         }
     }
+}
+
+/// What an answer's head says of a write. A page or a proxy's word with 200 may well come from somebody who never passed
+/// the request on: only what speaks FHIR is Medplum.
+fn sent_by(status: u16, headers: &HeaderMap) -> Sent {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let speaks_fhir = content_type.trim_start().to_ascii_lowercase().starts_with(FHIR_JSON);
+    if (200..300).contains(&status) && speaks_fhir { Sent::Done } else { Sent::Maybe }
+}
+
+/// The type of the one resource that a write stores, and that Medplum answers it with.
+fn writes_one(interaction: &Interaction) -> Option<&str> {
+    match interaction {
+        Interaction::Create { resource_type, .. }
+        | Interaction::Update { resource_type, .. }
+        | Interaction::Patch { resource_type, .. } => Some(resource_type.as_str()),
+        Interaction::CreateBinary { .. } => Some("Binary"),
+        _ => None,
+    }
+}
+
+fn is_of_type(resource: &Value, of_type: &str) -> bool {
+    resource.get("resourceType").and_then(Value::as_str) == Some(of_type)
+}
+
+fn outcome_of(answer: &Answer) -> Outcome {
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    Outcome::new(answer.status, body.as_ref())
+}
+
+/// What a 429 said.
+fn said(answer: &Answer, wait: Duration) -> Outcome {
+    Outcome { retry_after: Some(wait), ..outcome_of(answer) }
+}
+
+/// A pause that outlasted a caller's patience, in the words of the request that met it.
+fn throttled(said: Outcome, fate: Sent) -> Error {
+    Error::Outcome(Box::new(Outcome { uncertain: fate != Sent::No, request_id: None, ..said }))
 }
 
 /// A failure to sign in again hides nothing of what an earlier attempt may have done.
@@ -522,10 +618,10 @@ fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {
         }
         300..=399 => return Err(Error::Redirect { status }),
         _ => {
-            let mut outcome = Outcome::new(status, Some(&body));
-            if let Some(Failure::Throttled(wait)) = failure {
-                outcome.retry_after = Some(wait);
-            }
+            let outcome = match failure {
+                Some(Failure::Throttled(wait)) => said(answer, wait),
+                _ => outcome_of(answer),
+            };
             return Err(Error::SignIn(Box::new(outcome)));
         }
     }

@@ -34,13 +34,18 @@ pub struct Config {
     pub on_behalf_of: Option<Membership>,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
-    /// How long to wait for the next bytes of an answer.
+    /// How long to wait for an answer to begin, and then for each of its next bytes.
+    ///
+    /// The whole answer may take [four times as long](Config::longest_answer).
     pub timeout: Duration,
     /// The largest body that is read, in bytes, after decompression.
     pub max_response_bytes: usize,
     /// What this program calls itself.
     pub user_agent: String,
 }
+
+/// An answer that drips is waited for so many time-outs.
+const TIMEOUTS_OF_AN_ANSWER: u32 = 4;
 
 impl Config {
     /// The configuration with Medplum's usual time-outs: 5 s to connect, 30 s for the rest; bodies up to 64 MB.
@@ -55,5 +60,11 @@ impl Config {
             max_response_bytes: 64_000_000,
             user_agent: concat!("medplum-client/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+
+    /// How long an answer may take, from the request to its last byte: four time-outs, so two minutes unless told
+    /// otherwise. An answer that takes longer is given up, and not asked for again.
+    pub fn longest_answer(&self) -> Duration {
+        self.timeout.saturating_mul(TIMEOUTS_OF_AN_ANSWER)
     }
 }

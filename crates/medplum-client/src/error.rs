@@ -89,6 +89,14 @@ pub enum Error {
         /// What is known of the request.
         sent: Sent,
     },
+    /// The answer was not complete in time, though it did not stop coming.
+    #[error("the answer was not complete after {} s{}", .limit.as_secs(), fate(*.sent))]
+    TooSlow {
+        /// How long an answer may take, from the request to its last byte.
+        limit: Duration,
+        /// What is known of the request.
+        sent: Sent,
+    },
     /// The answer is not what a FHIR server sends.
     #[error("the answer (HTTP {status}) is not FHIR: {reason}{}", fate(*.sent))]
     NotFhir {
@@ -111,7 +119,10 @@ impl Error {
     /// Whether a write may have been carried out all the same.
     pub fn may_have_acted(&self) -> bool {
         let sent = match self {
-            Self::Lost { sent, .. } | Self::TooLarge { sent, .. } | Self::NotFhir { sent, .. } => *sent,
+            Self::Lost { sent, .. }
+            | Self::TooLarge { sent, .. }
+            | Self::TooSlow { sent, .. }
+            | Self::NotFhir { sent, .. } => *sent,
             Self::Outcome(outcome) => return outcome.uncertain,
             _ => Sent::No,
         };

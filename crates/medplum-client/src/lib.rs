@@ -36,6 +36,7 @@ mod recognise;
 mod reply;
 mod request;
 mod retry;
+mod throttle;
 mod token;
 
 pub use base_url::{BaseUrl, FhirPath};

@@ -164,7 +164,8 @@ async fn a_429_says_how_long_to_wait() {
         })
         .await;
         let (result, reached, sleeps) = send(&server, &create_patient()).await;
-        assert_eq!((result.unwrap().status, reached, sleeps), (200, 2, vec![expected]), "{name}");
+        assert_eq!((result.unwrap().status, reached), (200, 2), "{name}");
+        assert_eq!(sleeps.iter().sum::<u128>(), expected, "{name}");
     }
 }
 

@@ -232,7 +232,7 @@ async fn a_small_answer_that_unpacks_to_a_huge_one_is_refused() {
     let bomb = gzip(&vec![b' '; 100_000_000]);
     assert!(bomb.len() < 200_000);
     let server =
-        Server::new(move |_| Answer::of(200, "application/json", bomb.clone()).header("content-encoding", "gzip"))
+        Server::new(move |_| Answer::of(200, "application/fhir+json", bomb.clone()).header("content-encoding", "gzip"))
             .await;
     let client = Client::new(Config { max_response_bytes: 1_000_000, ..server.config() }, Open);
     let error = client.send(&call(), &create_patient()).await.unwrap_err();
@@ -263,10 +263,15 @@ async fn what_is_not_fhir_is_not_an_answer() {
         for interaction in &interactions {
             let error = server.client().send(&call(), interaction).await.unwrap_err();
             let writes = !interaction.effect().is_read();
-            let sent = if writes { Sent::Done } else { Sent::No };
+            // Only what says that it is FHIR comes from Medplum; a page with 200 may be a proxy's.
+            let sent = match (writes, content_type) {
+                (false, _) => Sent::No,
+                (true, "application/fhir+json") => Sent::Done,
+                (true, _) => Sent::Maybe,
+            };
             assert!(matches!(&error, Error::NotFhir { status: 200, sent: s, .. } if *s == sent), "{name}: {error:?}");
             assert!(error.to_string().contains(expected), "{name}: {error}");
-            assert_eq!(error.to_string().contains("was carried out"), writes, "{name}: {error}");
+            assert_eq!(error.to_string().contains("carried out"), writes, "{name}: {error}");
         }
     }
 }

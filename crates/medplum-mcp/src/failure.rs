@@ -136,6 +136,10 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
             "{}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB",
             capital(error.to_string())
         ),
+        Error::TooSlow { .. } => format!(
+            "{}. Ask for less: a smaller count, or a narrower search; the operator's limit is four times MEDPLUM_TIMEOUT_SECONDS",
+            capital(error.to_string())
+        ),
         Error::Outcome(outcome) => from_medplum(outcome, cx),
         // It begins with the name of what is closed.
         Error::Refused(refusal) => refusal.to_string(),

@@ -76,7 +76,7 @@ settings! {
     ALLOW_INSECURE_HTTP = "MEDPLUM_ALLOW_INSECURE_HTTP", "allow-insecure-http", Switch, Some("false"), "true",
         "Speak http with another machine. Tokens and records then travel in the clear";
     TIMEOUT_SECONDS = "MEDPLUM_TIMEOUT_SECONDS", "timeout-seconds", Number, Some("30"), "60",
-        "How long to wait for Medplum to answer, in seconds";
+        "How long to wait for Medplum's next bytes, in seconds. A whole answer may take four times as long";
     MAX_RESPONSE_MB = "MEDPLUM_MAX_RESPONSE_MB", "max-response-mb", Number, Some("64"), "64",
         "The largest answer that is read from Medplum, in megabytes";
     ANSWER_BUDGET = "MEDPLUM_ANSWER_BUDGET", "answer-budget", Number, Some("40000"), "40000",

@@ -103,6 +103,23 @@ pub enum Answer {
     Once(watch::Receiver<bool>, Box<Answer>),
     /// The answer, and then the server closes the connection without having said so.
     ThenClose(Box<Answer>),
+    /// These bytes, whatever they are.
+    Raw(Vec<u8>, Then),
+}
+
+/// What follows bytes that are no proper answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Then {
+    /// The end of the connection.
+    Close,
+    /// The next request on the same connection, as if nothing were wrong.
+    GoOn,
+    /// The last so many of the bytes over and over, until the client goes away.
+    Again(usize),
+    /// Zeros, one at a time, with so long between two.
+    Zeros(Duration),
+    /// Nothing at once: the bytes themselves come one at a time, and then zeros, with so long between two.
+    Drip(Duration),
 }
 
 /// How to make an answer, for tables of them.
@@ -127,6 +144,11 @@ impl Answer {
             headers.push((name.into(), value.into()));
         }
         self
+    }
+
+    /// A head in these words, and a body.
+    pub fn raw(head: &str, body: impl AsRef<[u8]>, then: Then) -> Self {
+        Self::Raw([head.as_bytes(), b"\r\n\r\n", body.as_ref()].concat(), then)
     }
 
     pub fn patient() -> Self {
@@ -312,9 +334,44 @@ async fn serve(mut stream: TcpStream, connection: usize, seen: Arc<Seen>, token:
                 gone(&mut stream, &seen).await;
                 return;
             }
+            Answer::Raw(bytes, then) => {
+                if !raw(&mut stream, &bytes, then).await {
+                    seen.abandoned.send_modify(|n| *n += 1);
+                    return;
+                }
+                if !matches!(then, Then::GoOn) {
+                    return;
+                }
+            }
             Answer::Once(..) | Answer::ThenClose(_) => unreachable!(),
         }
     }
+}
+
+/// Writes what it is told to; whether the client was still there in the end.
+async fn raw(stream: &mut TcpStream, bytes: &[u8], then: Then) -> bool {
+    let (at_once, then_slowly) = match then {
+        Then::Drip(pause) => (0, Some(pause)),
+        Then::Zeros(pause) => (bytes.len(), Some(pause)),
+        _ => (bytes.len(), None),
+    };
+    if stream.write_all(&bytes[..at_once]).await.is_err() {
+        return false;
+    }
+    if let Some(pause) = then_slowly {
+        let mut bytes = bytes[at_once..].iter().copied().chain(std::iter::repeat(b'0'));
+        while stream.write_all(&[bytes.next().unwrap()]).await.is_ok() {
+            tokio::time::sleep(pause).await;
+        }
+        return false;
+    }
+    if let Then::Again(last) = then {
+        let again = &bytes[bytes.len().saturating_sub(last)..];
+        let again = again.repeat((64 * 1024 / again.len()).max(1));
+        while stream.write_all(&again).await.is_ok() {}
+        return false;
+    }
+    true
 }
 
 /// Reads until the client closes its side.
@@ -432,6 +489,92 @@ impl Clock for FakeClock {
 
     fn chance(&self) -> f64 {
         *self.0.chance.lock().unwrap()
+    }
+}
+
+/// A clock that stands until a test moves it: who sleeps by it waits for that.
+#[derive(Clone)]
+pub struct HandClock(Arc<HandState>);
+
+struct HandState {
+    start: Instant,
+    passed: watch::Sender<Duration>,
+    /// How far the time of day is ahead of or behind what passed, in seconds.
+    wall: Mutex<i64>,
+    sleepers: AtomicUsize,
+}
+
+impl HandClock {
+    pub fn new() -> Self {
+        let passed = watch::Sender::new(Duration::ZERO);
+        Self(Arc::new(HandState { start: Instant::now(), passed, wall: Mutex::new(0), sleepers: AtomicUsize::new(0) }))
+    }
+
+    /// Time passes for everyone; who has slept enough wakes up.
+    pub async fn advance(&self, by: Duration) {
+        self.0.passed.send_modify(|passed| *passed += by);
+        settle().await;
+    }
+
+    /// Somebody sets the machine's clock; no time passes.
+    pub fn set_wall(&self, seconds: i64) {
+        *self.0.wall.lock().unwrap() = seconds;
+    }
+
+    /// How many sleep by it now.
+    pub fn sleepers(&self) -> usize {
+        self.0.sleepers.load(Ordering::SeqCst)
+    }
+
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings { clock: Arc::new(self.clone()) }
+    }
+}
+
+/// One who sleeps, counted for as long as it does.
+struct Sleeper(Arc<HandState>);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn monotonic(&self) -> Instant {
+        self.0.start + *self.0.passed.borrow()
+    }
+
+    fn now(&self) -> SystemTime {
+        let passed = i64::try_from(self.0.passed.borrow().as_secs()).unwrap();
+        let seconds = 1_795_339_186 + passed + *self.0.wall.lock().unwrap();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap())
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let until = *self.0.passed.borrow() + duration;
+        let mut passed = self.0.passed.subscribe();
+        self.0.sleepers.fetch_add(1, Ordering::SeqCst);
+        let sleeper = Sleeper(Arc::clone(&self.0));
+        Box::pin(async move {
+            let _sleeper = sleeper;
+            passed.wait_for(|passed| *passed >= until).await.unwrap();
+        })
+    }
+
+    fn chance(&self) -> f64 {
+        0.5
+    }
+}
+
+/// Lets every task run until it waits for something, the network of this machine among it.
+pub async fn settle() {
+    for _ in 0..15 {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        // Nobody has anything to do: the runtime looks at its sockets.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
