@@ -21,6 +21,7 @@ use crate::outcome::Outcome;
 use crate::reply::{Body, Reply};
 use crate::request::{FHIR_JSON, FORM, Method, Request};
 use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
+use crate::searchset::Searchset;
 use crate::throttle::{Pass, Patience, Throttle};
 use crate::token::{Issued, Token, TokenStore};
 
@@ -77,7 +78,12 @@ struct Progress {
     attempts: u32,
     /// What is known of a write by the attempts so far.
     fate: Sent,
+    /// The status of the last answer.
+    status: Option<u16>,
 }
+
+/// What becomes of an answer that is a success; whether an earlier attempt may have been carried out too.
+type Read<T> = fn(&Interaction, Answer, bool) -> Result<T, Error>;
 
 impl Client {
     /// A client that asks this gate. Nothing is sent, and no certificate is read, before the first call.
@@ -116,12 +122,25 @@ impl Client {
     /// # Errors
     /// [`Error`]: refused, unreachable, lost, or what Medplum answered.
     pub async fn send(&self, call: &Call, interaction: &Interaction) -> Result<Reply, Error> {
+        self.pass(call, interaction, reply).await
+    }
+
+    /// The same for a search, whose page comes with its resources unread: see [`Searchset`].
+    ///
+    /// # Errors
+    /// As [`Client::send`]; [`Error::NotFhir`] for an answer that is no Bundle.
+    pub async fn page(&self, call: &Call, interaction: &Interaction) -> Result<Searchset, Error> {
+        self.pass(call, interaction, searchset).await
+    }
+
+    /// The way of every request: gate, guards, exchange.
+    async fn pass<T>(&self, call: &Call, interaction: &Interaction, read: Read<T>) -> Result<T, Error> {
         self.ask_gate(call, interaction)?;
         for guard in interaction.guards() {
             self.ask_gate(call, &guard)?;
-            self.exchange(call, &guard).await?;
+            self.exchange(call, &guard, reply).await?;
         }
-        self.exchange(call, interaction).await
+        self.exchange(call, interaction, read).await
     }
 
     /// Asks the gate whether an interaction may leave, and sends nothing: before the first of several steps.
@@ -132,12 +151,12 @@ impl Client {
         self.ask_gate(call, interaction)
     }
 
-    /// The search for the page behind a bundle; none if it is the last. See [`next_page`](crate::next_page).
+    /// The search for the page behind this one; none if it is the last. See [`next_page`](crate::next_page).
     ///
     /// # Errors
     /// [`Error::Invalid`] if its link leads elsewhere.
-    pub fn next_page(&self, bundle: &Value) -> Result<Option<Interaction>, Error> {
-        crate::page::next_page(bundle, &self.inner.config.base_url, &self.inner.config.fhir_path)
+    pub fn next_page(&self, page: &Searchset) -> Result<Option<Interaction>, Error> {
+        crate::page::next_page(page.next_link.as_deref(), &self.inner.config.base_url, &self.inner.config.fhir_path)
     }
 
     fn ask_gate(&self, call: &Call, interaction: &Interaction) -> Result<(), Error> {
@@ -145,15 +164,16 @@ impl Client {
         Ok(self.inner.gate.check(&asked)?)
     }
 
-    async fn exchange(&self, call: &Call, interaction: &Interaction) -> Result<Reply, Error> {
+    async fn exchange<T>(&self, call: &Call, interaction: &Interaction, read: Read<T>) -> Result<T, Error> {
         let started = self.now();
-        let mut progress = Progress { attempts: 0, fate: Sent::No };
-        let reply = self.attempts(call, interaction, &mut progress).await;
-        log(interaction, &reply, progress.attempts, self.now().saturating_duration_since(started));
-        reply
+        let mut progress = Progress { attempts: 0, fate: Sent::No, status: None };
+        let answer = self.attempts(call, interaction, &mut progress).await;
+        log(interaction, &progress, self.now().saturating_duration_since(started));
+        read(interaction, answer?, progress.fate != Sent::No)
     }
 
-    async fn attempts(&self, call: &Call, interaction: &Interaction, so_far: &mut Progress) -> Result<Reply, Error> {
+    /// Attempts until one has an answer that is a success.
+    async fn attempts(&self, call: &Call, interaction: &Interaction, so_far: &mut Progress) -> Result<Answer, Error> {
         let clock = &*self.inner.surroundings.clock;
         let request = interaction.to_request();
         let reads = interaction.effect().is_read();
@@ -168,6 +188,7 @@ impl Client {
             let token = self.token().await.map_err(|error| after(so_far.fate, error))?;
             let attempt = self.attempt(&request, &token, call).await;
             so_far.attempts = so_far.attempts.saturating_add(1);
+            so_far.status = attempt.as_ref().map(|answer| answer.status).ok();
             let failure = match &attempt {
                 Ok(answer) => self.failure_of(answer),
                 Err(broken) => broken.retryable(),
@@ -193,7 +214,7 @@ impl Client {
                 continue;
             }
             return match attempt {
-                Ok(answer) => self.reply(interaction, answer, so_far.fate != Sent::No),
+                Ok(answer) => self.accepted(interaction, answer, so_far.fate != Sent::No),
                 Err(broken) => Err(broken.into_error(&self.inner.config, so_far.attempts, so_far.fate)),
             };
         }
@@ -289,18 +310,17 @@ impl Client {
         }
     }
 
-    fn reply(&self, interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<Reply, Error> {
+    /// An answer that is a success.
+    fn accepted(&self, interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<Answer, Error> {
         let reads = interaction.effect().is_read();
         let status = answer.status;
         match status {
-            200..=299 | 304 => {}
-            401 if matches!(self.inner.config.credentials, Credentials::AccessToken(_)) => {
-                return Err(Error::AccessToken);
-            }
-            300..=399 => return Err(Error::Redirect { status }),
+            200..=299 | 304 => Ok(answer),
+            401 if matches!(self.inner.config.credentials, Credentials::AccessToken(_)) => Err(Error::AccessToken),
+            300..=399 => Err(Error::Redirect { status }),
             ..=199 => {
                 let sent = if reads { Sent::No } else { Sent::Maybe };
-                return Err(Error::NotFhir { status, reason: "it is no HTTP answer to a request", sent });
+                Err(Error::NotFhir { status, reason: "it is no HTTP answer to a request", sent })
             }
             _ => {
                 let mut outcome = match self.failure_of(&answer) {
@@ -308,23 +328,8 @@ impl Client {
                     _ => outcome_of(&answer),
                 };
                 outcome.uncertain = uncertain || (!reads && status >= 500);
-                return Err(Error::Outcome(Box::new(outcome)));
+                Err(Error::Outcome(Box::new(outcome)))
             }
-        }
-        let text = |name| answer.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-        let version = text(ETAG)
-            .and_then(|etag| etag.trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"'))
-            .map(str::to_owned);
-        let location = text(LOCATION).or_else(|| text(reqwest::header::CONTENT_LOCATION)).map(str::to_owned);
-        let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
-        let sent = if reads { Sent::No } else { sent_by(status, &answer.headers) };
-        let body = body_of(interaction, status, &content_type, answer.body, sent)?;
-        let reply = Reply { status, body, version, location, replayed: uncertain };
-        match writes_one(interaction) {
-            Some(of_type) if status != 304 && !is_of_type(reply.json(), of_type) => {
-                Err(Error::NotFhir { status, reason: "it is not the resource that was written", sent: Sent::Maybe })
-            }
-            _ => Ok(reply),
         }
     }
 
@@ -569,6 +574,49 @@ fn connect_reason(error: &reqwest::Error) -> &'static str {
     "no connection"
 }
 
+fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<Reply, Error> {
+    let status = answer.status;
+    let text = |name| answer.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let version = text(ETAG)
+        .and_then(|etag| etag.trim_start_matches("W/").strip_prefix('"')?.strip_suffix('"'))
+        .map(str::to_owned);
+    let location = text(LOCATION).or_else(|| text(reqwest::header::CONTENT_LOCATION)).map(str::to_owned);
+    let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
+    let sent = if interaction.effect().is_read() { Sent::No } else { sent_by(status, &answer.headers) };
+    let body = body_of(interaction, status, &content_type, answer.body, sent)?;
+    let reply = Reply { status, body, version, location, replayed: uncertain };
+    match writes_one(interaction) {
+        Some(of_type) if status != 304 && !is_of_type(reply.json(), of_type) => {
+            Err(Error::NotFhir { status, reason: "it is not the resource that was written", sent: Sent::Maybe })
+        }
+        _ => Ok(reply),
+    }
+}
+
+fn searchset(_: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {
+    let status = answer.status;
+    let content_type = answer.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let media_type = media_type(content_type);
+    if !is_json(&media_type) {
+        return Err(Error::NotFhir { status, reason: not_json(&media_type), sent: Sent::No });
+    }
+    let reason = "it is no Bundle of resources";
+    Searchset::read(&answer.body).ok_or(Error::NotFhir { status, reason, sent: Sent::No })
+}
+
+fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+/// A login page or a proxy's word in place of FHIR is not an answer.
+fn not_json(media_type: &str) -> &'static str {
+    if media_type == "text/html" { "it is an HTML page" } else { "it is not JSON" }
+}
+
 fn body_of(
     interaction: &Interaction,
     status: u16,
@@ -579,9 +627,9 @@ fn body_of(
     if content.is_empty() {
         return Ok(Body::Empty);
     }
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = media_type(content_type);
     let anything = may_be_anything(interaction);
-    if media_type == "application/json" || media_type.ends_with("+json") {
+    if is_json(&media_type) {
         match serde_json::from_slice(&content) {
             Ok(value) => return Ok(Body::Json(value)),
             // What was stored or what a bot answers need not be what its type says.
@@ -592,9 +640,7 @@ fn body_of(
     if anything {
         return Ok(Body::Other { content_type: content_type.to_owned(), content });
     }
-    // A login page or a proxy's word in place of FHIR is not an answer.
-    let reason = if media_type == "text/html" { "it is an HTML page" } else { "it is not JSON" };
-    Err(Error::NotFhir { status, reason, sent })
+    Err(Error::NotFhir { status, reason: not_json(&media_type), sent })
 }
 
 /// Whether the answer may be of any media type.
@@ -633,12 +679,9 @@ fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {
 }
 
 /// One line an exchange, of what kind it was and how it ended: no path, no id, no value.
-fn log(interaction: &Interaction, reply: &Result<Reply, Error>, attempts: u32, took: Duration) {
+fn log(interaction: &Interaction, progress: &Progress, took: Duration) {
     let label = interaction.label();
-    let status = match reply {
-        Ok(reply) => Some(reply.status),
-        Err(error) => error.status(),
-    };
+    let Progress { attempts, status, .. } = *progress;
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::debug!(
         interaction = label.interaction,

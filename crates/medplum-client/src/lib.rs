@@ -36,6 +36,7 @@ mod recognise;
 mod reply;
 mod request;
 mod retry;
+mod searchset;
 mod throttle;
 mod token;
 
@@ -62,3 +63,4 @@ pub use query::Query;
 pub use raw::Raw;
 pub use reply::{Body, Reply};
 pub use request::{Method, Request};
+pub use searchset::{SearchEntry, Searchset};

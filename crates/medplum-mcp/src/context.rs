@@ -10,6 +10,7 @@ use crate::answer::cursor::{CursorKey, Position};
 use crate::cleanse::{cleanse, cleanse_text, has_secrets};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
+use crate::page::Found;
 use crate::preflight;
 use crate::settings::Limits;
 
@@ -100,6 +101,17 @@ impl<'a> Context<'a> {
         reply.map_err(|error| self.with_nearest_type(interaction, error))
     }
 
+    /// Asks for a page of resources; where the page behind it is. Each resource is cleansed when it is read.
+    ///
+    /// # Errors
+    /// As [`Context::send`]; [`Failure`] if the link to the next page leads to another server.
+    pub(crate) async fn page(&self, interaction: &Interaction) -> Result<(Found, Option<Interaction>), Failure> {
+        let page = self.client.page(&self.call, interaction).await;
+        let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
+        let next = self.client.next_page(&page)?;
+        Ok((page.into(), next))
+    }
+
     /// A resource as it is stored, secrets and all: to be compared with and written back, never to be shown. None if
     /// there is none that can be read.
     ///
@@ -169,14 +181,6 @@ impl<'a> Context<'a> {
         }
         let statement = self.ask(&Interaction::Metadata).await?.into_json();
         Ok(self.metadata.keep(statement))
-    }
-
-    /// The search for the page behind a bundle; none if it is the last.
-    ///
-    /// # Errors
-    /// [`Failure`] if its link leads to another server.
-    pub fn next_page(&self, bundle: &serde_json::Value) -> Result<Option<Interaction>, Failure> {
-        Ok(self.client.next_page(bundle)?)
     }
 
     /// The time of day, from outside.

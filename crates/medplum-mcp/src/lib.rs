@@ -12,6 +12,7 @@ pub mod cli;
 pub mod context;
 pub mod failure;
 pub mod metadata;
+pub mod page;
 pub mod policy;
 mod preflight;
 mod resources;

@@ -4,6 +4,7 @@
 //! the parameters are looked at before they are sent, and what the server says it did is compared with them after.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use fhir_definitions::search::{Rewritten, check_with, compare_self};
 use fhir_definitions::{Definitions, ParameterKind};
@@ -14,6 +15,7 @@ use crate::answer::Page;
 use crate::answer::cursor::Position;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::page::{Entry, Found};
 
 /// The largest page that Medplum gives.
 pub(crate) const LARGEST_PAGE: usize = 1_000;
@@ -53,10 +55,14 @@ impl Search {
     ///
     /// # Errors
     /// [`Failure`] if the search fails, or if Medplum did something else than it was asked.
-    pub(crate) async fn page(&self, cx: &Context<'_>) -> Result<Value, Failure> {
-        let bundle = cx.ask(&self.interaction()).await?.into_json();
-        self.obeyed(&bundle)?;
-        Ok(bundle)
+    pub(crate) async fn page(&self, cx: &Context<'_>) -> Result<Found, Failure> {
+        Ok(self.page_and_next(cx).await?.0)
+    }
+
+    async fn page_and_next(&self, cx: &Context<'_>) -> Result<(Found, Option<Interaction>), Failure> {
+        let (page, next) = cx.page(&self.interaction()).await?;
+        self.obeyed(page.self_link.as_deref())?;
+        Ok((page, next))
     }
 
     /// All pages, until so many matches are there: each resource once.
@@ -93,9 +99,9 @@ impl Search {
             walk.shown = seen.into_iter().collect();
             walk.since = Some(instant);
         }
-        let bundle = self.page(cx).await?;
-        let has_next = link(&bundle, "next").is_some();
-        walk.take(bundle, cx);
+        let page = self.page(cx).await?;
+        let has_next = page.has_next;
+        walk.take(page, cx);
         walk.more |= has_next;
         Ok(walk)
     }
@@ -125,12 +131,11 @@ impl Search {
             }
             None => {}
         }
-        let mut bundle = self.page(cx).await?;
+        let (mut page, mut next) = self.page_and_next(cx).await?;
         let mut asked = self.interaction();
         loop {
-            let next = cx.next_page(&bundle)?;
             let before = walk.entries.len();
-            let wants_more = walk.take(bundle, cx);
+            let wants_more = walk.take(page, cx);
             let stands_still = next.as_ref() == Some(&asked) || (before > 0 && walk.entries.len() == before);
             if let Some(next) = &next {
                 asked = next.clone();
@@ -146,7 +151,7 @@ impl Search {
                     walk.more = true;
                     return Ok(walk);
                 }
-                Some(next) => bundle = cx.ask(&next).await?.into_json(),
+                Some(link) => (page, next) = cx.page(&link).await?,
                 None => return Ok(walk),
             }
         }
@@ -194,8 +199,8 @@ impl Search {
     }
 
     /// Compares what was asked with what the server's own link says that it did.
-    pub(crate) fn obeyed(&self, bundle: &Value) -> Result<(), Failure> {
-        let Some(done) = link(bundle, "self") else {
+    pub(crate) fn obeyed(&self, self_link: Option<&str>) -> Result<(), Failure> {
+        let Some(done) = self_link else {
             return Ok(());
         };
         let asked: Vec<(String, String)> = self.query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -234,29 +239,6 @@ pub(crate) fn link<'a>(bundle: &'a Value, relation: &str) -> Option<&'a str> {
 /// The entries of a bundle; none where it has none.
 pub(crate) fn entries(bundle: &Value) -> &[Value] {
     bundle.get("entry").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// The entries of a bundle, taken.
-pub(crate) fn into_entries(mut bundle: Value) -> Vec<Value> {
-    match bundle.get_mut("entry").map(Value::take) {
-        Some(Value::Array(entries)) => entries,
-        _ => Vec::new(),
-    }
-}
-
-/// The entries that match, without what was included.
-pub(crate) fn matches(bundle: &Value) -> impl Iterator<Item = &Value> {
-    entries(bundle).iter().filter(|entry| is_match(entry))
-}
-
-pub(crate) fn is_match(entry: &Value) -> bool {
-    entry.pointer("/search/mode").and_then(Value::as_str) != Some("include")
-}
-
-/// The name of an entry's resource: `Patient/1`.
-pub(crate) fn name_of(entry: &Value) -> String {
-    let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    format!("{}/{}", text("/resource/resourceType"), text("/resource/id"))
 }
 
 /// Whether a walk can go by `meta.lastUpdated`: nobody asked for another order or place.
@@ -312,7 +294,7 @@ pub(crate) struct Walk {
     /// What an earlier part had shown of the instant that it ended at.
     since: Option<String>,
     shown: HashSet<u32>,
-    entries: Vec<Value>,
+    entries: Vec<Entry>,
     seen: HashSet<String>,
     /// How many matches it holds; what they include is not counted.
     pub(crate) matched: usize,
@@ -324,18 +306,17 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Takes a page; false once it is full.
-    fn take(&mut self, mut bundle: Value, cx: &Context<'_>) -> bool {
-        let has_next = link(&bundle, "next").is_some();
-        self.total = self.total.or_else(|| bundle.get("total").and_then(Value::as_u64));
-        let Some(Value::Array(entries)) = bundle.get_mut("entry").map(Value::take) else {
-            return has_next;
-        };
-        for entry in entries {
-            let matches = is_match(&entry);
-            let name = name_of(&entry);
+    fn take(&mut self, page: Found, cx: &Context<'_>) -> bool {
+        self.total = self.total.or(page.total);
+        if page.entries.is_empty() {
+            return page.has_next;
+        }
+        for entry in page.entries {
+            let matches = entry.is_match();
+            let name = entry.name();
             if matches
                 && self.since.is_some()
-                && updated(&entry) == self.since
+                && entry.last_updated() == self.since.as_deref()
                 && self.shown.contains(&cx.cursors().key.hash(&name))
             {
                 continue;
@@ -349,56 +330,39 @@ impl Walk {
                 self.entries.push(entry);
             }
         }
-        self.more = has_next && self.matched == self.most;
+        self.more = page.has_next && self.matched == self.most;
         self.matched < self.most
     }
 
-    /// What was collected, as a searchset.
-    pub(crate) fn into_bundle(self) -> Value {
-        serde_json::json!({ "resourceType": "Bundle", "type": "searchset", "entry": self.entries })
+    /// What was collected.
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        self.entries
     }
 
     /// What was collected, as an answer that can go on.
     pub(crate) fn into_page(self, cx: &Context<'_>) -> Page {
-        let marks: Vec<Mark> = self
-            .entries
-            .iter()
-            .map(|entry| Mark {
-                is_match: is_match(entry),
-                updated: updated(entry),
-                hash: cx.cursors().key.hash(&name_of(entry)),
-            })
-            .collect();
         // What is counted from a later place on is not the whole.
         let total = self.total.filter(|_| self.since.is_none());
+        let entries = Arc::<[Entry]>::from(self.entries);
+        let (all, key) = (Arc::clone(&entries), cx.cursors().key.clone());
         let (before, more, by_time, earlier) =
             (self.before, self.more, self.by_time, self.since.map(|since| (since, self.shown)));
         let after = move |shown: usize| {
-            let left = more || marks.iter().skip(shown).any(|mark| mark.is_match);
+            let left = more || all.iter().skip(shown).any(Entry::is_match);
             if !left {
                 return None;
             }
-            let matched: Vec<&Mark> = marks.iter().take(shown).filter(|mark| mark.is_match).collect();
+            let matched: Vec<&Entry> = all.iter().take(shown).filter(|entry| entry.is_match()).collect();
             if !by_time {
                 return Some(Position::Offset(before.saturating_add(matched.len())));
             }
-            let instant = matched.last().and_then(|mark| mark.updated.clone())?;
-            let same = matched.iter().filter(|mark| mark.updated.as_ref() == Some(&instant)).map(|mark| mark.hash);
+            let instant = matched.last().and_then(|entry| entry.last_updated())?;
+            let same = matched.iter().filter(|entry| entry.last_updated() == Some(instant));
+            let same = same.map(|entry| key.hash(&entry.name()));
             let earlier =
-                earlier.iter().filter(|(since, _)| *since == instant).flat_map(|(_, shown)| shown.iter().copied());
-            Some(Position::Since(instant.clone(), same.chain(earlier).collect()))
+                earlier.iter().filter(|(since, _)| since == instant).flat_map(|(_, shown)| shown.iter().copied());
+            Some(Position::Since(instant.to_owned(), same.chain(earlier).collect()))
         };
-        Page { entries: self.entries, total, before, after: Box::new(after) }
+        Page { entries, total, before, after: Box::new(after) }
     }
-}
-
-/// What is remembered of an entry to go on behind it.
-struct Mark {
-    is_match: bool,
-    updated: Option<String>,
-    hash: u32,
-}
-
-fn updated(entry: &Value) -> Option<String> {
-    entry.pointer("/resource/meta/lastUpdated").and_then(Value::as_str).map(str::to_owned)
 }

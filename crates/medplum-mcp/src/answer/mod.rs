@@ -10,12 +10,16 @@ pub mod fields;
 pub mod fit;
 pub mod lean;
 
+use std::sync::Arc;
+
 use rmcp::model::{CallToolResult, ContentBlock};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use cursor::Position;
 use fields::Fields;
 use lean::Shown;
+
+use crate::page::Entry;
 
 /// What the record may cost at the least, whatever the notes say.
 const SMALLEST_RECORD: usize = 400;
@@ -56,7 +60,7 @@ pub struct View {
 /// Entries of a searchset, and what is known of the rest.
 pub struct Page {
     /// The entries, matches and what they include.
-    pub entries: Vec<Value>,
+    pub entries: Arc<[Entry]>,
     /// How many the server counted, if it was asked.
     pub total: Option<u64>,
     /// How many matches were shown before these.
@@ -191,54 +195,56 @@ fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crat
 }
 
 fn page_block(page: Page, view: &View, room: usize, limits: &Limits<'_>) -> Result<Fitted, crate::failure::Failure> {
-    let mut entries = page.entries;
-    let matched: Vec<bool> = entries.iter().map(crate::search::is_match).collect();
-    let (head, items, tail) = match &view.fields {
-        Some(fields) => {
-            let rows = entries.iter().map(|entry| {
-                fields.row(entry.get("resource").unwrap_or(entry)).map(|row| Value::Array(row).to_string())
-            });
-            (
-                format!("{{\"columns\":{},\"rows\":[", Value::from(fields.columns())),
-                rows.collect::<Result<Vec<_>, _>>()?,
-                "]}",
-            )
+    let (head, tail) = frame(&page, view);
+    let room = room.saturating_sub(head.chars().count()).saturating_sub(tail.len());
+    // Only what may be shown is read at all.
+    let mut items: Vec<String> = Vec::new();
+    let mut used = 0_usize;
+    for entry in page.entries.iter() {
+        let item = item(entry, view)?;
+        used = used.saturating_add(item.chars().count()).saturating_add(1);
+        items.push(item);
+        if used > room.saturating_add(1) {
+            break;
         }
-        None => {
-            let mut bundle =
-                Map::from_iter([("resourceType".to_owned(), "Bundle".into()), ("type".to_owned(), "searchset".into())]);
-            bundle.extend(page.total.map(|total| ("total".to_owned(), total.into())));
-            if !entries.is_empty() {
-                bundle.insert("entry".to_owned(), Value::Array(std::mem::take(&mut entries)));
-            }
-            let mut bundle = Value::Object(bundle);
-            lean::lean(&mut bundle, view.shown);
-            let items: Vec<String> = crate::search::entries(&bundle).iter().map(Value::to_string).collect();
-            let head = match page.total {
-                Some(total) => format!("{{\"resourceType\":\"Bundle\",\"type\":\"searchset\",\"total\":{total}"),
-                None => "{\"resourceType\":\"Bundle\",\"type\":\"searchset\"".to_owned(),
-            };
-            if items.is_empty() { (head, items, "}") } else { (format!("{head},\"entry\":["), items, "]}") }
-        }
-    };
-    let frame = head.chars().count().saturating_add(tail.len());
-    let all = fit::how_many(&items, room.saturating_sub(frame));
-    let shown = if all == items.len() {
-        all
-    } else {
-        fit::how_many(&items, room.saturating_sub(frame).saturating_sub(CUT_NOTE))
-    };
+    }
+    let all = fit::how_many(&items, room);
+    let shown = if all == page.entries.len() { all } else { fit::how_many(&items, room.saturating_sub(CUT_NOTE)) };
     let block = format!("{head}{}{tail}", items.get(..shown).unwrap_or_default().join(","));
-    let matches = |n: usize| matched.iter().take(n).filter(|m| **m).count();
+    let matches = |n: usize| page.entries.iter().take(n).filter(|entry| entry.is_match()).count();
     let included = |n: usize| n.saturating_sub(matches(n));
-    let seen = Seen {
-        shown,
-        here: items.len(),
-        matches: matches(shown),
-        includes_left: included(items.len()).saturating_sub(included(shown)),
-    };
+    let here = page.entries.len();
+    let seen =
+        Seen { shown, here, matches: matches(shown), includes_left: included(here).saturating_sub(included(shown)) };
     let note = page_note(&page.after, page.total, page.before, &seen, limits);
     Ok(Fitted { block, note })
+}
+
+/// What stands before the entries of a page, and behind them.
+fn frame(page: &Page, view: &View) -> (String, &'static str) {
+    if let Some(fields) = &view.fields {
+        return (format!("{{\"columns\":{},\"rows\":[", Value::from(fields.columns())), "]}");
+    }
+    let mut head = "{\"resourceType\":\"Bundle\",\"type\":\"searchset\"".to_owned();
+    if let Some(total) = page.total {
+        head.push_str(&format!(",\"total\":{total}"));
+    }
+    if page.entries.is_empty() {
+        return (head, "}");
+    }
+    head.push_str(",\"entry\":[");
+    (head, "]}")
+}
+
+/// An entry as it is shown: a row, or its lean resource.
+fn item(entry: &Entry, view: &View) -> Result<String, crate::failure::Failure> {
+    let mut resource = entry.resource()?;
+    if let Some(fields) = &view.fields {
+        return Ok(Value::Array(fields.row(&resource)?).to_string());
+    }
+    lean::lean(&mut resource, view.shown);
+    let included = if entry.is_match() { "" } else { "\"search\":{\"mode\":\"include\"}," };
+    Ok(format!("{{{included}\"resource\":{resource}}}"))
 }
 
 /// What of a page is shown.

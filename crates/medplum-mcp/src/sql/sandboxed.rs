@@ -171,7 +171,7 @@ impl Question {
     fn rows(self, watch: &Watch, tables: &mut Vec<Table>) -> Result<(Seen, Rows), Trouble> {
         let connection = open().map_err(Trouble::running)?;
         for Fetched { layout, resources, complete } in self.tables {
-            let filled = fill(&connection, &layout, resources, &|| watch.cancelled()).map_err(Trouble::running)?;
+            let filled = fill(&connection, &layout, resources, &|| watch.cancelled())?;
             tables.push(Table { layout, filled, complete });
         }
         let sql = match (self.sql, tables.first()) {
@@ -201,7 +201,7 @@ pub(crate) fn plan(types: &[String], sql: &str, watch: &Watch) -> Result<Plan, F
     let mut filled = Vec::new();
     let prepared = open().map_err(Trouble::running).and_then(|connection| {
         for Fetched { layout, complete, .. } in tables {
-            let empty = fill(&connection, &layout, Vec::new(), &|| false).map_err(Trouble::running)?;
+            let empty = fill(&connection, &layout, Vec::new(), &|| false)?;
             filled.push(Table { layout, filled: empty, complete });
         }
         let closed = Closed::new(connection, filled.iter().map(|table| &table.layout), watch)?;

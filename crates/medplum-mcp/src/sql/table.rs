@@ -9,12 +9,14 @@ use serde_json::{Map, Value};
 use super::columns::{Field, Fields, Layout};
 use super::sandboxed::LONGEST_VALUE;
 use super::time::utc;
+use super::trouble::Trouble;
+use crate::page::Entry;
 
 /// Resources of one type, and whether they are all that match.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) layout: Layout,
-    pub(crate) resources: Vec<Value>,
+    pub(crate) resources: Vec<Entry>,
     pub(crate) complete: bool,
 }
 
@@ -32,17 +34,17 @@ pub(crate) struct Filled {
 /// Makes a table and fills it; each resource once.
 ///
 /// # Errors
-/// SQLite's, which is out of memory, if anything.
-pub(crate) fn fill(
+/// [`Trouble`]: out of memory, or a resource that cannot be read.
+pub(super) fn fill(
     connection: &Connection,
     layout: &Layout,
-    resources: Vec<Value>,
+    resources: Vec<Entry>,
     stop: &dyn Fn() -> bool,
-) -> rusqlite::Result<Filled> {
-    connection.execute_batch(&layout.create())?;
+) -> Result<Filled, Trouble> {
+    connection.execute_batch(&layout.create()).map_err(Trouble::running)?;
     let columns = layout.names.len();
     let mut row = Row {
-        insert: connection.prepare(&layout.insert())?,
+        insert: connection.prepare(&layout.insert()).map_err(Trouble::running)?,
         bound: vec![false; columns],
         holds: vec![false; columns],
         first_of_several: vec![false; columns],
@@ -50,7 +52,8 @@ pub(crate) fn fill(
     };
     let mut seen: HashSet<String> = HashSet::with_capacity(resources.len());
     // Each resource is let go as soon as its row is there, so that not everything is held twice.
-    for resource in resources {
+    for entry in resources {
+        let resource = entry.resource().map_err(|_| Trouble::Unreadable)?;
         let id = resource.get("id").and_then(Value::as_str).unwrap_or_default();
         if !id.is_empty() && !seen.insert(id.to_owned()) {
             continue;
@@ -58,7 +61,7 @@ pub(crate) fn fill(
         if stop() {
             break;
         }
-        row.add(layout, &resource)?;
+        row.add(layout, &resource).map_err(Trouble::running)?;
     }
     Ok(Filled { rows: seen.len(), holds: row.holds, first_of_several: row.first_of_several })
 }

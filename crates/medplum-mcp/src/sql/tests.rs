@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::columns::Layout;
 use super::sandboxed::{Outcome, Question, Rows, Watch, plan};
 use super::table::Fetched;
+use crate::page::Entry;
 
 fn table(of: &str, resources: Vec<Value>) -> Fetched {
-    Fetched { layout: Layout::of(of), resources, complete: true }
+    Fetched { layout: Layout::of(of), resources: Entry::all_of(&resources), complete: true }
 }
 
 fn ask(tables: Vec<Fetched>, sql: &str, watch: &Watch) -> Result<Outcome, String> {

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 /// Why a statement has no result.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(in crate::sql) enum Trouble {
     /// What SQLite says of the statement itself.
     Wrong(String),
     /// What it may not do.
@@ -20,6 +20,8 @@ pub(crate) enum Trouble {
     OutOfTime,
     OutOfMemory,
     TooLong,
+    /// A resource that the server sent is no JSON that can be read.
+    Unreadable,
 }
 
 impl Trouble {
@@ -83,6 +85,7 @@ impl Trouble {
             Self::Failed(message) => format!("SQLite, while it read the rows: {message}"),
             Self::OutOfTime => "The statement ran for 5 s and was stopped. Join on an equality (Observation.subject = 'Patient/' || Patient.id), end a recursion, or aggregate in one pass".into(),
             Self::OutOfMemory => "The statement, or its tables, would take more than 512 MB. Narrow params, lower max_resources, or aggregate before you sort".into(),
+            Self::Unreadable => "A resource that Medplum sent cannot be read: its JSON is too deep or broken. Narrow params to leave it out".into(),
             Self::TooLong => "A text in the statement, or one that it makes, is longer than 2 MB. Aggregate less into one value, or read it with a search".into(),
         })
     }

@@ -9,7 +9,8 @@ use super::rules::Rule;
 use super::text;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::search::{Search, link, matches};
+use crate::page::Found;
+use crate::search::Search;
 
 /// What a search found.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl Rule {
     pub(super) async fn ask(&self, cx: &Context<'_>, patient: &str, today: &str) -> Result<Page, Failure> {
         let resource_type = ResourceType::parse(self.resource_type)?;
         let search = Search::new(cx, resource_type, self.query(patient, today)).await?;
-        Ok(Page::of(search.page(cx).await?))
+        Page::of(&search.page(cx).await?)
     }
 
     /// The search for an agent to repeat, but for the patient.
@@ -46,20 +47,14 @@ impl Rule {
 }
 
 impl Page {
-    fn of(mut bundle: Value) -> Self {
-        let total = bundle.get("total").and_then(Value::as_u64).and_then(|total| usize::try_from(total).ok());
-        let complete = link(&bundle, "next").is_none();
-        let total = total.or_else(|| complete.then(|| matches(&bundle).count()));
+    fn of(found: &Found) -> Result<Self, Failure> {
+        let total = found.total.and_then(|total| usize::try_from(total).ok());
+        let total = total.or_else(|| (!found.has_next).then(|| found.matches().count()));
         let mut page = Self::default();
-        let found = bundle.get_mut("entry").map(Value::take);
         let mut wrong = 0_usize;
-        for mut entry in found.into_iter().flat_map(|entries| match entries {
-            Value::Array(entries) => entries,
-            _ => Vec::new(),
-        }) {
-            let included = !crate::search::is_match(&entry);
-            let Some(resource) = entry.get_mut("resource").map(Value::take) else { continue };
-            if included {
+        for entry in &found.entries {
+            let resource = entry.resource()?;
+            if !entry.is_match() {
                 page.included.push(resource);
             } else if text::is_entered_in_error(&resource) {
                 wrong = wrong.saturating_add(1);
@@ -68,7 +63,7 @@ impl Page {
             }
         }
         page.total = total.map(|total| total.saturating_sub(wrong));
-        page
+        Ok(page)
     }
 
     /// A page of one resource that was read.

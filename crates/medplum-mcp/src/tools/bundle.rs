@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::answer::Answer;
 use crate::context::{Context, References};
 use crate::failure::Failure;
-use crate::search::{Search, entries};
+use crate::search::{Search, entries, link};
 use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -67,7 +67,7 @@ async fn look_at_searches(cx: &Context<'_>, batch: &mut Batch) -> Result<Vec<(us
 fn disobeyed(cx: &Context<'_>, searches: &[(usize, Search)], reply: &Value, acts: bool) -> Result<(), Failure> {
     for (index, search) in searches {
         let result = entries(reply).get(*index).and_then(|entry| entry.get("resource"));
-        let Some(Err(failure)) = result.map(|bundle| search.obeyed(bundle)) else { continue };
+        let Some(Err(failure)) = result.map(|bundle| search.obeyed(link(bundle, "self"))) else { continue };
         let failure = failure.at(&format!("bundle.entry[{index}]"));
         if !acts {
             return Err(failure);

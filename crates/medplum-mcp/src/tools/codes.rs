@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::query::{most_resources, resources, whole_search};
+use super::query::{most_resources, whole_search};
 use crate::answer::Answer;
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
@@ -54,8 +54,8 @@ impl Run for ListCodes {
         let walk = search.walk(cx, most).await?;
         let (matched, more) = (walk.matched, walk.more);
         let mut codes = Codes::default();
-        for resource in resources(walk.into_bundle()) {
-            codes.add(&resource, &places);
+        for entry in walk.into_entries() {
+            codes.add(&entry.resource()?, &places);
         }
         let answer = codes.answer(&places, &of, (matched, more));
         Ok(if matched == 0 { answer.note(none) } else { answer })

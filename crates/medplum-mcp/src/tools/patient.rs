@@ -1,12 +1,12 @@
 //! A patient's whole chart.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use fhir_definitions::Definitions;
 use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceId, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::read::id;
 use super::search::view;
@@ -14,7 +14,8 @@ use crate::answer::cursor::Position;
 use crate::answer::{Answer, Page};
 use crate::context::{Context, resource_type};
 use crate::failure::{Failure, nearest_types};
-use crate::search::{LARGEST_PAGE, LAST_OFFSET, into_entries, is_match, link, name_of};
+use crate::page::{Entry, Found};
+use crate::search::{LARGEST_PAGE, LAST_OFFSET};
 use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -57,10 +58,10 @@ impl Run for GetPatientEverything {
         let mut chart = Chart { room: cx.limits().budget, before: first, ..Chart::default() };
         let mut offset = first;
         loop {
-            let bundle = cx.send(&everything(&id, &narrowing, offset)?).await?.into_json();
+            let (page, _) = cx.page(&everything(&id, &narrowing, offset)?).await?;
             // Its next link is another search, which loses what the chart refers to: only that it is there counts.
-            chart.more = link(&bundle, "next").is_some();
-            chart.take(bundle);
+            chart.more = page.has_next;
+            chart.take(page);
             offset = offset.saturating_add(LARGEST_PAGE);
             // The first call counts the whole chart; those behind it take what fits.
             if !chart.more || offset > LAST_OFFSET || (first > 0 && chart.is_full()) {
@@ -103,7 +104,7 @@ fn everything(id: &ResourceId, narrowing: &Query, offset: usize) -> Result<Inter
 struct Chart {
     room: usize,
     before: usize,
-    entries: Vec<Value>,
+    entries: Vec<Entry>,
     seen: HashSet<String>,
     types: BTreeMap<String, usize>,
     kept: usize,
@@ -112,16 +113,16 @@ struct Chart {
 }
 
 impl Chart {
-    fn take(&mut self, bundle: Value) {
-        for entry in into_entries(bundle) {
-            if !self.seen.insert(name_of(&entry)) {
+    fn take(&mut self, page: Found) {
+        for entry in page.entries {
+            if !self.seen.insert(entry.name()) {
                 continue;
             }
-            let name = entry.pointer("/resource/resourceType").and_then(Value::as_str).unwrap_or("other");
-            *self.types.entry(name.to_owned()).or_default() += 1;
-            self.matched = self.matched.saturating_add(usize::from(is_match(&entry)));
+            let name = entry.resource_type().map_or("other".to_owned(), |name| name.to_string());
+            *self.types.entry(name).or_default() += 1;
+            self.matched = self.matched.saturating_add(usize::from(entry.is_match()));
             if !self.is_full() {
-                self.kept = self.kept.saturating_add(entry.to_string().len());
+                self.kept = self.kept.saturating_add(entry.size());
                 self.entries.push(entry);
             }
         }
@@ -145,12 +146,13 @@ impl Chart {
 
     fn into_page(self) -> Page {
         let (before, matched, more) = (self.before, self.matched, self.more);
-        let is_match: Vec<bool> = self.entries.iter().map(is_match).collect();
+        let entries = Arc::<[Entry]>::from(self.entries);
+        let all = Arc::clone(&entries);
         let after = move |shown: usize| {
-            let shown = is_match.iter().take(shown).filter(|m| **m).count();
+            let shown = all.iter().take(shown).filter(|entry| entry.is_match()).count();
             (more || shown < matched).then(|| Position::Offset(before.saturating_add(shown)))
         };
         let total = (before == 0 && !more).then_some(matched as u64);
-        Page { entries: self.entries, total, before, after: Box::new(after) }
+        Page { entries, total, before, after: Box::new(after) }
     }
 }

@@ -10,7 +10,7 @@ use super::search::to_query;
 use crate::answer::Answer;
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
-use crate::search::{Search, into_entries};
+use crate::search::Search;
 use crate::sql::columns::Layout;
 use crate::sql::sandboxed::{MOST_ROWS, Plan, Table, is_shown, plan};
 use crate::sql::table::Fetched;
@@ -162,7 +162,7 @@ async fn fetch(
         let none = search.no_match();
         let walk = search.walk(cx, most).await?;
         let none = (walk.matched == 0).then_some(none);
-        Ok::<_, Failure>((name, none, !walk.more, resources(walk.into_bundle())))
+        Ok::<_, Failure>((name, none, !walk.more, walk.into_entries()))
     });
     let mut tables: Vec<Fetched> =
         types.iter().map(|of| Fetched { layout: Layout::of(of), resources: Vec::new(), complete: true }).collect();
@@ -175,11 +175,6 @@ async fn fetch(
         }
     }
     Ok(Tables { tables, no_match })
-}
-
-/// The resources of a searchset.
-pub(super) fn resources(bundle: Value) -> Vec<Value> {
-    into_entries(bundle).into_iter().filter_map(|mut entry| entry.get_mut("resource").map(Value::take)).collect()
 }
 
 fn refuse_partial(tables: &[Fetched], why: &str, most: usize) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use super::operation::any_answer;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::search::link;
 use crate::tool::{Does, Facts, Run};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -94,7 +95,7 @@ impl Run for RawRequest {
         let reply = cx.send(&interaction).await?;
         // A filter that Medplum dropped is no answer here either.
         if let Interaction::Search(Search { resource_type: Some(resource_type), query, .. }) = interaction {
-            crate::search::Search::as_it_is(resource_type, query).obeyed(reply.json())?;
+            crate::search::Search::as_it_is(resource_type, query).obeyed(link(reply.json(), "self"))?;
         }
         Ok(any_answer(reply).whole())
     }

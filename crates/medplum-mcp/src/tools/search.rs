@@ -1,9 +1,11 @@
 //! Searches: a page, the one that matches, all that match.
 
+use std::sync::Arc;
+
 use medplum_client::{Query, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::answer::cursor::Position;
 use crate::answer::fields::Fields;
@@ -11,7 +13,8 @@ use crate::answer::lean::Shown;
 use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
-use crate::search::{LARGEST_PAGE, LAST_OFFSET, Search, by_time, in_full_order, into_entries, link, matches};
+use crate::page::{Entry, Found};
+use crate::search::{LARGEST_PAGE, LAST_OFFSET, Search, by_time, in_full_order};
 use crate::tool::{Does, Facts, Run};
 
 /// The most resources that one walk collects.
@@ -142,7 +145,7 @@ impl Run for SearchResources {
         }
         ask_for_fields(resource_type.as_str(), &view, &mut query);
         if query.get("_summary") == Some("count") {
-            return Ok(Answer::json(Search::new(cx, resource_type, query).await?.page(cx).await?));
+            return counted(Search::new(cx, resource_type, query).await?, cx).await;
         }
         let page = match by_time(&query) {
             true => page_by_time(cx, resource_type, query, self.cursor.as_deref()).await,
@@ -187,10 +190,10 @@ async fn page_by_offset(
 ) -> Result<(Page, String), Failure> {
     let before = go_on(cx, cursor, &mut query)?;
     let search = Search::new(cx, resource_type, in_full_order(query)).await?;
-    let bundle = search.page(cx).await?;
-    let none = matches(&bundle).next().is_none();
+    let found = search.page(cx).await?;
+    let none = found.matches().next().is_none();
     let note = if none { none_here(before == 0, search.no_match()) } else { String::new() };
-    let mut page = page_of(bundle, before);
+    let mut page = page_of(found, before);
     // No page at all is none of anything.
     if none && before == 0 {
         page.total = Some(0);
@@ -203,8 +206,13 @@ async fn count_only(cx: &Context<'_>, resource_type: ResourceType, query: Query)
     let mut query: Query =
         query.iter().filter(|(key, _)| !["_count", "_offset", "_sort", "_total", "_summary"].contains(key)).collect();
     query.push("_summary", "count");
-    let bundle = Search::new(cx, resource_type, query).await?.page(cx).await?;
-    Ok(Answer::json(bundle))
+    counted(Search::new(cx, resource_type, query).await?, cx).await
+}
+
+async fn counted(search: Search, cx: &Context<'_>) -> Result<Answer, Failure> {
+    let total = search.page(cx).await?.total;
+    let Some(total) = total else { return Err(Failure::teach("Medplum did not count the matches")) };
+    Ok(Answer::json(json!({ "resourceType": "Bundle", "type": "searchset", "total": total })))
 }
 
 /// Where the page starts: where the cursor says, or the offset.
@@ -223,14 +231,13 @@ fn go_on(cx: &Context<'_>, cursor: Option<&str>, query: &mut Query) -> Result<us
 }
 
 /// A page as an answer: it goes on behind the matches that were shown.
-fn page_of(bundle: Value, before: usize) -> Page {
-    let more = link(&bundle, "next").is_some();
-    let total = bundle.get("total").and_then(Value::as_u64);
-    let entries = into_entries(bundle);
-    let is_match: Vec<bool> = entries.iter().map(crate::search::is_match).collect();
+fn page_of(found: Found, before: usize) -> Page {
+    let (more, total) = (found.has_next, found.total);
+    let entries = Arc::<[Entry]>::from(found.entries);
+    let all = Arc::clone(&entries);
     let after = move |shown: usize| {
-        let matched = is_match.iter().take(shown).filter(|m| **m).count();
-        let left = is_match.iter().skip(shown).any(|m| *m);
+        let matched = all.iter().take(shown).filter(|entry| entry.is_match()).count();
+        let left = all.iter().skip(shown).any(Entry::is_match);
         (more || left).then(|| Position::Offset(before.saturating_add(matched)))
     };
     Page { entries, total, before, after: Box::new(after) }
@@ -289,9 +296,9 @@ impl Run for SearchOne {
             query.push("_count", "2");
         }
         let search = Search::new(cx, resource_type, query).await?;
-        let bundle = search.page(cx).await?;
-        let several = matches(&bundle).count() > 1 || link(&bundle, "next").is_some();
-        let first = matches(&bundle).find_map(|entry| entry.get("resource")).cloned();
+        let found = search.page(cx).await?;
+        let several = found.matches().count() > 1 || found.has_next;
+        let first = found.matches().next().map(Entry::resource).transpose()?;
         Ok(match first {
             None => Answer::json(Value::Null).note(search.no_match()),
             Some(resource) if several && !sorted => Answer::json(resource).view(view).note(

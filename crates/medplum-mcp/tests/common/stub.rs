@@ -182,7 +182,7 @@ fn usual(asked: &Asked, url: &str) -> Says {
         None => asked.target.clone(),
     };
     let link = json!([{"relation": "self", "url": format!("{}{target}", url.trim_end_matches('/'))}]);
-    let searchset = || json!({"resourceType": "Bundle", "type": "searchset", "link": link});
+    let searchset = || json!({"resourceType": "Bundle", "type": "searchset", "total": 0, "link": link});
     let versioned = |says: Says| says.with("etag", format!("W/\"{VERSION}\""));
     match (asked.method.as_str(), steps.as_slice()) {
         ("GET", ["metadata"]) => Says::json(200, &json!({"resourceType": "CapabilityStatement", "rest": []})),

@@ -78,8 +78,8 @@ impl Clinic {
         let mut page = Interaction::search(ResourceType::parse(of).unwrap(), query);
         let mut found: Vec<Value> = Vec::new();
         loop {
-            let bundle = self.client.send(&Default::default(), &page).await.unwrap().into_json();
-            found.extend(bundle["entry"].as_array().into_iter().flatten().map(|entry| entry["resource"].clone()));
+            let bundle = self.client.page(&Default::default(), &page).await.unwrap();
+            found.extend(bundle.entries.iter().map(|entry| entry.resource().unwrap()));
             match self.client.next_page(&bundle).unwrap() {
                 Some(next) => page = next,
                 None => break,
