@@ -385,6 +385,16 @@ impl Sandbox {
         &self.shared.faults
     }
 
+    /// Every version of every resource of a type, each resource's oldest first: its id, and the resource as it was
+    /// given; none where that version is its deletion.
+    #[must_use]
+    pub fn history(&self, resource_type: &str) -> Vec<(String, Option<serde_json::Value>)> {
+        let state = self.shared.engine.state();
+        let records = state.store.of_type(resource_type).into_iter().flat_map(|of_type| &of_type.records);
+        let versions = records.flat_map(|record| record.versions.iter().map(|v| (record.id.to_string(), v.parse())));
+        versions.collect()
+    }
+
     /// How many resources there are that are not deleted.
     #[must_use]
     pub fn resource_count(&self) -> usize {
