@@ -130,6 +130,16 @@ impl Values {
         self.0.get(variable).map(|(_, source)| *source)
     }
 
+    /// A setting's value as it was found, for who knows what may be shown of it.
+    pub(crate) fn value(&self, variable: &str) -> Option<&str> {
+        self.0.get(variable).map(|(value, _)| value.trim())
+    }
+
+    /// The same, if it was found there.
+    pub(crate) fn value_from(&self, variable: &str, source: Source) -> Option<&str> {
+        self.value(variable).filter(|_| self.source(variable) == Some(source))
+    }
+
     fn get(&self, variable: &'static str) -> Result<Option<&str>, SettingError> {
         let Some((value, _)) = self.0.get(variable) else {
             return Ok(None);

@@ -3,6 +3,7 @@
 mod call;
 mod demo;
 mod flags;
+mod install;
 mod place;
 mod sandbox;
 mod serve;
@@ -21,8 +22,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::settings::{SettingError, Settings, Values};
 
 /// Every subcommand, in the order in which the help lists them.
-const SUBCOMMANDS: &[Subcommand] =
-    &[serve::SUBCOMMAND, call::SUBCOMMAND, tools::SUBCOMMAND, sandbox::SUBCOMMAND, demo::SUBCOMMAND];
+const SUBCOMMANDS: &[Subcommand] = &[
+    serve::SUBCOMMAND,
+    install::SUBCOMMAND,
+    install::uninstall::SUBCOMMAND,
+    call::SUBCOMMAND,
+    tools::SUBCOMMAND,
+    sandbox::SUBCOMMAND,
+    demo::SUBCOMMAND,
+];
 
 /// A subcommand: how it is written, and what it does.
 struct Subcommand {
@@ -43,6 +51,8 @@ struct Invocation<'a> {
     values: Values,
     /// Whether it is to work on the sandbox.
     sandboxed: bool,
+    /// The environment, for what is no setting.
+    environment: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Invocation<'_> {
@@ -65,7 +75,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: impl Fn(
         }
     };
     quiet_panics();
-    match run(&matches, environment) {
+    match run(&matches, &environment) {
         Ok(code) => code,
         Err(problem) => {
             say(&format!("medplum-mcp: {problem}"));
@@ -89,12 +99,12 @@ const EXAMPLES: &str = "Examples:
   claude mcp add medplum -e MEDPLUM_CLIENT_ID=… -e MEDPLUM_CLIENT_SECRET=… -- medplum-mcp
   claude mcp add medplum-sandbox -- medplum-mcp --sandbox";
 
-fn run(matches: &ArgMatches, environment: impl Fn(&str) -> Option<String>) -> Ended {
+fn run(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>) -> Ended {
     let (name, arguments) = matches.subcommand().unwrap_or((serve::NAME, matches));
     let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == name);
     let subcommand = subcommand.unwrap_or(&serve::SUBCOMMAND);
     let sandboxed = flags::sandboxed(matches);
-    let invocation = Invocation { arguments, values: flags::values(matches, environment), sandboxed };
+    let invocation = Invocation { arguments, values: flags::values(matches, environment), sandboxed, environment };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on((subcommand.run)(&invocation))
 }

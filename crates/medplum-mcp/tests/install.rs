@@ -1,0 +1,473 @@
+//! `install` and `uninstall` on the files that the hosts' users have: everything else stays, byte for byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::host::{Ended, program};
+use common::{Host, SECRET};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Each host with its file under the home folder, and its file within a project.
+const HOSTS: &[(&str, &str, Option<&str>)] = &[
+    ("claude-code", ".claude.json", Some(".mcp.json")),
+    ("claude-desktop", "settings/Claude/claude_desktop_config.json", None),
+    ("codex", ".codex/config.toml", Some(".codex/config.toml")),
+    ("cursor", ".cursor/mcp.json", Some(".cursor/mcp.json")),
+    ("vscode", "settings/Code/User/mcp.json", Some(".vscode/mcp.json")),
+    ("windsurf", ".codeium/windsurf/mcp_config.json", None),
+    ("gemini", ".gemini/settings.json", Some(".gemini/settings.json")),
+    ("zed", "settings/zed/settings.json", Some(".zed/settings.json")),
+];
+
+/// A person's home folder and a project of theirs.
+struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("project")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        // The XDG convention holds on macOS too, for Zed alone.
+        let mac = cfg!(target_os = "macos") && !relative.contains("zed");
+        let settings = if mac { "Library/Application Support/" } else { "settings/" };
+        self.folder.path().join(relative.replacen(
+            "settings/",
+            settings,
+            usize::from(relative.starts_with("settings/")),
+        ))
+    }
+
+    /// The host is there, with this in its file.
+    fn write(&self, file: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+        let mut command = program(arguments, variables);
+        let home = self.folder.path();
+        for name in ["HOME", "USERPROFILE"] {
+            command.env(name, home);
+        }
+        for name in ["XDG_CONFIG_HOME", "APPDATA"] {
+            command.env(name, home.join("settings"));
+        }
+        for name in ["CODEX_HOME", "CLAUDE_CONFIG_DIR"] {
+            command.env_remove(name);
+        }
+        command.env("PATH", home.join("bin")).current_dir(home.join("project"));
+        command
+    }
+
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        Host::spawn(self.command(arguments, variables)).end()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let ended = self.run(arguments, variables);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        ended
+    }
+
+    /// Every file and folder of the person's, with what it holds.
+    fn everything(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        let mut all = Vec::new();
+        collect(self.folder.path(), &mut all);
+        all.sort();
+        all
+    }
+}
+
+fn collect(folder: &Path, all: &mut Vec<(PathBuf, Option<Vec<u8>>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, all);
+            all.push((path, None));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            all.push((path, Some(bytes)));
+        }
+    }
+}
+
+/// A host's files as people have them.
+fn fixtures(host: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hosts").join(host);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 2, "{host}");
+    files.into_iter().map(|file| (file.display().to_string(), std::fs::read(file).unwrap())).collect()
+}
+
+/// What a host reads in its file.
+fn read(host: &str, bytes: &[u8]) -> Value {
+    let text = std::str::from_utf8(bytes).unwrap().trim_start_matches('\u{feff}');
+    if host == "codex" {
+        let table = toml_edit::Document::parse(text).unwrap();
+        return toml_value(table.as_item());
+    }
+    let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default()).unwrap();
+    parsed.value.map_or_else(|| json!({}), Into::into)
+}
+
+fn toml_value(item: &toml_edit::Item) -> Value {
+    if let Some(table) = item.as_table_like() {
+        return table
+            .iter()
+            .map(|(key, item)| (key.to_owned(), toml_value(item)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+    }
+    if let Some(list) = item.as_array() {
+        return list.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect();
+    }
+    item.as_str().map_or_else(|| format!("{item:?}").into(), Into::into)
+}
+
+fn servers(host: &str) -> &'static str {
+    match host {
+        "codex" => "mcp_servers",
+        "vscode" => "servers",
+        "zed" => "context_servers",
+        _ => "mcpServers",
+    }
+}
+
+#[test]
+fn install_changes_one_thing_and_uninstall_gives_the_file_back() {
+    for (host, file, _) in HOSTS {
+        for (fixture, before) in fixtures(host) {
+            let home = Home::new();
+            let path = home.write(file, &before);
+            let untouched = home.everything();
+            home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
+            let after = std::fs::read(&path).unwrap();
+            let mut value = read(host, &after);
+            let server = value[servers(host)].as_object_mut().unwrap().remove("medplum-sandbox").expect(&fixture);
+            assert_eq!(server["args"], json!(["--sandbox"]), "{fixture}");
+            let mut expected = read(host, &before);
+            if expected.get(servers(host)).is_none() {
+                expected[servers(host)] = json!({});
+            }
+            assert_eq!(value, expected, "{fixture}");
+            let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\r').count();
+            if count(&before) > 0 {
+                let lines = after.iter().filter(|byte| **byte == b'\n').count();
+                assert_eq!(count(&after), lines, "{fixture}: line ends are not mixed");
+            }
+            home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
+            assert_eq!(std::fs::read(&path).unwrap(), before, "{fixture}");
+            assert_eq!(home.everything(), untouched, "{fixture}: nothing is left behind");
+        }
+    }
+}
+
+/// With credentials by reference, in a project, twice with different flags: and still nothing is left behind.
+#[test]
+fn what_was_installed_in_a_project_goes_whole() {
+    for (host, _, project) in HOSTS {
+        let Some(project) = project else {
+            let ended = Home::new().run(&["install", host, "--scope", "project", "--yes"], &[]);
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.stderr.contains("has no configuration of a project's own"), "{ended:?}");
+            continue;
+        };
+        // A secret can be named in every host's file, in one way or the other.
+        let credentials = ["--client-id", "the-id", "--client-secret-file", "secret"];
+        let install = |home: &Home, more: &[&str]| {
+            let arguments = [&["install", host, "--scope", "project", "--yes"], &credentials[..], more].concat();
+            home.succeeds(&arguments, &[])
+        };
+        for (fixture, before) in fixtures(host).into_iter().map(Some).chain([None]).map(|f| f.unwrap_or_default()) {
+            let home = Home::new();
+            let file = format!("project/{project}");
+            if !fixture.is_empty() {
+                home.write(&file, &before);
+            }
+            let untouched = home.everything();
+            install(&home, &[]);
+            let written = std::fs::read(home.path(&file)).unwrap();
+            let again = install(&home, &[]);
+            assert!(again.stdout.contains("already"), "{again:?}");
+            assert_eq!(std::fs::read(home.path(&file)).unwrap(), written);
+            install(&home, &["--writes"]);
+            let value = read(host, &std::fs::read(home.path(&file)).unwrap());
+            assert_eq!(value[servers(host)]["medplum"]["env"]["MEDPLUM_ENABLE_WRITES"], "true", "{fixture}");
+            home.succeeds(&["uninstall", host, "--scope", "project", "--yes"], &[]);
+            assert_eq!(home.everything(), untouched, "{host} {fixture}");
+        }
+    }
+}
+
+/// After somebody else wrote into the file, uninstall takes out ours and leaves theirs.
+#[test]
+fn what_others_wrote_meanwhile_stays() {
+    for (host, file, _) in HOSTS {
+        for (fixture, before) in fixtures(host) {
+            let home = Home::new();
+            let path = home.write(file, &before);
+            home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
+            home.succeeds(&["install", host, "--sandbox", "--yes", "--name", "another"], &[]);
+            home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
+            let mut value = read(host, &std::fs::read(&path).unwrap());
+            assert!(value[servers(host)].as_object_mut().unwrap().remove("another").is_some(), "{fixture}");
+            home.succeeds(&["uninstall", host, "--yes", "--name", "another"], &[]);
+            let mut expected = read(host, &before);
+            let mut left = read(host, &std::fs::read(&path).unwrap());
+            for value in [&mut expected, &mut left, &mut value] {
+                value.as_object_mut().unwrap().retain(|key, value| key != servers(host) || value != &json!({}));
+            }
+            assert_eq!(value, expected, "{fixture}");
+            assert_eq!(left, expected, "{fixture}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_touched() {
+    for (host, file, _) in HOSTS {
+        let broken: &[(&[u8], &str)] = if *host == "codex" {
+            &[
+                (b"[mcp_servers.docs]\nurl = \n", "line 2, column"),
+                (b"mcp_servers = { docs = { url = \"x\" } }\n", "no table can be added"),
+                (b"\xff\xfe", "not UTF-8"),
+            ]
+        } else {
+            &[
+                (b"{\n  \"mcpServers\": {\n    \"a\": {]\n  }\n}\n", "line 3, column 11"),
+                (b"{\n  \"a\": 1,\n", "line 1, column 1"),
+                (b"[]\n", "line 1, column 1 is no object"),
+                (b"{\"\xff\": 1}", "not UTF-8"),
+            ]
+        };
+        for (bytes, says) in broken {
+            let home = Home::new();
+            home.write(file, bytes);
+            let untouched = home.everything();
+            let ended = home.run(&["install", host, "--sandbox", "--yes"], &[]);
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.stderr.contains(says), "{host}: {says}: {ended:?}");
+            assert_eq!(home.everything(), untouched, "{host}");
+        }
+    }
+    let home = Home::new();
+    let path = home.write(".cursor/mcp.json", b"{\"mcpServers\": [1]}");
+    let ended = home.run(&["install", "cursor", "--sandbox", "--yes"], &[]);
+    insta::assert_snapshot!(
+        "a_file_that_cannot_be_read",
+        ended.stderr.replace(env!("CARGO_BIN_EXE_medplum-mcp"), "<program>")
+    );
+    assert_eq!(std::fs::read(path).unwrap(), b"{\"mcpServers\": [1]}");
+}
+
+#[test]
+fn a_dry_run_and_a_missing_answer_write_nothing() {
+    let mut page = String::new();
+    for (host, file, _) in HOSTS {
+        let home = Home::new();
+        let (_, before) = fixtures(host).remove(0);
+        home.write(file, &before);
+        let untouched = home.everything();
+        let arguments = ["install", host, "--sandbox", "--dry-run"];
+        let ended = home.succeeds(&arguments, &[]);
+        assert!(!ended.stdout.contains("a-secret-of-somebody-else"), "{ended:?}");
+        page.push_str(&format!("$ medplum-mcp {}\n{}{}\n", arguments.join(" "), ended.stdout, ended.stderr));
+        let ended = home.run(&["install", host, "--sandbox"], &[]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.stderr.contains("--yes") && ended.stderr.contains("--dry-run"), "{ended:?}");
+        assert_eq!(home.everything(), untouched);
+    }
+    insta::assert_snapshot!(
+        "what_changes_in_every_hosts_file",
+        page.replace(env!("CARGO_BIN_EXE_medplum-mcp"), "<program>").replace('\t', "→")
+    );
+}
+
+/// The files as they are where there was none: what each host reads.
+#[test]
+fn the_forms_of_every_host() {
+    let mut page = String::new();
+    let variables = [
+        ("MEDPLUM_CLIENT_SECRET", SECRET),
+        ("MEDPLUM_BASE_URL", "https://medplum.test/"),
+        ("MEDPLUM_ENABLE_WRITES", "true"),
+    ];
+    for (host, file, _) in HOSTS.iter().copied().chain([("json", "", None)]) {
+        // No trace of the host: the form is printed, and nothing is written.
+        let home = Home::new();
+        let untouched = home.everything();
+        let ended = home.succeeds(&["install", host, "--yes"], &variables);
+        assert_eq!(home.everything(), untouched, "{host}");
+        page.push_str(&format!("$ medplum-mcp install {host}\n{}{}\n", ended.stdout, ended.stderr));
+        assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET), "{ended:?}");
+        if host == "json" {
+            continue;
+        }
+        // The host's folder is there, or the host is on the PATH; its file is not.
+        let home = Home::new();
+        let path = home.path(file);
+        if host == "claude-code" {
+            home.write(if cfg!(windows) { "bin/claude.exe" } else { "bin/claude" }, b"");
+        } else {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        let untouched = home.everything();
+        let flags = ["--client-id", "the-id", "--client-secret-file", "secret", "--yes"];
+        home.succeeds(&[&["install", host], &flags[..]].concat(), &[]);
+        assert!(path.exists(), "{host}");
+        home.succeeds(&["uninstall", host, "--yes"], &[]);
+        assert_eq!(home.everything(), untouched, "{host}");
+    }
+    insta::assert_snapshot!("the_forms_of_every_host", page.replace(env!("CARGO_BIN_EXE_medplum-mcp"), "<program>"));
+}
+
+#[test]
+fn a_secret_is_in_the_file_only_when_told_and_never_on_the_screen() {
+    let variables = [("MEDPLUM_CLIENT_ID", "the-id"), ("MEDPLUM_CLIENT_SECRET", SECRET)];
+    for (host, file, project) in HOSTS {
+        let home = Home::new();
+        let path = home.write(file, b"");
+        let ended = home.run(&["install", host, "--yes"], &variables);
+        let text = std::fs::read_to_string(&path).unwrap();
+        if ["claude-desktop", "zed"].contains(host) {
+            assert_eq!((ended.code, text.as_str()), (Some(2), ""), "{ended:?}");
+            assert!(ended.stderr.contains("--client-secret-file") && ended.stderr.contains("--secrets-in-file"));
+        } else {
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert!(!text.contains(SECRET) && text.to_lowercase().contains("client"), "{text}");
+        }
+        let ended = home.succeeds(&["install", host, "--yes", "--secrets-in-file"], &variables);
+        let written = std::fs::read(&path).unwrap();
+        let value = read(host, &written);
+        assert_eq!(value[servers(host)]["medplum"]["env"]["MEDPLUM_CLIENT_SECRET"], SECRET, "{host}");
+        assert_eq!(value[servers(host)]["medplum"]["env"]["MEDPLUM_CLIENT_ID"], "the-id", "{host}");
+        assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET), "{ended:?}");
+        let ended = home.succeeds(&["uninstall", host, "--yes"], &variables);
+        assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET), "{ended:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"", "{host}");
+        if project.is_some() {
+            let ended =
+                home.succeeds(&["install", host, "--yes", "--scope", "project", "--secrets-in-file"], &variables);
+            assert!(ended.stderr.contains("keep it out of version control"), "{ended:?}");
+        }
+        let ended = home.run(&["install", host, "--yes", "--secrets-in-file", "--name", "other"], &[]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET"), "{ended:?}");
+    }
+}
+
+/// What is set here goes with it, but what opens writes must be said to this very command.
+#[test]
+fn settings_go_along_and_writes_only_by_flag() {
+    let home = Home::new();
+    let path = home.write(".cursor/mcp.json", b"{}");
+    let variables = [
+        ("MEDPLUM_BASE_URL", "https://medplum.test/"),
+        ("MEDPLUM_ON_BEHALF_OF", "ProjectMembership/3d7612cc-0089-428a-963b-3b2fdf4d54b9"),
+        ("MEDPLUM_ENABLE_WRITES", "true"),
+        ("MEDPLUM_ALLOW_OBO_OVERRIDE", "true"),
+    ];
+    let ended = home.succeeds(&["install", "cursor", "--yes", "--answer-budget", "20000"], &variables);
+    assert!(ended.stderr.contains("MEDPLUM_ENABLE_WRITES is set here"), "{ended:?}");
+    let server = |path: &Path| read("cursor", &std::fs::read(path).unwrap())["mcpServers"]["medplum"].clone();
+    let expected = json!({
+        "MEDPLUM_CLIENT_ID": "${env:MEDPLUM_CLIENT_ID}",
+        "MEDPLUM_CLIENT_SECRET": "${env:MEDPLUM_CLIENT_SECRET}",
+        "MEDPLUM_BASE_URL": "https://medplum.test/",
+        "MEDPLUM_ON_BEHALF_OF": "ProjectMembership/3d7612cc-0089-428a-963b-3b2fdf4d54b9",
+        "MEDPLUM_ANSWER_BUDGET": "20000",
+    });
+    assert_eq!(server(&path)["env"], expected);
+    for writes in ["--writes", "--enable-writes"] {
+        home.succeeds(&["install", "cursor", "--yes", writes], &[]);
+        assert_eq!(server(&path)["env"]["MEDPLUM_ENABLE_WRITES"], "true");
+    }
+    for (arguments, says) in [
+        (&["--base-url", "http://medplum.test/"][..], "MEDPLUM_BASE_URL cannot be used"),
+        (&["--name", "a b"], "--name takes letters"),
+        (&["--scope", "machine"], "--scope"),
+    ] {
+        let ended = home.run(&[&["install", "cursor", "--yes"], arguments].concat(), &[]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(says), "{ended:?}");
+    }
+    // A server of that name which was there before comes back.
+    let theirs = b"{\n  \"mcpServers\": {\n    \"medplum\": { \"command\": \"theirs\" }\n  }\n}\n";
+    let path = home.write(".codeium/windsurf/mcp_config.json", theirs);
+    home.succeeds(&["install", "windsurf", "--yes"], &[]);
+    home.succeeds(&["install", "windsurf", "--yes", "--name", "two"], &[]);
+    home.succeeds(&["uninstall", "windsurf", "--yes"], &[]);
+    home.succeeds(&["uninstall", "windsurf", "--yes", "--name", "two"], &[]);
+    assert_eq!(read("windsurf", &std::fs::read(path).unwrap()), read("windsurf", theirs));
+    let ended = home.succeeds(&["uninstall", "gemini", "--yes"], &[]);
+    assert!(ended.stdout.contains("nothing to take out"), "{ended:?}");
+}
+
+/// The host starts what was written, and has the tools.
+#[test]
+fn what_is_written_starts_the_server() {
+    let home = Home::new();
+    let path = home.write(".cursor/mcp.json", b"{}");
+    home.succeeds(&["install", "cursor", "--sandbox", "--writes", "--yes"], &[]);
+    let server = read("cursor", &std::fs::read(&path).unwrap())["mcpServers"]["medplum-sandbox"].clone();
+    let mut command = Command::new(server["command"].as_str().unwrap());
+    command.args(server["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()));
+    command.env_clear();
+    for (name, value) in server["env"].as_object().unwrap() {
+        command.env(name, value.as_str().unwrap());
+    }
+    let stdio = std::process::Stdio::piped;
+    command.stdin(stdio()).stdout(stdio()).stderr(stdio());
+    let mut host = Host::spawn(command);
+    host.initialize("2025-11-25");
+    assert!(host.tools().iter().any(|tool| tool["name"] == "create_resource"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_permissions_are_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    let real = home.write("dotfiles/cursor.json", b"{}\n");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::fs::create_dir_all(home.path(".cursor")).unwrap();
+    std::os::unix::fs::symlink("../dotfiles/cursor.json", home.path(".cursor/mcp.json")).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    home.succeeds(&["install", "cursor", "--sandbox", "--yes"], &[]);
+    assert!(std::fs::symlink_metadata(home.path(".cursor/mcp.json")).unwrap().is_symlink());
+    assert!(std::fs::read_to_string(&real).unwrap().contains("medplum-sandbox"));
+    assert_eq!(mode(&real), 0o640);
+    home.succeeds(&["uninstall", "cursor", "--sandbox", "--yes"], &[]);
+    assert_eq!((std::fs::read(&real).unwrap(), mode(&real)), (b"{}\n".to_vec(), 0o640));
+    assert!(std::fs::symlink_metadata(home.path(".cursor/mcp.json")).unwrap().is_symlink());
+
+    // A new file with a secret in it is its owner's alone; an old one that others can read is named.
+    let variables = [("MEDPLUM_CLIENT_ID", "the-id"), ("MEDPLUM_CLIENT_SECRET", SECRET)];
+    std::fs::create_dir_all(home.path(".gemini")).unwrap();
+    home.succeeds(&["install", "gemini", "--secrets-in-file", "--yes"], &variables);
+    assert_eq!(mode(&home.path(".gemini/settings.json")), 0o600);
+    let ended = home.succeeds(&["install", "cursor", "--secrets-in-file", "--yes"], &variables);
+    assert!(ended.stderr.contains("chmod 600"), "{ended:?}");
+
+    let read_only = home.write(".codeium/windsurf/mcp_config.json", b"{}");
+    std::fs::set_permissions(&read_only, std::fs::Permissions::from_mode(0o444)).unwrap();
+    let ended = home.run(&["install", "windsurf", "--sandbox", "--yes"], &[]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("cannot be written"), "{ended:?}");
+    assert_eq!(std::fs::read(&read_only).unwrap(), b"{}");
+    assert_eq!(std::fs::read_dir(read_only.parent().unwrap()).unwrap().count(), 1, "no backup, no leftover");
+}
