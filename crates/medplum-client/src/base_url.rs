@@ -42,6 +42,16 @@ impl BaseUrl {
         Ok(Self(url))
     }
 
+    /// The URL of a path below it, which is encoded already, with an encoded query.
+    pub(crate) fn below(&self, path: &str, query: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.0.path()));
+        if !query.is_empty() {
+            url.set_query(Some(query));
+        }
+        url
+    }
+
     /// The URL with its slash at the end.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 use crate::reply::{Body, Reply};
 use crate::request::{FHIR_JSON, FORM, Method, Request};
 use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
-use crate::searchset::Searchset;
+use crate::searchset::{Searchset, Unread};
 use crate::throttle::{Pass, Patience, Throttle};
 use crate::token::{Issued, Token, TokenStore};
 
@@ -131,6 +131,14 @@ impl Client {
     /// As [`Client::send`]; [`Error::NotFhir`] for an answer that is no Bundle.
     pub async fn page(&self, call: &Call, interaction: &Interaction) -> Result<Searchset, Error> {
         self.pass(call, interaction, searchset).await
+    }
+
+    /// The same for a resource, which comes unread: see [`Unread`].
+    ///
+    /// # Errors
+    /// As [`Client::send`]; [`Error::NotFhir`] for an answer that is no resource.
+    pub async fn resource(&self, call: &Call, interaction: &Interaction) -> Result<Unread, Error> {
+        self.pass(call, interaction, unread).await
     }
 
     /// The way of every request: gate, guards, exchange.
@@ -260,13 +268,12 @@ impl Client {
     fn builder(&self, request: &Request) -> Result<reqwest::RequestBuilder, Broken> {
         let config = &self.inner.config;
         let fhir = if request.fhir { config.fhir_path.as_str() } else { "" };
-        let url = format!("{}{fhir}{}", config.base_url.as_str(), request.relative_url());
+        let mut path = format!("{fhir}{}", request.path);
         // Without a path the base is named without its slash, as in `POST fhir/R4`.
-        let url = if request.path.is_empty() && request.query.is_empty() {
-            url.trim_end_matches('/').to_owned()
-        } else {
-            url
-        };
+        if request.path.is_empty() && request.query.is_empty() {
+            path.truncate(path.trim_end_matches('/').len());
+        }
+        let url = config.base_url.below(&path, &request.query.encode());
         let mut builder = self.http()?.request(method(request.method), url).header(ACCEPT, request.accept);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
@@ -594,14 +601,21 @@ fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<R
 }
 
 fn searchset(_: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {
-    let status = answer.status;
+    unread_json(answer, Searchset::read, "it is no Bundle of resources")
+}
+
+fn unread(_: &Interaction, answer: Answer, _: bool) -> Result<Unread, Error> {
+    unread_json(answer, Unread::look, "its JSON cannot be read")
+}
+
+fn unread_json<T>(answer: Answer, look: fn(Bytes) -> Option<T>, reason: &'static str) -> Result<T, Error> {
+    let not_fhir = |reason| Error::NotFhir { status: answer.status, reason, sent: Sent::No };
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media_type = media_type(content_type);
     if !is_json(&media_type) {
-        return Err(Error::NotFhir { status, reason: not_json(&media_type), sent: Sent::No });
+        return Err(not_fhir(not_json(&media_type)));
     }
-    let reason = "it is no Bundle of resources";
-    Searchset::read(&answer.body).ok_or(Error::NotFhir { status, reason, sent: Sent::No })
+    look(answer.body).ok_or_else(|| not_fhir(reason))
 }
 
 fn media_type(content_type: &str) -> String {

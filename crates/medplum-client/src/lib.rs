@@ -63,4 +63,4 @@ pub use query::Query;
 pub use raw::Raw;
 pub use reply::{Body, Reply};
 pub use request::{Method, Request};
-pub use searchset::{SearchEntry, Searchset};
+pub use searchset::{SearchEntry, Searchset, Unread};

@@ -1,4 +1,4 @@
-//! A page of resources as it came: its links and names are read, its resources not before somebody looks at them.
+//! Resources as they came: their names are read, and what is in them not before somebody looks.
 //!
 //! A page of a thousand is a megabyte or more, of which an answer shows a fraction. Reading all of it into values costs
 //! ten times its size in memory and most of the time of a call.
@@ -28,34 +28,53 @@ pub struct Searchset {
 pub struct SearchEntry {
     /// Whether it matches; if not, it was included by one that does, or tells of the search itself.
     pub is_match: bool,
-    /// Its resource's type; empty where it does not say.
-    pub resource_type: String,
-    /// Its resource's id; empty where it does not say.
-    pub id: String,
-    /// `meta.lastUpdated` of its resource.
-    pub last_updated: Option<String>,
-    resource: Bytes,
+    /// Its resource.
+    pub resource: Unread,
 }
 
-impl SearchEntry {
-    /// Its resource.
+/// A resource as it came, of which no more is read than its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unread {
+    /// Its type; empty where it does not say.
+    pub resource_type: String,
+    /// Its id; empty where it does not say.
+    pub id: String,
+    /// Its `meta.lastUpdated`.
+    pub last_updated: Option<String>,
+    text: Bytes,
+}
+
+impl Unread {
+    /// Looks at a resource's JSON; none if it is no object.
+    pub fn look(text: Bytes) -> Option<Self> {
+        let head: Head<'_> = serde_json::from_slice(&text).ok()?;
+        Some(Self {
+            resource_type: head.resource_type.unwrap_or_default().into_owned(),
+            id: head.id.unwrap_or_default().into_owned(),
+            last_updated: head.meta.and_then(|meta| meta.last_updated).map(Cow::into_owned),
+            text,
+        })
+    }
+
+    /// Its JSON as it came.
+    pub fn text(&self) -> &str {
+        // It was read as JSON, which is UTF-8.
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// The resource, read.
     ///
     /// # Errors
     /// serde_json's, for JSON that is too deep or holds half a character.
-    pub fn resource(&self) -> Result<Value, serde_json::Error> {
-        serde_json::from_slice(&self.resource)
-    }
-
-    /// How large its resource is, in bytes.
-    pub fn size(&self) -> usize {
-        self.resource.len()
+    pub fn value(&self) -> Result<Value, serde_json::Error> {
+        serde_json::from_slice(&self.text)
     }
 }
 
 impl Searchset {
     /// Reads a body; none if it is no Bundle.
-    pub fn read(body: &Bytes) -> Option<Self> {
-        let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
+    pub fn read(body: Bytes) -> Option<Self> {
+        let wire: Wire<'_> = serde_json::from_slice(&body).ok()?;
         if wire.resource_type != "Bundle" {
             return None;
         }
@@ -63,7 +82,7 @@ impl Searchset {
             let links = wire.link.iter().flatten();
             links.into_iter().find(|link| link.relation == relation).map(|link| link.url.clone().into_owned())
         };
-        let entries = wire.entry.iter().flatten().filter_map(|entry| entry.read(body)).collect::<Option<_>>()?;
+        let entries = wire.entry.iter().flatten().filter_map(|entry| entry.read(&body)).collect::<Option<_>>()?;
         Some(Self { total: wire.total, self_link: link("self"), next_link: link("next"), entries })
     }
 }
@@ -104,7 +123,7 @@ struct WireSearch<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireResource<'a> {
+struct Head<'a> {
     #[serde(borrow)]
     resource_type: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -123,16 +142,10 @@ struct WireMeta<'a> {
 impl WireEntry<'_> {
     /// Nothing for an entry without a resource; nothing in it for one whose resource cannot be read.
     fn read(&self, body: &Bytes) -> Option<Option<SearchEntry>> {
-        let resource = self.resource?.get();
-        let Ok(head) = serde_json::from_str::<WireResource<'_>>(resource) else { return Some(None) };
+        let text = body.slice_ref(self.resource?.get().as_bytes());
         let mode = self.search.as_ref().and_then(|search| search.mode.as_deref());
-        Some(Some(SearchEntry {
-            is_match: mode.is_none_or(|mode| mode == "match"),
-            resource_type: head.resource_type.unwrap_or_default().into_owned(),
-            id: head.id.unwrap_or_default().into_owned(),
-            last_updated: head.meta.and_then(|meta| meta.last_updated).map(Cow::into_owned),
-            resource: body.slice_ref(resource.as_bytes()),
-        }))
+        let is_match = mode.is_none_or(|mode| mode == "match");
+        Some(Unread::look(text).map(|resource| SearchEntry { is_match, resource }))
     }
 }
 
@@ -142,7 +155,7 @@ mod tests {
     use serde_json::json;
 
     fn read(bundle: &Value) -> Option<Searchset> {
-        Searchset::read(&Bytes::from(bundle.to_string()))
+        Searchset::read(Bytes::from(bundle.to_string()))
     }
 
     #[test]
@@ -163,15 +176,18 @@ mod tests {
             (page.total, page.self_link.as_deref(), page.next_link.as_deref()),
             (Some(7), Some("s"), Some("n\u{e9}\""))
         );
-        let names: Vec<_> =
-            page.entries.iter().map(|e| (e.is_match, e.resource_type.as_str(), e.id.as_str())).collect();
+        let names: Vec<_> = page
+            .entries
+            .iter()
+            .map(|e| (e.is_match, e.resource.resource_type.as_str(), e.resource.id.as_str()))
+            .collect();
         assert_eq!(
             names,
             [(true, "Patient", "1"), (false, "Practitioner", "2"), (true, "", "3"), (false, "OperationOutcome", "")]
         );
-        let first = page.entries.first().unwrap();
+        let first = &page.entries.first().unwrap().resource;
         assert_eq!(first.last_updated.as_deref(), Some("2026-01-05T08:00:00.629Z"));
-        assert_eq!(first.resource().unwrap(), patient);
+        assert_eq!(first.value().unwrap(), patient);
     }
 
     #[test]
@@ -196,9 +212,9 @@ mod tests {
         let body = format!(
             r#"{{"resourceType":"Bundle","entry":[{{"resource":{{"id":"1","x":{deep}}}}},{{"resource":{{"id":"2"}}}}]}}"#
         );
-        let page = Searchset::read(&Bytes::from(body)).unwrap();
+        let page = Searchset::read(Bytes::from(body)).unwrap();
         let [first, second] = page.entries.as_slice() else { unreachable!("two entries") };
-        assert!(first.resource().is_err());
-        assert_eq!(second.resource().unwrap(), json!({"id": "2"}));
+        assert!(first.resource.value().is_err());
+        assert_eq!(second.resource.value().unwrap(), json!({"id": "2"}));
     }
 }

@@ -10,7 +10,7 @@ use crate::answer::cursor::{CursorKey, Position};
 use crate::cleanse::{cleanse, cleanse_text, has_secrets};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
-use crate::page::Found;
+use crate::page::{Entry, Found};
 use crate::preflight;
 use crate::settings::Limits;
 
@@ -110,6 +110,15 @@ impl<'a> Context<'a> {
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
         let next = self.client.next_page(&page)?;
         Ok((page.into(), next))
+    }
+
+    /// Reads a resource, which is cleansed when it is looked at.
+    ///
+    /// # Errors
+    /// As [`Context::send`].
+    pub(crate) async fn resource(&self, interaction: &Interaction) -> Result<Entry, Failure> {
+        let unread = self.client.resource(&self.call, interaction).await;
+        unread.map(Entry::from).map_err(|error| self.with_nearest_type(interaction, error))
     }
 
     /// A resource as it is stored, secrets and all: to be compared with and written back, never to be shown. None if

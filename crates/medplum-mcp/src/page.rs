@@ -1,9 +1,11 @@
-//! A page of resources on its way to an answer: what is on it is known, what is in it is read when it is shown.
+//! Resources on their way to an answer: what there is is known, what is in it is read when it is shown.
 
-use medplum_client::{Error, ResourceType, SearchEntry, Searchset, Sent};
+use medplum_client::{Error, ResourceType, Searchset, Sent, Unread};
 use serde_json::Value;
 
-use crate::cleanse::cleanse;
+use crate::answer::lean::{Shown, lean};
+use crate::answer::lean_text::{is_compact, lean_text};
+use crate::cleanse::{cleanse, is_clean};
 use crate::failure::Failure;
 
 /// A searchset as Medplum sent it.
@@ -21,11 +23,12 @@ pub struct Found {
 
 impl From<Searchset> for Found {
     fn from(page: Searchset) -> Self {
+        let entry = |entry: medplum_client::SearchEntry| Entry { is_match: entry.is_match, unread: entry.resource };
         Self {
             total: page.total,
             self_link: page.self_link,
             has_next: page.next_link.is_some(),
-            entries: page.entries.into_iter().map(Entry).collect(),
+            entries: page.entries.into_iter().map(entry).collect(),
         }
     }
 }
@@ -37,34 +40,43 @@ impl Found {
     }
 }
 
-/// A resource on a page. The only way to what is in it leads past [`cleanse`].
+/// A resource, on a page or alone. The only way to what is in it leads past [`cleanse`].
 #[derive(Debug, Clone)]
-pub struct Entry(SearchEntry);
+pub struct Entry {
+    is_match: bool,
+    unread: Unread,
+}
+
+impl From<Unread> for Entry {
+    fn from(unread: Unread) -> Self {
+        Self { is_match: true, unread }
+    }
+}
 
 impl Entry {
     /// Whether it matches; if not, it was included.
     pub fn is_match(&self) -> bool {
-        self.0.is_match
+        self.is_match
     }
 
     /// Its type, if it names one.
     pub fn resource_type(&self) -> Option<ResourceType> {
-        ResourceType::parse(&self.0.resource_type).ok()
+        ResourceType::parse(&self.unread.resource_type).ok()
     }
 
     /// Its name: `Patient/1`.
     pub fn name(&self) -> String {
-        format!("{}/{}", self.0.resource_type, self.0.id)
+        format!("{}/{}", self.unread.resource_type, self.unread.id)
     }
 
     /// Its `meta.lastUpdated`.
     pub fn last_updated(&self) -> Option<&str> {
-        self.0.last_updated.as_deref()
+        self.unread.last_updated.as_deref()
     }
 
     /// How large it is, in bytes.
     pub fn size(&self) -> usize {
-        self.0.size()
+        self.unread.text().len()
     }
 
     /// The resource, without secrets and invisible characters.
@@ -73,9 +85,32 @@ impl Entry {
     /// [`Failure`] for JSON that cannot be read, such as one that is too deep.
     pub fn resource(&self) -> Result<Value, Failure> {
         let unreadable = Error::NotFhir { status: 200, reason: "a resource in it cannot be read", sent: Sent::No };
-        let mut resource = self.0.resource().map_err(|_| unreadable)?;
-        cleanse(&mut resource);
+        let mut resource = self.unread.value().map_err(|_| unreadable)?;
+        if !is_clean(self.unread.text()) {
+            cleanse(&mut resource);
+        }
         Ok(resource)
+    }
+
+    /// The JSON of the lean resource.
+    ///
+    /// Most resources hold nothing that must be taken out: they are shown without a tree of values in between.
+    ///
+    /// # Errors
+    /// As [`Entry::resource`].
+    pub fn lean(&self, shown: Shown) -> Result<String, Failure> {
+        let text = self.unread.text();
+        if let Some(lean) = lean_text(text, shown).filter(|_| is_clean(text)) {
+            return Ok(lean);
+        }
+        let mut resource = self.resource()?;
+        lean(&mut resource, shown);
+        Ok(resource.to_string())
+    }
+
+    /// Its JSON as it came, if that is compact and holds nothing that must be taken out.
+    pub(crate) fn clean_text(&self) -> Option<&str> {
+        Some(self.unread.text()).filter(|text| is_compact(text) && is_clean(text))
     }
 }
 
@@ -83,9 +118,7 @@ impl Entry {
 impl Entry {
     /// The resources, as if they had been found.
     pub(crate) fn all_of(resources: &[Value]) -> Vec<Self> {
-        let entries: Vec<Value> =
-            resources.iter().map(|resource| serde_json::json!({ "resource": resource })).collect();
-        let body = serde_json::json!({ "resourceType": "Bundle", "entry": entries }).to_string();
-        Found::from(Searchset::read(&body.into()).unwrap()).entries
+        let unread = |resource: &Value| Unread::look(resource.to_string().into()).map(Self::from);
+        resources.iter().filter_map(unread).collect()
     }
 }

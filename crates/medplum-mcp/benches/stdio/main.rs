@@ -36,13 +36,19 @@ const FLOWN: usize = 1024;
 /// The first turns warm up and are not counted.
 const WARM: usize = 5;
 
+/// What can be measured on its own: `cargo bench -p medplum-mcp --bench stdio -- one`.
+const PARTS: &[(&str, fn(&Stub, &mut Report))] =
+    &[("starts", starts), ("one at a time", one_at_a_time), ("many in flight", many_in_flight), ("searches", searches)];
+
 fn main() {
     let stub = Stub::start();
     let mut report = Report::default();
-    starts(&stub, &mut report);
-    one_at_a_time(&stub, &mut report);
-    many_in_flight(&stub, &mut report);
-    searches(&stub, &mut report);
+    let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, part) in PARTS {
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
+            part(&stub, &mut report);
+        }
+    }
     report.print();
 }
 

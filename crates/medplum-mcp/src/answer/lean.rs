@@ -19,7 +19,7 @@ pub fn lean(value: &mut Value, shown: Shown) {
     }
 }
 
-fn lean_within(value: &mut Value, shown: Shown) {
+pub(super) fn lean_within(value: &mut Value, shown: Shown) {
     match value {
         Value::Object(object) => {
             // A document or a collection is data: its entries belong to it as they are.
@@ -45,14 +45,18 @@ fn lean_resource(resource: &mut Map<String, Value>, shown: Shown) {
         resource.shift_remove("text");
     }
     if let Some(Value::Object(meta)) = resource.get_mut("meta").filter(|_| !shown.meta) {
-        if let Some(Value::Array(tags)) = meta.get_mut("tag") {
-            tags.retain(is_subsetted);
-        }
-        meta.retain(|key, _| ["versionId", "lastUpdated", "tag"].contains(&key.as_str()));
+        lean_meta(meta);
     }
     if resource.get("resourceType").and_then(Value::as_str) == Some("Bundle") {
         lean_bundle(resource);
     }
+}
+
+pub(super) fn lean_meta(meta: &mut Map<String, Value>) {
+    if let Some(Value::Array(tags)) = meta.get_mut("tag") {
+        tags.retain(is_subsetted);
+    }
+    meta.retain(|key, _| ["versionId", "lastUpdated", "tag"].contains(&key.as_str()));
 }
 
 /// Whether a tag says that elements are missing: it must stay, for such a resource is never written back.
@@ -81,7 +85,7 @@ fn lean_bundle(bundle: &mut Map<String, Value>) {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod fields;
 pub mod fit;
 pub mod lean;
+pub(crate) mod lean_text;
 
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct Answer {
 enum Record {
     /// FHIR, or what else Medplum keeps as JSON.
     Json(Value),
+    /// A resource that nobody has looked at yet.
+    Resource(Entry),
     /// Resources, a page or several of them.
     Page(Page),
     /// A table of them.
@@ -85,6 +88,11 @@ impl Answer {
     /// An answer of JSON, usually a resource.
     pub fn json(value: Value) -> Self {
         Self::of(Record::Json(value))
+    }
+
+    /// An answer of a resource as it came.
+    pub fn resource(resource: Entry) -> Self {
+        Self::of(Record::Resource(resource))
     }
 
     /// An answer of resources, page by page.
@@ -144,6 +152,7 @@ impl Answer {
         let room = limits.budget.saturating_sub(said.min(limits.budget / 2));
         let fitted = match record {
             Record::Json(value) => json_block(value, &view, room)?,
+            Record::Resource(resource) => resource_block(&resource, &view, room)?,
             Record::Page(page) => page_block(page, &view, room, limits)?,
             Record::Table { columns, rows } => table_block(&columns, &rows, room),
             Record::Text(text) => text_block(text, room),
@@ -170,6 +179,16 @@ impl Fitted {
     fn whole(block: String) -> Self {
         Self { block, note: None }
     }
+}
+
+fn resource_block(resource: &Entry, view: &View, room: usize) -> Result<Fitted, crate::failure::Failure> {
+    if view.fields.is_none() {
+        let block = resource.lean(view.shown)?;
+        if block.chars().count() <= room {
+            return Ok(Fitted::whole(block));
+        }
+    }
+    json_block(resource.resource()?, view, room)
 }
 
 fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crate::failure::Failure> {
@@ -238,11 +257,10 @@ fn frame(page: &Page, view: &View) -> (String, &'static str) {
 
 /// An entry as it is shown: a row, or its lean resource.
 fn item(entry: &Entry, view: &View) -> Result<String, crate::failure::Failure> {
-    let mut resource = entry.resource()?;
     if let Some(fields) = &view.fields {
-        return Ok(Value::Array(fields.row(&resource)?).to_string());
+        return Ok(Value::Array(fields.row(&entry.resource()?)?).to_string());
     }
-    lean::lean(&mut resource, view.shown);
+    let resource = entry.lean(view.shown)?;
     let included = if entry.is_match() { "" } else { "\"search\":{\"mode\":\"include\"}," };
     Ok(format!("{{{included}\"resource\":{resource}}}"))
 }

@@ -61,7 +61,7 @@ pub(super) fn fill(
         if stop() {
             break;
         }
-        row.add(layout, &resource).map_err(Trouble::running)?;
+        row.add(layout, &resource, entry.clean_text()).map_err(Trouble::running)?;
     }
     Ok(Filled { rows: seen.len(), holds: row.holds, first_of_several: row.first_of_several })
 }
@@ -76,13 +76,18 @@ struct Row<'c> {
 }
 
 impl Row<'_> {
-    fn add(&mut self, layout: &Layout, resource: &Value) -> rusqlite::Result<()> {
+    /// Adds a resource; with its text, where that need not be made anew.
+    fn add(&mut self, layout: &Layout, resource: &Value, text: Option<&str>) -> rusqlite::Result<()> {
         self.insert.clear_bindings();
         self.bound.fill(false);
         if let Value::Object(object) = resource {
             self.object(object, &layout.fields, false)?;
         }
-        self.json(layout.names.len().saturating_sub(1), resource)?;
+        let column = layout.names.len().saturating_sub(1);
+        match text {
+            Some(text) => self.bind(column, ValueRef::Text(text.as_bytes()))?,
+            None => self.json(column, resource)?,
+        }
         self.insert.raw_execute()?;
         Ok(())
     }

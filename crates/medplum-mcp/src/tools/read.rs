@@ -37,8 +37,11 @@ impl Run for ReadResource {
         let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
         let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let binary = resource_type.as_str() == "Binary";
-        let reply = cx.send(&Interaction::read(resource_type, id.clone())).await?;
-        Ok(if binary { binary_answer(&id, reply) } else { Answer::json(reply.into_json()).view(view) })
+        let read = Interaction::read(resource_type, id.clone());
+        if binary {
+            return Ok(binary_answer(&id, cx.send(&read).await?));
+        }
+        Ok(Answer::resource(cx.resource(&read).await?).view(view))
     }
 }
 

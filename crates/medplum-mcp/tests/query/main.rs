@@ -79,7 +79,7 @@ impl Clinic {
         let mut found: Vec<Value> = Vec::new();
         loop {
             let bundle = self.client.page(&Default::default(), &page).await.unwrap();
-            found.extend(bundle.entries.iter().map(|entry| entry.resource().unwrap()));
+            found.extend(bundle.entries.iter().map(|entry| entry.resource.value().unwrap()));
             match self.client.next_page(&bundle).unwrap() {
                 Some(next) => page = next,
                 None => break,

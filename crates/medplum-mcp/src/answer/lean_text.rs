@@ -1,0 +1,235 @@
+//! The same as [`lean`](super::lean::lean), on the text of a resource: what need not be changed is copied.
+//!
+//! What is not plain is left to the tree: then there is no text.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::lean::{Shown, is_empty, lean_meta, lean_within};
+
+/// A member of an object, in JSON as it came.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+struct Member<'a> {
+    /// Its name, without the quotes.
+    name: &'a str,
+    value: &'a str,
+    /// Whether no white space stands between the parts of the value.
+    compact: bool,
+    /// Whether the value, or a part of it, may be empty: `""`, `null`, `[]`, `{}`.
+    has_empty: bool,
+}
+
+/// The members of the object that a sound JSON text is, in one pass. None if it is not plain: white space around
+/// members, a name with an escape, two members of one name.
+fn members(text: &str) -> Option<Vec<Member<'_>>> {
+    let mut rest = text.strip_prefix('{')?;
+    let mut members = Vec::with_capacity(16);
+    while let Some(quoted) = rest.strip_prefix('"') {
+        let (name, after) = quoted.split_once('"')?;
+        if name.contains('\\') || members.iter().any(|member: &Member<'_>| member.name == name) {
+            return None;
+        }
+        let text = after.strip_prefix(':')?;
+        let Scan { length, compact, has_empty } = scan(text);
+        members.push(Member { name, value: text.get(..length)?, compact, has_empty });
+        let after = text.get(length..)?;
+        rest = match after.strip_prefix(',') {
+            Some(next) if next.starts_with('"') => next,
+            _ => return (after == "}").then_some(members),
+        };
+    }
+    (rest == "}").then_some(members)
+}
+
+/// What one value at the start of a text is like.
+struct Scan {
+    length: usize,
+    compact: bool,
+    has_empty: bool,
+}
+
+fn scan(text: &str) -> Scan {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let (mut compact, mut has_empty, mut before) = (true, false, 0_u8);
+    for (at, byte) in text.bytes().enumerate() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => {
+                    in_string = false;
+                    has_empty |= before == b'"';
+                }
+                _ => {}
+            }
+        } else {
+            match byte {
+                b'"' => in_string = true,
+                b'{' | b'[' => depth = depth.saturating_add(1),
+                b'}' | b']' if depth == 0 => return Scan { length: at, compact, has_empty },
+                b'}' | b']' => {
+                    has_empty |= before == b'{' || before == b'[';
+                    depth = depth.saturating_sub(1);
+                }
+                b',' if depth == 0 => return Scan { length: at, compact, has_empty },
+                b' ' | b'\n' | b'\r' | b'\t' => compact = false,
+                // `null`, as no other word begins so.
+                b'n' => has_empty = true,
+                _ => {}
+            }
+        }
+        before = byte;
+    }
+    Scan { length: text.len(), compact, has_empty }
+}
+
+/// Whether no white space stands between the parts of a sound JSON text.
+pub(crate) fn is_compact(json: &str) -> bool {
+    let scan = scan(json);
+    scan.compact && scan.length == json.len()
+}
+
+/// The text of the lean resource; none where a tree is needed to make it.
+pub(crate) fn lean_text(text: &str, shown: Shown) -> Option<String> {
+    let members = members(text)?;
+    let resource_type = members.iter().find(|member| member.name == "resourceType")?.value;
+    if !resource_type.starts_with('"') || resource_type == "\"Bundle\"" || resource_type.contains('\\') {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for member in &members {
+        let value = match member.name {
+            "text" if !shown.narrative && is_narrative(member.value)? => continue,
+            "meta" if !shown.meta && member.value.starts_with('{') => meta(member.value)?,
+            "contained" if member.compact => member.value.into(),
+            "contained" => return None,
+            _ => child(member, shown)?,
+        };
+        if matches!(value.as_ref(), "null" | "\"\"" | "[]" | "{}") {
+            continue;
+        }
+        out.push_str(if out.is_empty() { "{\"" } else { ",\"" });
+        out.push_str(member.name);
+        out.push_str("\":");
+        out.push_str(&value);
+    }
+    out.push_str(if out.is_empty() { "{}" } else { "}" });
+    Some(out)
+}
+
+fn is_narrative(value: &str) -> Option<bool> {
+    if !value.starts_with('{') {
+        return Some(false);
+    }
+    Some(members(value)?.iter().any(|member| ["div", "status"].contains(&member.name)))
+}
+
+/// `meta` in short. One with a tag, or with anything but texts in it, is rare enough for the tree.
+fn meta(value: &str) -> Option<Cow<'_, str>> {
+    let members = members(value)?;
+    let kept = || members.iter().filter(|member| ["versionId", "lastUpdated"].contains(&member.name));
+    let is_plain = members.iter().all(|member| member.name != "tag")
+        && kept().all(|member| member.value.starts_with('"') && member.compact && !member.has_empty);
+    if is_plain {
+        let kept: Vec<String> = kept().map(|member| format!("\"{}\":{}", member.name, member.value)).collect();
+        return Some(format!("{{{}}}", kept.join(",")).into());
+    }
+    let Ok(Value::Object(mut meta)) = serde_json::from_str(value) else { return None };
+    lean_meta(&mut meta);
+    let mut meta = Value::Object(meta);
+    lean_within(&mut meta, Shown::default());
+    Some(meta.to_string().into())
+}
+
+/// A member: as it is, if nothing in it is to go.
+fn child<'a>(member: &Member<'a>, shown: Shown) -> Option<Cow<'a, str>> {
+    if member.compact && !member.has_empty && !member.value.contains("\"resourceType\"") {
+        return Some(member.value.into());
+    }
+    let mut value: Value = serde_json::from_str(member.value).ok()?;
+    lean_within(&mut value, shown);
+    Some(if is_empty(&value) { "null".into() } else { value.to_string().into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::lean::lean;
+    use super::*;
+
+    fn by_tree(text: &str, shown: Shown) -> Value {
+        let mut value: Value = serde_json::from_str(text).unwrap();
+        lean(&mut value, shown);
+        value
+    }
+
+    fn json_values() -> impl Strategy<Value = Value> {
+        let names = prop::sample::select(vec![
+            "resourceType",
+            "id",
+            "text",
+            "meta",
+            "div",
+            "status",
+            "tag",
+            "versionId",
+            "lastUpdated",
+            "profile",
+            "contained",
+            "name",
+            "extension",
+            "code",
+            "type",
+            "entry",
+            "a\"b",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            prop::sample::select(vec!["", "x", "Patient", "Bundle", "SUBSETTED", "\"\"", "{}", "a b\n\\", "[] null"])
+                .prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 40, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((names.clone(), inner), 0..6).prop_map(|pairs| pairs
+                    .into_iter()
+                    .map(|(k, v)| (k.to_owned(), v))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_is_that_of_the_tree(mut value in json_values(), named in any::<bool>(), pretty in any::<bool>(), narrative in any::<bool>(), meta in any::<bool>()) {
+            if let (true, Some(object)) = (named, value.as_object_mut()) {
+                object.insert("resourceType".into(), "Patient".into());
+            }
+            let shown = Shown { narrative, meta };
+            let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+            if let Some(lean) = lean_text(&text, shown) {
+                prop_assert_eq!(&lean, &by_tree(&text, shown).to_string());
+                prop_assert!(is_compact(&lean));
+            }
+            let compact = value.to_string();
+            prop_assert_eq!(is_compact(&text), text == compact);
+        }
+    }
+
+    #[test]
+    fn most_resources_need_no_tree_and_keep_their_numbers() {
+        let text = r#"{"resourceType":"Observation","id":"1","meta":{"versionId":"v","lastUpdated":"t","author":{"reference":"system"}},"text":{"status":"generated","div":"<div>\u00e9</div>"},"note":[],"valueQuantity":{"value":1.10,"unit":"mg"}}"#;
+        assert_eq!(
+            lean_text(text, Shown::default()).unwrap(),
+            r#"{"resourceType":"Observation","id":"1","meta":{"versionId":"v","lastUpdated":"t"},"valueQuantity":{"value":1.10,"unit":"mg"}}"#
+        );
+        let twice = json!({"resourceType": "Patient"}).to_string().replace('}', r#","resourceType":"Patient"}"#);
+        assert_eq!(lean_text(&twice, Shown::default()), None);
+    }
+}
