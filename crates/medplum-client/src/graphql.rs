@@ -72,6 +72,14 @@ impl GraphQl {
         Self::parse(query, variables, operation_name)
     }
 
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    pub(crate) fn variables(&self) -> Option<&Map<String, Value>> {
+        self.variables.as_ref()
+    }
+
     /// A read if every operation of the document is a query: a mutation beside a query can be chosen by name.
     pub fn effect(&self) -> Effect {
         let reads = self.document.definitions.iter().all(|definition| match definition {

@@ -37,6 +37,7 @@ mod reply;
 mod request;
 mod retry;
 mod searchset;
+mod selected;
 mod throttle;
 mod token;
 
@@ -64,3 +65,4 @@ pub use raw::Raw;
 pub use reply::{Body, Reply};
 pub use request::{Method, Request};
 pub use searchset::{SearchEntry, Searchset, Unread};
+pub use selected::{Of, Selected};

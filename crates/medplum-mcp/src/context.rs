@@ -7,7 +7,7 @@ use medplum_client::{Body, Call, Client, Error, Interaction, Reply, ResourceId, 
 use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
-use crate::cleanse::{cleanse, cleanse_text, has_secrets};
+use crate::cleanse::{cleanse, cleanse_text, refuse_renamed};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
 use crate::page::{Entry, Found};
@@ -80,7 +80,7 @@ impl<'a> Context<'a> {
     /// Sends an interaction as it is. Secrets and invisible characters are gone from what comes back; a misspelt
     /// resource type comes back with the nearest ones.
     pub(crate) async fn ask(&self, interaction: &Interaction) -> Result<Reply, Failure> {
-        refuse_table_of_secrets(interaction)?;
+        refuse_renamed(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
         match &mut reply.body {
             Body::Json(value) => cleanse(value),
@@ -224,26 +224,25 @@ impl<'a> Context<'a> {
                 "Medplum has no resource type \"{given}\".{} get_resource_capabilities lists them all.",
                 nearest_types(given)
             )),
-            _ => error.into(),
+            _ => cleansed(error).into(),
         }
     }
 }
 
-/// A CSV has no element names by which its secrets could be told.
-fn refuse_table_of_secrets(interaction: &Interaction) -> Result<(), Failure> {
-    let tables = match interaction {
-        Interaction::Operation(operation) => operation.name.as_str() == "csv",
-        Interaction::Batch(batch) => {
-            return batch.entries().iter().try_for_each(|entry| refuse_table_of_secrets(&entry.interaction));
+/// Medplum's own words may repeat what somebody stored or sent.
+fn cleansed(mut error: Error) -> Error {
+    match &mut error {
+        Error::Outcome(outcome) | Error::SignIn(outcome) => {
+            for issue in &mut outcome.issues {
+                cleanse_text(&mut issue.text);
+                cleanse_text(&mut issue.code);
+                issue.expression.iter_mut().for_each(cleanse_text);
+            }
         }
-        _ => false,
-    };
-    match interaction.label().resource_type {
-        Some(resource_type) if tables && has_secrets(resource_type) => Err(Failure::teach(format!(
-            "{resource_type} holds secrets, and a CSV of it is not given out. Use search_resources with fields. Nothing was sent."
-        ))),
-        _ => Ok(()),
+        Error::Credentials { description: Some(text) } => cleanse_text(text),
+        _ => {}
     }
+    error
 }
 
 /// Whether the references that a write adds must lead to a resource.

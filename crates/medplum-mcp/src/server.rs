@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::Limits as AnswerLimits;
 use crate::answer::cursor::CursorKey;
+use crate::cleanse::cleanse_text;
 use crate::context::{Context, Cursors};
 use crate::metadata::MetadataCache;
 use crate::resources;
@@ -85,7 +86,11 @@ impl Server {
     pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
         match self.run(name, arguments).await {
             Ok(result) => result,
-            Err(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
+            Err(mut text) => {
+                // An error may repeat what the caller wrote, or what somebody stored.
+                cleanse_text(&mut text);
+                CallToolResult::error(vec![ContentBlock::text(text)])
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use cursor::Position;
 use fields::Fields;
 use lean::Shown;
 
+use crate::cleanse::{strip, strip_value};
 use crate::page::Entry;
 
 /// What the record may cost at the least, whatever the notes say.
@@ -161,7 +162,9 @@ impl Answer {
         let left = limits.budget.saturating_sub(fitted.block.chars().count());
         let mut blocks = vec![ContentBlock::text(fitted.block)];
         if !notes.is_empty() {
-            blocks.push(ContentBlock::text(clipped(notes.join("\n"), left)));
+            let mut notes = notes.join("\n");
+            strip(&mut notes);
+            blocks.push(ContentBlock::text(clipped(notes, left)));
         }
         let mut result = CallToolResult::success(blocks);
         result.is_error = None;
@@ -242,7 +245,7 @@ fn page_block(page: Page, view: &View, room: usize, limits: &Limits<'_>) -> Resu
 /// What stands before the entries of a page, and behind them.
 fn frame(page: &Page, view: &View) -> (String, &'static str) {
     if let Some(fields) = &view.fields {
-        return (format!("{{\"columns\":{},\"rows\":[", Value::from(fields.columns())), "]}");
+        return (format!("{{\"columns\":{},\"rows\":[", visible(fields.columns().into())), "]}");
     }
     let mut head = "{\"resourceType\":\"Bundle\",\"type\":\"searchset\"".to_owned();
     if let Some(total) = page.total {
@@ -258,7 +261,7 @@ fn frame(page: &Page, view: &View) -> (String, &'static str) {
 /// An entry as it is shown: a row, or its lean resource.
 fn item(entry: &Entry, view: &View) -> Result<String, crate::failure::Failure> {
     if let Some(fields) = &view.fields {
-        return Ok(Value::Array(fields.row(&entry.resource()?)?).to_string());
+        return Ok(visible(fields.row(&entry.resource()?)?.into()).to_string());
     }
     let resource = entry.lean(view.shown)?;
     let included = if entry.is_match() { "" } else { "\"search\":{\"mode\":\"include\"}," };
@@ -306,8 +309,8 @@ fn page_note(
 }
 
 fn table_block(columns: &[String], rows: &[Vec<Value>], room: usize) -> Fitted {
-    let head = format!("{{\"columns\":{},\"rows\":[", Value::from(columns.to_vec()));
-    let items: Vec<String> = rows.iter().map(|row| Value::from(row.clone()).to_string()).collect();
+    let head = format!("{{\"columns\":{},\"rows\":[", visible(columns.to_vec().into()));
+    let items: Vec<String> = rows.iter().map(|row| visible(row.clone().into()).to_string()).collect();
     let frame = head.chars().count().saturating_add(2);
     let all = fit::how_many(&items, room.saturating_sub(frame));
     let shown = if all == items.len() {
@@ -333,6 +336,12 @@ fn text_block(text: String, room: usize) -> Fitted {
             Fitted { block: start.to_owned(), note: Some(note) }
         }
     }
+}
+
+/// A cell or a name of a table that an expression of the caller's has made.
+fn visible(mut value: Value) -> Value {
+    strip_value(&mut value);
+    value
 }
 
 /// Notes are short; should they ever not be, the record still comes first.

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::cleanse::is_secret_name;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
@@ -32,10 +31,6 @@ impl Run for ExecuteGraphql {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let document = GraphQl::parse(&self.query, self.variables, None)?;
-        let secret = |name: &str| is_secret_name(name) || name.starts_with("Login") || name.starts_with("JsonWebKey");
-        if let Some(name) = document.field_names().into_iter().find(|name| secret(name)) {
-            return Err(Failure::teach(format!("{name} is a secret, and is not given out. Nothing was sent.")));
-        }
         let acts = !document.effect().is_read();
         let reply = cx.send(&Interaction::GraphQl(document)).await?.into_json();
         let errors = messages(&reply);
