@@ -324,6 +324,10 @@ impl Client {
         match status {
             200..=299 | 304 => Ok(answer),
             401 if matches!(self.inner.config.credentials, Credentials::AccessToken(_)) => Err(Error::AccessToken),
+            300..=399 if uncertain => Err(Error::Lost {
+                reason: "an attempt failed, and another was answered with a redirect",
+                sent: Sent::Maybe,
+            }),
             300..=399 => Err(Error::Redirect { status }),
             ..=199 => {
                 let sent = if reads { Sent::No } else { Sent::Maybe };
@@ -468,21 +472,6 @@ fn sent_by(status: u16, headers: &HeaderMap) -> Sent {
     if (200..300).contains(&status) && speaks_fhir { Sent::Done } else { Sent::Maybe }
 }
 
-/// The type of the one resource that a write stores, and that Medplum answers it with.
-fn writes_one(interaction: &Interaction) -> Option<&str> {
-    match interaction {
-        Interaction::Create { resource_type, .. }
-        | Interaction::Update { resource_type, .. }
-        | Interaction::Patch { resource_type, .. } => Some(resource_type.as_str()),
-        Interaction::CreateBinary { .. } => Some("Binary"),
-        _ => None,
-    }
-}
-
-fn is_of_type(resource: &Value, of_type: &str) -> bool {
-    resource.get("resourceType").and_then(Value::as_str) == Some(of_type)
-}
-
 fn outcome_of(answer: &Answer) -> Outcome {
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     Outcome::new(answer.status, body.as_ref())
@@ -592,12 +581,37 @@ fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<R
     let sent = if interaction.effect().is_read() { Sent::No } else { sent_by(status, &answer.headers) };
     let body = body_of(interaction, status, &content_type, answer.body, sent)?;
     let reply = Reply { status, body, version, location, replayed: uncertain };
-    match writes_one(interaction) {
-        Some(of_type) if status != 304 && !is_of_type(reply.json(), of_type) => {
-            Err(Error::NotFhir { status, reason: "it is not the resource that was written", sent: Sent::Maybe })
+    match misses(interaction, &reply) {
+        Some(reason) => {
+            let sent = if interaction.effect().is_read() { Sent::No } else { Sent::Maybe };
+            Err(Error::NotFhir { status, reason, sent })
         }
-        _ => Ok(reply),
+        None => Ok(reply),
     }
+}
+
+/// What an answer that claims success lacks. Medplum answers a write with what it stored; what comes without it may be
+/// the word of somebody who never passed the request on.
+fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
+    if !matches!(reply.status, 200 | 201) {
+        return None;
+    }
+    if reply.body == Body::Empty {
+        let may_be_empty = matches!(interaction, Interaction::Delete { .. }) || may_be_anything(interaction);
+        return (!may_be_empty).then_some("it is empty");
+    }
+    let (of_type, reason) = match interaction {
+        Interaction::Create { resource_type, .. }
+        | Interaction::Update { resource_type, .. }
+        | Interaction::Patch { resource_type, .. } => {
+            (resource_type.as_str(), "it is not the resource that was written")
+        }
+        Interaction::CreateBinary { .. } => ("Binary", "it is not the resource that was written"),
+        Interaction::Batch(_) => ("Bundle", "it is no Bundle"),
+        _ => return None,
+    };
+    let named = reply.json().get("resourceType").and_then(Value::as_str);
+    (named != Some(of_type)).then_some(reason)
 }
 
 fn searchset(_: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {

@@ -27,7 +27,11 @@ impl Gate for ReadsOnly {
 
 /// A server that answers everything with a resource, and a client that may only read from it.
 async fn reader() -> (Server, Client) {
-    let server = Server::new(|_| Answer::patient()).await;
+    let server = Server::new(|request| match (request.method.as_str(), request.path()) {
+        ("POST", "/fhir/R4") => Answer::fhir(200, json!({"resourceType": "Bundle", "type": "batch-response"})),
+        _ => Answer::patient(),
+    })
+    .await;
     let client = server.gated(ReadsOnly);
     (server, client)
 }

@@ -348,6 +348,26 @@ async fn a_replay_that_is_refused_says_that_an_earlier_attempt_may_have_been_car
 }
 
 #[tokio::test]
+async fn whatever_comes_after_a_lost_attempt_leaves_it_in_doubt() {
+    let cases: [(&str, Making); 5] = [
+        ("a redirect", || Answer::empty(302).header("location", "https://elsewhere.example/")),
+        ("a page", || Answer::of(200, "text/html", "<p>sign in</p>")),
+        ("nothing", || Answer::empty(200)),
+        ("a refusal", || Answer::outcome(403, Some("forbidden"), "forbidden", "Forbidden")),
+        ("too many", || Answer::empty(429)),
+    ];
+    for (name, then) in cases {
+        for interaction in [update_patient(), create_patient_unless("identifier=urn:rec|r1")] {
+            let server = server(move |n| if n == 0 { Answer::Reset } else { then() }).await;
+            let (result, ..) = send(&server, &interaction).await;
+            let error = result.unwrap_err();
+            assert!(error.may_have_acted(), "{name}: {error:?}");
+            assert!(error.to_string().contains("may have been carried out"), "{name}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_write_that_was_lost_once_is_not_called_unsent_when_the_server_then_goes_away() {
     // The first attempt reached the server; then nobody listens any more.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -12,8 +12,8 @@ use common::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use medplum_client::{
-    BaseUrl, Body, Client, Config, Credentials, Error, FhirPath, Interaction, Level, Membership, Method, Open,
-    Operation, Query, Sent,
+    BaseUrl, Batch, Body, Client, Config, Credentials, Error, FhirPath, GraphQl, Interaction, Level, Membership,
+    Method, Open, Operation, Query, Sent,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -304,11 +304,25 @@ async fn what_may_be_anything_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_is_empty() {
-    for status in [200, 201, 202, 204, 304] {
+async fn an_empty_answer_is_empty_where_there_is_nothing_to_say() {
+    let delete = Interaction::Delete { resource_type: "Patient".parse().unwrap(), id: PATIENT.parse().unwrap() };
+    for (status, interaction) in [(202, read_patient()), (204, read_patient()), (304, read_patient()), (200, delete)] {
         let server = Server::new(move |_| Answer::empty(status)).await;
-        let reply = server.client().send(&call(), &read_patient()).await.unwrap();
+        let reply = server.client().send(&call(), &interaction).await.unwrap();
         assert_eq!((reply.status, &reply.body, reply.json()), (status, &Body::Empty, &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_none_where_a_record_was_asked_for() {
+    let batch = json!({"type": "batch", "entry": [{"request": {"method": "DELETE", "url": "Patient/1"}}]});
+    let graphql = GraphQl::parse("mutation { PatientDelete(id: \"1\") { id } }", None, None).unwrap();
+    let writes = [Interaction::Batch(Batch::parse(&batch).unwrap()), Interaction::GraphQl(graphql), create_patient()];
+    for interaction in [read_patient(), search("name=a"), Interaction::Metadata].iter().chain(&writes) {
+        let server = Server::new(|_| Answer::empty(200)).await;
+        let error = server.client().send(&call(), interaction).await.unwrap_err();
+        assert!(matches!(error, Error::NotFhir { status: 200, reason: "it is empty", .. }), "{error:?}");
+        assert_eq!(error.may_have_acted(), !interaction.effect().is_read(), "{error}");
     }
 }
 

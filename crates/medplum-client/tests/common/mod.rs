@@ -237,6 +237,11 @@ impl Server {
         self.seen.abandoned.subscribe().wait_for(|n| *n >= count).await.unwrap();
     }
 
+    /// How many connections the client has left so far while it was owed an answer.
+    pub fn abandoned_so_far(&self) -> usize {
+        *self.seen.abandoned.borrow()
+    }
+
     /// Waits until so many requests have come, so that what follows finds them under way.
     pub async fn received(&self, count: usize) {
         while self.requests().len() < count {
