@@ -11,8 +11,8 @@
 //!   parked requests. A request counts until its answer is handed over or the host cancels it.
 //! * **Writing** ([`outbox`]): one writer. While the host does not read, what is unwritten grows only by what is in flight.
 //!
-//! The end of the input ends the server once all that came before is answered; a host that is gone ends it at once.
-//! Neither is an error, and nothing here panics.
+//! The end of the input ends the server once all that came before is answered; a host that is gone ends it at once, and
+//! is noticed while nothing is written ([`StdioTransport::host_is_gone`]). Neither is an error, and nothing here panics.
 
 mod admission;
 mod lines;
@@ -102,6 +102,12 @@ impl StdioTransport<Box<dyn AsyncRead + Send + Unpin>> {
     /// When a stream needs a thread and none can be started.
     pub fn of_process() -> io::Result<Self> {
         Ok(Self::new(process::input()?, process::output()?))
+    }
+
+    /// Ends when nobody reads the process' standard output any more, which the end of its input does not tell. Must be
+    /// called inside a tokio runtime with I/O enabled.
+    pub async fn host_is_gone() {
+        process::unheard().await;
     }
 }
 

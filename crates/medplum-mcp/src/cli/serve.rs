@@ -39,7 +39,16 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     }
     match serve_server(place.server.clone(), StdioTransport::of_process()?).await {
         Ok(running) => {
-            let _ = running.waiting().await;
+            let calls = running.cancellation_token();
+            let mut waiting = std::pin::pin!(running.waiting());
+            tokio::select! {
+                _ = &mut waiting => {}
+                () = StdioTransport::host_is_gone() => {
+                    // Nobody hears the answers: what is being asked ends now.
+                    calls.cancel();
+                    let _ = waiting.await;
+                }
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(ExitCode::SUCCESS),

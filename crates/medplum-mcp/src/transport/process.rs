@@ -42,6 +42,15 @@ pub(super) fn output() -> io::Result<Output> {
     Ok(Box::new(ThreadWriter::new(io::stdout())?))
 }
 
+/// Waits until nobody reads standard output any more: then nobody hears an answer. Where that cannot be told before
+/// something is written, as of a file, a terminal, and on Windows, it never ends.
+pub(super) async fn unheard() {
+    #[cfg(unix)]
+    unix::output_closed().await;
+    #[cfg(not(unix))]
+    std::future::pending().await
+}
+
 #[cfg(unix)]
 mod unix {
     use std::{
@@ -53,6 +62,7 @@ mod unix {
         },
     };
 
+    use tokio::io::Interest;
     use tokio::net::{
         UnixStream,
         unix::pipe::{OpenOptions, Receiver, Sender},
@@ -79,12 +89,38 @@ mod unix {
     pub(super) fn output() -> Option<Output> {
         match Kind::of(io::stdout())? {
             Kind::Pipe(pipe) => {
-                let reopened = OpenOptions::new().open_sender(OUTPUT);
-                let sender = reopened.or_else(|_| Sender::from_owned_fd(pipe)).ok()?;
+                let sender = sender(pipe).ok()?;
                 Some(Box::new(sender))
             }
             Kind::Socket(socket) => Some(Box::new(stream(socket).ok()?)),
         }
+    }
+
+    /// Ends when the other side of standard output is closed. Never, where that cannot be told.
+    pub(super) async fn output_closed() {
+        let closed = match Kind::of(io::stdout()) {
+            Some(Kind::Pipe(pipe)) => pipe_closed(pipe).await,
+            Some(Kind::Socket(socket)) => socket_closed(socket).await,
+            None => None,
+        };
+        if closed.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    async fn pipe_closed(pipe: OwnedFd) -> Option<()> {
+        // A pipe that nobody reads is in error.
+        let sender = sender(pipe).ok()?;
+        sender.ready(Interest::ERROR).await.ok().map(drop)
+    }
+
+    async fn socket_closed(socket: OwnedFd) -> Option<()> {
+        let socket = stream(socket).ok()?;
+        while !socket.ready(Interest::WRITABLE).await.ok()?.is_write_closed() {
+            // Until something changes.
+            let _ = socket.try_io(Interest::WRITABLE, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
+        }
+        Some(())
     }
 
     /// What can be waited for without a thread.
@@ -105,6 +141,10 @@ mod unix {
                 None
             }
         }
+    }
+
+    fn sender(pipe: OwnedFd) -> io::Result<Sender> {
+        OpenOptions::new().open_sender(OUTPUT).or_else(|_| Sender::from_owned_fd(pipe))
     }
 
     fn stream(socket: OwnedFd) -> io::Result<UnixStream> {

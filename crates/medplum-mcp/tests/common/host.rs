@@ -108,6 +108,29 @@ impl Host {
         let _ = self.stdin.as_mut().expect("stdin is open").write_all(bytes);
     }
 
+    /// Writes from a thread of its own, for what is more than the pipes hold; standard input is closed behind it.
+    pub fn write_aside(&mut self, bytes: Vec<u8>) {
+        let mut stdin = self.stdin.take().expect("stdin is open");
+        std::thread::spawn(move || stdin.write_all(&bytes));
+    }
+
+    /// The most memory that it ever had, in bytes, as Linux tells it.
+    pub fn most_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it has now, in bytes, as Linux tells it.
+    pub fn memory_now(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, row: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix(row)?.trim().strip_suffix(" kB")?.parse().ok());
+        kilobytes.map_or_else(|| panic!("no {row} in {status}"), |kilobytes: u64| kilobytes * 1024)
+    }
+
     pub fn send(&mut self, message: &Value) {
         self.write(format!("{message}\n").as_bytes());
     }

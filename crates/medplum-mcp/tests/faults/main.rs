@@ -1,10 +1,19 @@
-//! Faults between this server and Medplum: random ones over every kind of write, held against the sandbox's history.
+//! Faults on both sides of the server: between it and Medplum, random ones over every kind of write, held against the
+//! sandbox's history; and between it and its host, with the built program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
 
 mod clock;
+#[path = "../common/mod.rs"]
+mod common;
 mod dice;
+mod host;
+/// A Medplum that answers as badly as it is told to.
+#[path = "../../../medplum-client/tests/common/mod.rs"]
+mod hostile;
 mod ledger;
+mod logs;
+mod memory;
 mod schedule;
 
 use std::ops::Range;
