@@ -66,6 +66,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::send`].
     pub async fn send_with(&self, interaction: &Interaction, references: References) -> Result<Reply, Failure> {
+        self.limits.toolsets.admit(interaction)?;
         if interaction.effect().is_read() {
             return self.ask(interaction).await;
         }

@@ -24,5 +24,6 @@ mod sql;
 mod summary;
 pub mod tool;
 pub mod tools;
+pub mod toolset;
 pub mod transport;
 mod writeback;

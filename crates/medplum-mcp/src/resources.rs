@@ -15,15 +15,24 @@ const COMMON_ERRORS: &str = "medplum://common-errors";
 /// The start of a record's URI.
 const RECORD: &str = "medplum://fhir/";
 
-/// The templates as they are listed.
-pub(crate) fn templates() -> Vec<ResourceTemplate> {
+/// The tool that reads a record, and the one that reads a version of it.
+const READER: &str = "read_resource";
+const VERSION_READER: &str = "raw_request";
+
+/// The templates as they are listed: those whose tool is open.
+pub(crate) fn templates(server: &Server) -> Vec<ResourceTemplate> {
     let template = |uri: &str, name: &str, title: &str| {
         ResourceTemplate::new(uri, name).with_title(title).with_mime_type("application/fhir+json")
     };
-    vec![
-        template("medplum://fhir/{type}/{id}", "fhir_resource", "A resource"),
-        template("medplum://fhir/{type}/{id}/_history/{version}", "fhir_version", "A version of a resource"),
-    ]
+    let all = [
+        (READER, template("medplum://fhir/{type}/{id}", "fhir_resource", "A resource")),
+        (
+            VERSION_READER,
+            template("medplum://fhir/{type}/{id}/_history/{version}", "fhir_version", "A version of a resource"),
+        ),
+    ];
+    let is_open = |name: &str| server.tools().any(|tool| tool.facts.name == name);
+    all.into_iter().filter(|(reader, _)| is_open(reader)).map(|(_, template)| template).collect()
 }
 
 /// The resource types that start like this, for the `type` of a template.
@@ -40,10 +49,10 @@ pub(crate) fn complete(argument: &str, start: &str) -> Vec<String> {
 pub(crate) fn record_call(uri: &str, fhir_path: &str) -> Option<(&'static str, JsonObject)> {
     let parts: Vec<&str> = uri.strip_prefix(RECORD)?.split('/').collect();
     let (tool, arguments) = match parts.as_slice() {
-        [t, id] => ("read_resource", serde_json::json!({ "resource_type": t, "resource_id": id })),
+        [t, id] => (READER, serde_json::json!({ "resource_type": t, "resource_id": id })),
         [t, id, "_history", version] => {
             let path = format!("{fhir_path}{t}/{id}/_history/{version}");
-            ("raw_request", serde_json::json!({ "method": "GET", "path": path }))
+            (VERSION_READER, serde_json::json!({ "method": "GET", "path": path }))
         }
         _ => return None,
     };
@@ -75,7 +84,7 @@ pub(crate) fn read(
     let text = match uri {
         SERVER_INFO => server_info(limits, config),
         TOOL_GUIDE => tool_guide(server),
-        COMMON_ERRORS => include_str!("common_errors.txt").to_owned(),
+        COMMON_ERRORS => server.of_open_tools(include_str!("common_errors.txt")),
         _ => {
             return Err(ErrorData::resource_not_found(
                 format!(
@@ -111,6 +120,7 @@ fn server_info(limits: &Limits, config: &Config) -> String {
         ),
         format!("writes: {}", if limits.writes { "open" } else { "closed, read-only (MEDPLUM_ENABLE_WRITES)" }),
         format!("bots: {bots}"),
+        format!("toolsets: {}", if limits.toolsets.are_all() { "all".to_owned() } else { limits.toolsets.to_string() }),
     ];
     lines.join("\n")
 }

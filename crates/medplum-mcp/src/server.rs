@@ -28,6 +28,7 @@ use crate::resources;
 use crate::settings::Limits;
 use crate::tool::{Tool, split_on_behalf_of};
 use crate::tools;
+use crate::toolset::without_closed;
 
 /// What every agent reads once. Shared wording stands here, not in every tool.
 pub const INSTRUCTIONS: &str = include_str!("instructions.txt");
@@ -48,6 +49,8 @@ struct Inner {
     client: Client,
     limits: Limits,
     tools: Vec<Tool>,
+    /// The names of those that are closed: no text speaks of them.
+    closed: Vec<&'static str>,
     metadata: MetadataCache,
     calls: Semaphore,
     cursor_key: CursorKey,
@@ -59,12 +62,19 @@ impl Server {
     /// # Errors
     /// If the machine has no randomness to sign cursors with.
     pub fn new(client: Client, limits: Limits) -> std::io::Result<Self> {
-        let tools = tools::all(&limits);
+        let mut tools = tools::all(&limits);
+        let closed: Vec<&'static str> =
+            tools.iter().filter(|tool| !tool.is_open(&limits)).map(|tool| tool.facts.name).collect();
+        if !closed.is_empty() {
+            let others = tools.clone();
+            tools.iter_mut().for_each(|tool| tool.forget(&closed, &others));
+        }
         let cursor_key = CursorKey::random()?;
         let inner = Inner {
             client,
             limits,
             tools,
+            closed,
             metadata: MetadataCache::default(),
             calls: Semaphore::new(CALLS_AT_ONCE),
             cursor_key,
@@ -98,10 +108,8 @@ impl Server {
         let Some(tool) = self.inner.tools.iter().find(|tool| tool.facts.name == name) else {
             return Err(self.unknown_tool(name));
         };
-        if !tool.is_open(&self.inner.limits) {
-            return Err(format!(
-                "{name} is closed: this server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
-            ));
+        if let Some(closed) = tool.refusal(&self.inner.limits) {
+            return Err(closed);
         }
         let (arguments, membership) = split_on_behalf_of(&tool.facts, arguments);
         let on_behalf_of = match membership {
@@ -116,10 +124,11 @@ impl Server {
         let cx =
             Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, Call { on_behalf_of }, cursors);
         let answer = tool.run(arguments, &cx).await;
-        let limits = AnswerLimits { budget, seal: &|position| cx.cursors().seal(position) };
+        let closed = &self.inner.closed;
+        let limits = AnswerLimits { budget, closed, seal: &|position| cx.cursors().seal(position) };
         answer
             .and_then(|answer| answer.notes(cx.take_notes()).into_result(&limits))
-            .map_err(|failure| failure.explain(&cx))
+            .map_err(|failure| self.of_open_tools(&failure.explain(&cx)))
     }
 
     /// The characters that this answer may have: fewer than the operator allows, if the call says so.
@@ -154,6 +163,11 @@ impl Server {
         Ok(ReadResourceResult::new(vec![record]).into())
     }
 
+    /// A text of ours, without what speaks of tools that are closed.
+    pub(crate) fn of_open_tools(&self, text: &str) -> String {
+        without_closed(text, &self.inner.closed)
+    }
+
     fn unknown_tool(&self, given: &str) -> String {
         let names: Vec<&str> = self.tools().map(|tool| tool.facts.name).collect();
         let near = nearest(given, names.iter().copied());
@@ -167,7 +181,7 @@ impl ServerHandler for Server {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_completions().build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("medplum-mcp", env!("CARGO_PKG_VERSION")).with_title("Medplum"))
-            .with_instructions(INSTRUCTIONS)
+            .with_instructions(self.of_open_tools(INSTRUCTIONS))
     }
 
     async fn list_tools(
@@ -219,7 +233,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let templates = ListResourceTemplatesResult::with_all_items(resources::templates());
+        let templates = ListResourceTemplatesResult::with_all_items(resources::templates(self));
         Ok(templates.with_cache_scope(CacheScope::Private).with_ttl_ms(300_000))
     }
 

@@ -8,6 +8,8 @@ use medplum_client::{BaseUrl, Config, Credentials, FhirPath, Membership, Resourc
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::toolset::Toolsets;
+
 /// What kind of value a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -71,6 +73,8 @@ settings! {
         "Let a call name another membership in its on_behalf_of";
     ENABLE_WRITES = "MEDPLUM_ENABLE_WRITES", "enable-writes", Switch, Some("false"), "true",
         "Open the tools that change records and run bots. Without it only reads leave";
+    TOOLSETS = "MEDPLUM_TOOLSETS", "toolsets", Text, Some("all"), "discover,read,search,patient",
+        "The toolsets that are open: all, or some of discover, read, search, patient, terminology, query, write, bundle, bot, operation, graphql, raw";
     ALLOWED_BOT_IDS = "MEDPLUM_ALLOWED_BOT_IDS", "allowed-bot-ids", Text, None, "287f13cd-ce73-4f66-bb4b-28542e6acf24,40a58028-6dd7-4b89-a029-9a5c43e60c64",
         "The only bots that may be run or deployed, on every way to one. Unset: any";
     ALLOW_INSECURE_HTTP = "MEDPLUM_ALLOW_INSECURE_HTTP", "allow-insecure-http", Switch, Some("false"), "true",
@@ -206,6 +210,8 @@ pub struct NoCredentials;
 pub struct Limits {
     /// Whether writes and runs may leave.
     pub writes: bool,
+    /// The groups of tools that are there.
+    pub toolsets: Toolsets,
     /// Whether a call may name a membership of its own.
     pub obo_override: bool,
     /// The bots that may be run; any if unset.
@@ -216,7 +222,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { writes: false, obo_override: false, bots: None, budget: 40_000 }
+        Self { writes: false, toolsets: Toolsets::default(), obo_override: false, bots: None, budget: 40_000 }
     }
 }
 
@@ -253,6 +259,7 @@ impl Settings {
         let fhir_path = FhirPath::parse(values.get(FHIR_URL_PATH)?.unwrap_or_default())
             .map_err(|e| SettingError::new(FHIR_URL_PATH, reason(&e)))?;
         let on_behalf_of = values.get(ON_BEHALF_OF)?.map(Membership::parse).transpose();
+        let writes = values.switch(ENABLE_WRITES)?;
         Ok(Self {
             base_url,
             fhir_path,
@@ -261,7 +268,8 @@ impl Settings {
                 SettingError::new(ON_BEHALF_OF, "is not a membership: ProjectMembership/<uuid> or the UUID alone")
             })?,
             limits: Limits {
-                writes: values.switch(ENABLE_WRITES)?,
+                writes,
+                toolsets: toolsets(values, writes)?,
                 obo_override: values.switch(ALLOW_OBO_OVERRIDE)?,
                 bots: bots(values)?,
                 budget: usize::try_from(values.number(ANSWER_BUDGET, 1_000..=1_000_000)?).unwrap_or(40_000),
@@ -358,6 +366,18 @@ fn bots(values: &Values) -> Result<Option<BTreeSet<ResourceId>>, SettingError> {
     ids.collect::<Result<_, _>>()
         .map(Some)
         .map_err(|_| SettingError::new(ALLOWED_BOT_IDS, "must be a list of bot ids with commas between them"))
+}
+
+fn toolsets(values: &Values, writes: bool) -> Result<Toolsets, SettingError> {
+    let Some(list) = values.get(TOOLSETS)? else { return Ok(Toolsets::default()) };
+    let open = Toolsets::parse(list).map_err(|reason| SettingError::new(TOOLSETS, reason))?;
+    if !writes && open.only_act() {
+        return Err(SettingError::new(
+            TOOLSETS,
+            format!("opens {open} alone, whose tools need MEDPLUM_ENABLE_WRITES=true, so no tool would be there"),
+        ));
+    }
+    Ok(open)
 }
 
 fn log(values: &Values) -> Result<tracing::level_filters::LevelFilter, SettingError> {

@@ -15,7 +15,8 @@ use crate::arguments;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::schema;
-use crate::settings::Limits;
+use crate::settings::{ENABLE_WRITES, Limits, TOOLSETS};
+use crate::toolset::{Toolset, without_closed};
 
 /// What a tool does at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Does {
 pub struct Facts {
     /// Its name, which never changes.
     pub name: &'static str,
+    /// The group that it is opened with.
+    pub toolset: Toolset,
     /// Its name for a person.
     pub title: &'static str,
     /// What an agent reads to choose it and to call it. Under 1,000 characters.
@@ -75,6 +78,8 @@ type Runner = for<'a> fn(JsonObject, &'a JsonObject, &'a Context<'a>) -> BoxFutu
 pub struct Tool {
     /// What is known of it.
     pub facts: Facts,
+    /// What an agent reads to choose it and to call it.
+    description: String,
     /// The schema of its arguments, as it is listed under these limits.
     pub schema: Arc<JsonObject>,
     /// The whole schema, by which arguments are checked: what is closed is answered by the gate, with what opens it.
@@ -96,17 +101,63 @@ impl Tool {
         if !limits.writes {
             A::narrow(&mut schema);
         }
-        Self { facts: A::FACTS, schema: Arc::new(schema), whole, run: run::<A> }
+        let description = A::FACTS.description.to_owned();
+        Self { facts: A::FACTS, description, schema: Arc::new(schema), whole, run: run::<A> }
     }
 
     /// Whether it is there at all under these limits.
     pub fn is_open(&self, limits: &Limits) -> bool {
-        limits.writes || matches!(self.facts.does, Does::Reads | Does::ReadsOrActs)
+        self.closed_by(limits).is_none()
+    }
+
+    /// The variable that closes it, if one does.
+    pub fn closed_by(&self, limits: &Limits) -> Option<&'static str> {
+        if !limits.toolsets.has(self.facts.toolset) {
+            return Some(TOOLSETS);
+        }
+        let reads = matches!(self.facts.does, Does::Reads | Does::ReadsOrActs);
+        (!limits.writes && !reads).then_some(ENABLE_WRITES)
+    }
+
+    /// What is said to one who calls it all the same, if it is closed.
+    pub fn refusal(&self, limits: &Limits) -> Option<String> {
+        let name = self.facts.name;
+        Some(match self.closed_by(limits)? {
+            TOOLSETS => format!(
+                "{name} is closed: this server does without the toolset {}. {}",
+                self.facts.toolset.name(),
+                limits.toolsets.opened_by(self.facts.toolset)
+            ),
+            _ => format!(
+                "{name} is closed: this server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
+            ),
+        })
+    }
+
+    /// Takes out of its definition what speaks of tools that are closed. Where an argument is told by another tool's,
+    /// `others` say what that is.
+    pub(crate) fn forget(&mut self, closed: &[&str], others: &[Self]) {
+        self.description = without_closed(&self.description, closed);
+        let mut schema = JsonObject::clone(&self.schema);
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            for (name, property) in properties.iter_mut() {
+                let told = |property: &Value| property.get("description").and_then(Value::as_str).map(str::to_owned);
+                let Some(description) = told(property) else { continue };
+                let elsewhere = description.strip_prefix("As in ").filter(|tool| closed.contains(tool));
+                let elsewhere = elsewhere.and_then(|tool| others.iter().find(|other| other.facts.name == tool));
+                let elsewhere = elsewhere.and_then(|other| told(other.whole.get("properties")?.get(name)?));
+                let description = elsewhere.unwrap_or_else(|| without_closed(&description, closed));
+                if let Some(property) = property.as_object_mut() {
+                    property.insert("description".into(), description.into());
+                }
+            }
+        }
+        self.schema = Arc::new(schema);
     }
 
     /// The tool as `tools/list` shows it.
     pub fn listing(&self, limits: &Limits) -> rmcp::model::Tool {
-        rmcp::model::Tool::new(self.facts.name, self.facts.description, Arc::clone(&self.schema))
+        rmcp::model::Tool::new(self.facts.name, self.description.clone(), Arc::clone(&self.schema))
             .with_title(self.facts.title)
             .with_annotations(self.annotations(limits))
     }

@@ -22,6 +22,7 @@ use lean::Shown;
 
 use crate::cleanse::{strip, strip_value};
 use crate::page::Entry;
+use crate::toolset::without_closed;
 
 /// What the record may cost at the least, whatever the notes say.
 const SMALLEST_RECORD: usize = 400;
@@ -77,6 +78,8 @@ pub struct Page {
 pub struct Limits<'a> {
     /// The characters that the answer may have.
     pub budget: usize,
+    /// The names of tools that are closed: the notes do not speak of them.
+    pub closed: &'a [&'a str],
     /// Seals a position into a cursor.
     pub seal: &'a dyn Fn(&Position) -> String,
 }
@@ -162,9 +165,11 @@ impl Answer {
         let left = limits.budget.saturating_sub(fitted.block.chars().count());
         let mut blocks = vec![ContentBlock::text(fitted.block)];
         if !notes.is_empty() {
-            let mut notes = notes.join("\n");
+            let mut notes = without_closed(&notes.join("\n"), limits.closed);
             strip(&mut notes);
-            blocks.push(ContentBlock::text(clipped(notes, left)));
+            if !notes.is_empty() {
+                blocks.push(ContentBlock::text(clipped(notes, left)));
+            }
         }
         let mut result = CallToolResult::success(blocks);
         result.is_error = None;

@@ -21,7 +21,7 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     let tools = crate::tools::all(&settings.limits);
     let width = tools.iter().map(|tool| tool.facts.name.len()).max().unwrap_or_default();
     for tool in &tools {
-        let closed = if tool.is_open(&settings.limits) { "" } else { "  (closed: MEDPLUM_ENABLE_WRITES)" };
+        let closed = tool.closed_by(&settings.limits).map(|by| format!("  (closed: {by})")).unwrap_or_default();
         writeln!(out, "{:width$}  {}{closed}", tool.facts.name, tool.facts.when)?;
     }
     Ok(ExitCode::SUCCESS)

@@ -12,6 +12,7 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 const fn facts(
     name: &'static str,
@@ -20,7 +21,7 @@ const fn facts(
     when: &'static str,
     does: Does,
 ) -> Facts {
-    Facts { name, title, description, when, does, may_run: true, on_behalf_of: true }
+    Facts { name, toolset: Toolset::Bot, title, description, when, does, may_run: true, on_behalf_of: true }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -10,6 +10,7 @@ use crate::context::{Context, References};
 use crate::failure::Failure;
 use crate::search::{Search, entries, link};
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteBatch {
@@ -23,6 +24,7 @@ impl Run for ExecuteBatch {
 
     const FACTS: Facts = Facts {
         name: "execute_batch",
+        toolset: Toolset::Bundle,
         title: "Execute FHIR Batch or Transaction",
         description: "Requests in one: type batch, or transaction (all or none, where the project has that): {\"type\":\"batch\",\"entry\":[{\"request\":{\"method\":\"GET\",\"url\":\"Patient/<id>\"}}]}; a write has its resource beside request, fullUrl urn:uuid:… to refer to it. Says which failed. Read-only: reads alone.",
         when: "many reads at once, or writes that belong together",

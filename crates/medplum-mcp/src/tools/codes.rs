@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::search::Search;
 use crate::sql::time::utc;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 /// How many resources are looked at unless told.
 const RESOURCES: usize = 5_000;
@@ -36,6 +37,7 @@ pub(super) struct ListCodes {
 impl Run for ListCodes {
     const FACTS: Facts = Facts {
         name: "list_codes",
+        toolset: Toolset::Query,
         title: "List Codes in Use",
         description: "The distinct codes of all matches with display, count, first and last date, the most frequent first. Use it before you search by a code.",
         when: "see which codes a chart or project uses, before a search by code",

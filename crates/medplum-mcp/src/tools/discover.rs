@@ -8,6 +8,7 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetResourceSchema {
@@ -22,6 +23,7 @@ pub(super) struct GetResourceSchema {
 impl Run for GetResourceSchema {
     const FACTS: Facts = Facts {
         name: "get_resource_schema",
+        toolset: Toolset::Discover,
         title: "Get FHIR Resource Schema",
         description: "The elements of a FHIR type, one a line, with cardinality, codes and reference targets. Read it before you write one. Works offline.",
         when: "before writing a resource",
@@ -50,6 +52,7 @@ pub(super) struct GetResourceCapabilities {
 impl Run for GetResourceCapabilities {
     const FACTS: Facts = Facts {
         name: "get_resource_capabilities",
+        toolset: Toolset::Discover,
         title: "Get FHIR Capabilities",
         description: "A type's search parameters with the form of their values, its interactions and operations. Without a type: the list of types. Read it before you first search a type.",
         when: "before searching a type",

@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteGraphql {
@@ -21,6 +22,7 @@ impl Run for ExecuteGraphql {
 
     const FACTS: Facts = Facts {
         name: "execute_graphql",
+        toolset: Toolset::Graphql,
         title: "Execute GraphQL Query",
         description: "Several resources and what they refer to, only the fields asked for: { Patient(id:\"…\") { name { family } } }, { ObservationList(patient:\"Patient/…\",_count:20) { subject { resource { ... on Patient { id } } } } }. Keep lists in lists small. Read-only: queries alone.",
         when: "related resources in one call, only some fields",

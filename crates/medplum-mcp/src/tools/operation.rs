@@ -11,6 +11,7 @@ use crate::answer::{Answer, content};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteOperation {
@@ -40,6 +41,7 @@ impl Run for ExecuteOperation {
 
     const FACTS: Facts = Facts {
         name: "execute_operation",
+        toolset: Toolset::Operation,
         title: "Execute FHIR Operation",
         description: "A $operation without a tool of its own. Read-only: those that Medplum answers by reading, such as Observation $csv (GET) or Patient/<id> $summary.",
         when: "an operation without a tool of its own",

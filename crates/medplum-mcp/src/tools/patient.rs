@@ -17,6 +17,7 @@ use crate::failure::{Failure, nearest_types};
 use crate::page::{Entry, Found};
 use crate::search::{LARGEST_PAGE, LAST_OFFSET};
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetPatientEverything {
@@ -35,6 +36,7 @@ impl Run for GetPatientEverything {
 
     const FACTS: Facts = Facts {
         name: "get_patient_everything",
+        toolset: Toolset::Patient,
         title: "Get Patient Everything",
         description: "The patient's whole chart ($everything), counted by type. Charts are large: get_patient_summary is one page.",
         when: "a whole chart is needed",

@@ -16,6 +16,7 @@ use crate::sql::sandboxed::{MOST_ROWS, Plan, Table, is_shown, plan};
 use crate::sql::table::Fetched;
 use crate::sql::{Outcome, Question, Rows, on_sqlite, statement};
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 /// The most resources of one search.
 const MOST_RESOURCES: usize = 50_000;
@@ -55,6 +56,7 @@ struct OneSearch {
 impl Run for QueryResources {
     const FACTS: Facts = Facts {
         name: "query_resources",
+        toolset: Toolset::Query,
         title: "Query FHIR Resources with SQL",
         description: "SQL (SQLite) over all matches: counts, first and last, statistics, joins; only the result comes back. Columns: code_code, code_text, subject ('Patient/<id>'), effective_utc, value_value, value_unit …, json (the resource). Without sql: the columns and three rows.",
         when: "a question over many resources: counts, first and last, statistics, joins",

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::search::link;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct RawRequest {
@@ -57,6 +58,7 @@ impl Run for RawRequest {
 
     const FACTS: Facts = Facts {
         name: "raw_request",
+        toolset: Toolset::Raw,
         title: "Raw Medplum HTTP Request",
         description: "Last resort: a relative path that no other tool covers, answered as it comes. Judged by what it does; read-only: known reads.",
         when: "nothing else fits: history, auth/me, admin paths",

@@ -10,6 +10,7 @@ use crate::answer::{Answer, content};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ReadResource {
@@ -24,6 +25,7 @@ impl Run for ReadResource {
 
     const FACTS: Facts = Facts {
         name: "read_resource",
+        toolset: Toolset::Read,
         title: "Read FHIR Resource",
         description: "One resource, whole. Read it right before you change it.",
         when: "the id is known",

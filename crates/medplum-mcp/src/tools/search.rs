@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::page::{Entry, Found};
 use crate::search::{LARGEST_PAGE, LAST_OFFSET, Search, by_time, in_full_order};
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 /// The most resources that one walk collects.
 const MOST_RESOURCES: usize = 50_000;
@@ -116,6 +117,7 @@ impl Run for SearchResources {
 
     const FACTS: Facts = Facts {
         name: "search_resources",
+        toolset: Toolset::Search,
         title: "Search FHIR Resources",
         description: "One page of matches. Search by identifier, code and reference rather than by name.",
         when: "find resources, a page at a time; summary: count for how many",
@@ -276,6 +278,7 @@ impl Run for SearchOne {
 
     const FACTS: Facts = Facts {
         name: "search_one",
+        toolset: Toolset::Search,
         title: "Search Single FHIR Resource",
         description: "The first match, or null; says when others match too. With sort: the first or last one.",
         when: "find one resource, by its identifier",
@@ -331,6 +334,7 @@ impl Run for SearchAllResources {
 
     const FACTS: Facts = Facts {
         name: "search_all_resources",
+        toolset: Toolset::Search,
         title: "Search All FHIR Resources",
         description: "All matches, over all pages, up to max_resources.",
         when: "all matches in one answer",

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::summary::{Name, summarise};
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetPatientSummary {
@@ -21,6 +22,7 @@ pub(super) struct GetPatientSummary {
 impl Run for GetPatientSummary {
     const FACTS: Facts = Facts {
         name: "get_patient_summary",
+        toolset: Toolset::Patient,
         title: "Get Patient Summary",
         description: "One page on a patient: who, and what is current of each section; in latest, each vital sign's and laboratory code's last value, count and trend. Start here.",
         when: "an overview of a patient, before anything else of the chart",

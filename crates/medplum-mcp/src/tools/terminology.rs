@@ -10,9 +10,19 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 const fn facts(name: &'static str, title: &'static str, description: &'static str, when: &'static str) -> Facts {
-    Facts { name, title, description, when, does: Does::Reads, may_run: false, on_behalf_of: true }
+    Facts {
+        name,
+        toolset: Toolset::Terminology,
+        title,
+        description,
+        when,
+        does: Does::Reads,
+        may_run: false,
+        on_behalf_of: true,
+    }
 }
 
 /// A Parameters resource, a parameter at a time.

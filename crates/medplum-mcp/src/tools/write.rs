@@ -11,6 +11,7 @@ use crate::changes::changes;
 use crate::context::{Context, References, resource_type};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
+use crate::toolset::Toolset;
 
 const fn facts(
     name: &'static str,
@@ -19,7 +20,7 @@ const fn facts(
     when: &'static str,
     does: Does,
 ) -> Facts {
-    Facts { name, title, description, when, does, may_run: false, on_behalf_of: true }
+    Facts { name, toolset: Toolset::Write, title, description, when, does, may_run: false, on_behalf_of: true }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
