@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use crate::interaction::Interaction;
 use crate::invalid::InvalidRequest;
 use crate::membership::Membership;
 use crate::outcome::Outcome;
+use crate::reach::{Reached, TlsVersion, clock_ahead};
 use crate::reply::{Body, Reply};
 use crate::request::{FHIR_JSON, FORM, Method, Request};
 use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
@@ -157,6 +158,28 @@ impl Client {
     /// [`Error::Refused`] with the gate's reason.
     pub fn may_send(&self, call: &Call, interaction: &Interaction) -> Result<(), Error> {
         self.ask_gate(call, interaction)
+    }
+
+    /// Asks the server what it can do, once, over a new connection and without a token: how far away it is, and
+    /// whether it is a Medplum at all.
+    ///
+    /// # Errors
+    /// [`Error`]: refused, unreachable, or what came instead of a CapabilityStatement.
+    pub async fn reach(&self) -> Result<Reached, Error> {
+        let config = &self.inner.config;
+        let interaction = Interaction::Metadata;
+        self.ask_gate(&Call::default(), &interaction)?;
+        let tls = Arc::new(TlsVersion::default());
+        let http = build_http(config, Some(Arc::clone(&tls) as _))?;
+        let url = format!("{}{}metadata", config.base_url.as_str(), config.fhir_path.as_str());
+        let (before, started) = (self.time_of_day(), self.now());
+        let answer = self.perform(http.get(url).header(ACCEPT, FHIR_JSON)).await;
+        let took = self.now().saturating_duration_since(started);
+        let answer = answer.map_err(|broken| broken.into_error(config, 1, Sent::No))?;
+        let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let clock_ahead = date.map(|date| clock_ahead(before, took, date));
+        let statement = reply(&interaction, self.accepted(&interaction, answer, false)?, false)?.into_json();
+        Ok(Reached { took, tls: tls.heard(), clock_ahead, statement })
     }
 
     /// The search for the page behind this one; none if it is the last. See [`next_page`](crate::next_page).
@@ -402,7 +425,7 @@ impl Client {
         if let Some(http) = self.inner.http.get() {
             return Ok(http);
         }
-        let built = build_http(&self.inner.config).map_err(|error| Broken::Unusable(error.into()))?;
+        let built = build_http(&self.inner.config, None).map_err(|error| Broken::Unusable(error.into()))?;
         Ok(self.inner.http.get_or_init(|| built))
     }
 
@@ -505,7 +528,7 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
-fn build_http(config: &Config) -> Result<reqwest::Client, ConfigError> {
+fn build_http(config: &Config, key_log: Option<Arc<dyn rustls::KeyLog>>) -> Result<reqwest::Client, ConfigError> {
     let failed = |reason| move |_| ConfigError::Http(reason);
     let agent = HeaderValue::from_str(&config.user_agent)
         .map_err(|_| ConfigError::Http("the user agent cannot stand in a header"))?;
@@ -514,13 +537,16 @@ fn build_http(config: &Config) -> Result<reqwest::Client, ConfigError> {
         .with_safe_default_protocol_versions()
         .map_err(failed("no TLS version is usable"))?;
     // Reading the platform's certificates takes longer than starting: where no https is spoken they are left alone.
-    let tls = if config.base_url.is_https() {
+    let mut tls = if config.base_url.is_https() {
         tls.with_platform_verifier()
             .map_err(failed("the platform's certificates cannot be read"))?
             .with_no_client_auth()
     } else {
         tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
     };
+    if let Some(key_log) = key_log {
+        tls.key_log = key_log;
+    }
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())

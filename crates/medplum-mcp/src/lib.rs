@@ -22,6 +22,7 @@ pub mod server;
 pub mod settings;
 mod sql;
 mod summary;
+pub mod tokens;
 pub mod tool;
 pub mod tools;
 pub mod toolset;

@@ -19,6 +19,27 @@ fn listing(writes: bool) -> String {
     serde_json::to_string(&server.listing()).unwrap()
 }
 
+/// A guess is shown to people as "about": it is, for what this server says and for what Medplum says.
+#[test]
+fn a_guess_is_within_a_tenth() {
+    let chart = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for (what, text) in [
+        ("tools/list, read-only", listing(false)),
+        ("tools/list, writes", listing(true)),
+        ("instructions", INSTRUCTIONS.to_owned()),
+        ("a resource's schema", chart("tests/snapshots/manual/get_resource_schema.snap")),
+        ("a chart", chart("../medplum-sandbox/tests/fixtures/recordings/everything.json")),
+        ("searches", chart("../medplum-sandbox/tests/fixtures/recordings/search.json")),
+    ] {
+        let (guess, real) = (medplum_mcp::tokens::about(&text), tokens(&text));
+        println!(
+            "{what}: about {guess}, {real} in o200k_base, {:.2} characters a token",
+            text.len() as f64 / real as f64
+        );
+        assert!(guess.abs_diff(real) * 10 <= real, "{what}: about {guess}, in truth {real}");
+    }
+}
+
 #[test]
 fn the_definitions_of_all_tools_cost_less_than_a_page() {
     let (read_only, writes) = (tokens(&listing(false)), tokens(&listing(true)));

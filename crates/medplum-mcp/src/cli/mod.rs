@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod doctor;
 mod flags;
 mod install;
 mod place;
@@ -24,6 +25,7 @@ use crate::settings::{SettingError, Settings, Values};
 /// Every subcommand, in the order in which the help lists them.
 const SUBCOMMANDS: &[Subcommand] = &[
     serve::SUBCOMMAND,
+    doctor::SUBCOMMAND,
     install::SUBCOMMAND,
     install::uninstall::SUBCOMMAND,
     call::SUBCOMMAND,

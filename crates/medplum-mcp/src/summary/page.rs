@@ -3,12 +3,13 @@
 use medplum_client::ResourceId;
 use serde_json::{Map, Value, json};
 
-use super::budget::{Wish, share_out, tokens};
+use super::budget::{Wish, share_out};
 use super::fetch::Names;
 use super::rules::{Rule, Section};
 use super::{Fetched, Row, Rows, Sources};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::tokens::at_most as tokens;
 
 /// What the record and the notes may cost together. The count is rather too high, so that 2,000 are never reached.
 const MOST_TOKENS: usize = 1_950;

@@ -1,0 +1,97 @@
+//! Whether the server can be reached, and whether it is a Medplum.
+
+use medplum_client::{Error, Reached};
+use serde_json::Value;
+
+use super::report::{Report, name};
+use crate::settings::Settings;
+
+/// Whether what answers is a Medplum.
+pub(super) fn check_reach(report: &mut Report, settings: &Settings, reached: Result<Reached, Error>) -> bool {
+    let url = &settings.base_url;
+    let reached = match reached {
+        Ok(reached) => reached,
+        Err(error) => {
+            let (text, remedy) = unreached(&error, settings);
+            report.fail("reach", text, remedy);
+            return false;
+        }
+    };
+    let text = |pointer: &str| reached.statement.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let software = text("/software/name");
+    if text("/resourceType") != "CapabilityStatement" || !software.eq_ignore_ascii_case("medplum") {
+        let what = if software.is_empty() { "no Medplum".to_owned() } else { format!("\"{}\"", name(software)) };
+        report.fail("reach", format!("what answers at {url} is {what}"), where_it_is());
+        return false;
+    }
+    let tls = reached.tls.unwrap_or("http");
+    let mut facts = vec![format!("{} ms", reached.took.as_millis()), tls.to_owned()];
+    facts.push(format!("Medplum {}", name(text("/software/version"))));
+    let ahead = reached.clock_ahead;
+    facts.extend(ahead.filter(|ahead| ahead.abs() < SKEW).map(|ahead| match ahead.abs() {
+        ..2.0 => "the clocks agree".to_owned(),
+        _ => format!("clock {ahead:+.0} s"),
+    }));
+    report.ok("reach", facts.join(", "));
+    if let Some(ahead) = ahead.filter(|ahead| ahead.abs() >= SKEW) {
+        let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
+        report.warn(
+            "clock",
+            format!("this machine's clock is {} {direction} the server's", duration(ahead.abs())),
+            "Set the clock: what is new, what is due and whether a certificate is valid go by it",
+        );
+    }
+    true
+}
+
+/// Seconds by which clocks may differ before somebody notices.
+const SKEW: f64 = 30.0;
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        ..172_800.0 => format!("{:.0} h", seconds / 3_600.0),
+        _ => format!("{:.0} days", seconds / 86_400.0),
+    }
+}
+
+fn where_it_is() -> &'static str {
+    "MEDPLUM_BASE_URL is the URL of the API, such as https://api.medplum.com/, not that of the web app; MEDPLUM_FHIR_URL_PATH is fhir/R4/ unless somebody changed it"
+}
+
+fn unreached(error: &Error, settings: &Settings) -> (String, String) {
+    let url = &settings.base_url;
+    match error {
+        Error::Unreachable { reason, .. } => {
+            let remedy = match *reason {
+                "the connection was refused" => {
+                    "Nothing listens there: is the server running, and is the port in MEDPLUM_BASE_URL right?"
+                }
+                "its name cannot be resolved" => "Is the name in MEDPLUM_BASE_URL right, and is this machine online?",
+                "the TLS handshake failed" => {
+                    "Is its certificate valid and trusted on this machine, is this machine's clock right, and does it speak https at all?"
+                }
+                "the connection timed out" => "A firewall or a missing VPN? Behind a proxy, set HTTPS_PROXY",
+                _ => "Is MEDPLUM_BASE_URL right, and is nothing between this machine and the server?",
+            };
+            (format!("{url} cannot be reached: {reason}"), remedy.to_owned())
+        }
+        Error::Lost { reason, .. } => (
+            format!("{url} took the request, but {reason}"),
+            "Try again; a longer wait is MEDPLUM_TIMEOUT_SECONDS".into(),
+        ),
+        Error::Outcome(outcome) if outcome.status >= 500 => (
+            format!("{url} answers, but is out of order: HTTP {}", outcome.status),
+            "Ask its operator, or try later".into(),
+        ),
+        Error::Outcome(outcome) => (
+            format!("what answers at {url} is no Medplum: HTTP {} for its FHIR metadata", outcome.status),
+            where_it_is().into(),
+        ),
+        Error::Config(_) => {
+            (error.to_string(), "Install this machine's CA certificates (Debian: ca-certificates)".into())
+        }
+        other => (format!("what answers at {url} is no Medplum: {other}"), where_it_is().into()),
+    }
+}
