@@ -7,6 +7,7 @@ use medplum_client::{Body, Call, Client, Error, Interaction, Reply, ResourceId, 
 use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
+use crate::answer::notes::Notes;
 use crate::cleanse::{cleanse, cleanse_text, refuse_renamed};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
@@ -21,7 +22,7 @@ pub struct Context<'a> {
     metadata: &'a MetadataCache,
     call: Call,
     cursors: Cursors<'a>,
-    notes: Mutex<Vec<String>>,
+    notes: Mutex<Notes>,
     stored: Mutex<HashMap<String, Value>>,
 }
 
@@ -160,11 +161,16 @@ impl<'a> Context<'a> {
 
     /// Leaves a sentence for the last block of the answer.
     pub fn note(&self, note: impl Into<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note.into());
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).add(note);
+    }
+
+    /// The same for what is missing from the answer, which is said first.
+    pub fn missing(&self, note: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).missing(note);
     }
 
     /// The sentences left so far.
-    pub fn take_notes(&self) -> Vec<String> {
+    pub fn take_notes(&self) -> Notes {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

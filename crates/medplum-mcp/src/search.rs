@@ -142,12 +142,12 @@ impl Search {
             }
             match next.filter(|_| wants_more) {
                 Some(_) if stands_still => {
-                    cx.note("Medplum's link to the next page leads nowhere new: there may be more than this.");
+                    cx.missing("Medplum's link to the next page leads nowhere new: there may be more than this.");
                     walk.more = true;
                     return Ok(walk);
                 }
                 Some(next) if beyond_last_offset(&next) => {
-                    cx.note("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
+                    cx.missing("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
                     walk.more = true;
                     return Ok(walk);
                 }

@@ -255,6 +255,69 @@ async fn a_part_of_a_resource_is_never_written() {
 }
 
 #[tokio::test]
+async fn a_batch_is_one_table_of_all_its_entries() {
+    let world = World::start();
+    let patient = world.long_chart().await;
+    let batch = |entries: &[&str]| {
+        let entry = |url: &&str| json!({"request": {"method": "GET", "url": url}});
+        json!({"type": "batch", "entry": entries.iter().map(entry).collect::<Vec<_>>()})
+    };
+    let latest = format!("Observation?patient={patient}&code=8867-4&_sort=-date&_count=2");
+    let none = format!("Observation?patient={patient}&code=0-0");
+    let nobody = "Patient/5a4d0b0c-0000-4000-8000-00000000dead";
+    let call = json!({"bundle": batch(&[&patient, &latest, &none, nobody]),
+        "fields": ["id", "birthDate", "value.value", "effective"]});
+    let (blocks, failed) = world.call("execute_batch", &call).await;
+    assert!(!failed, "{blocks:?}");
+
+    let who = world.json("raw_request", json!({"method": "GET", "path": format!("fhir/R4/{patient}")})).await;
+    let path = format!("fhir/R4/{latest}");
+    let measured = world.json("raw_request", json!({"method": "GET", "path": path})).await;
+    let of = |n: usize| measured["entry"][n]["resource"].clone();
+    let row = |o: Value| json!([1, o["id"], null, o["valueQuantity"]["value"], o["effectiveDateTime"]]);
+    let expected = json!({"columns": ["entry", "id", "birthDate", "value.value", "effective"],
+        "rows": [[0, who["id"], who["birthDate"], null, null], row(of(0)), row(of(1))]});
+    assert_eq!(serde_json::from_str::<Value>(&blocks[0]).unwrap(), expected);
+    let notes: Vec<&str> = blocks[1].lines().collect();
+    assert!(notes[0].starts_with("1 of 4 entries failed: [3] 404"), "{notes:?}");
+    assert!(notes[1].starts_with("More match in [1] (2 here)"), "{notes:?}");
+    assert_eq!(notes[2], "Nothing matches in [2].");
+
+    // A field that none of the types has is a slip; one that only some have is not.
+    let slip = json!({"bundle": batch(&[&patient, &latest]), "fields": ["birthdate"]});
+    let (blocks, failed) = world.call("execute_batch", &slip).await;
+    assert!(
+        failed && blocks[0].contains("Observation or Patient has no element \"birthdate\". Nearest: birthDate"),
+        "{blocks:?}"
+    );
+    let every = format!("{patient}/$everything");
+    let call = json!({"bundle": batch(&[&every]), "fields": ["resourceType", "id"]});
+    let chart = world.json("execute_batch", call).await;
+    assert!(chart["rows"].as_array().unwrap().len() > 100);
+    assert!(chart["rows"].as_array().unwrap().contains(&json!([0, "Patient", &patient[8..]])));
+}
+
+#[tokio::test]
+async fn a_batch_says_which_of_its_searches_go_on() {
+    let world = World::start();
+    let url = "Observation?status=final&_count=3";
+    let call = json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]}});
+    let (blocks, failed) = world.call("execute_batch", &call).await;
+    assert!(!failed && blocks[1].starts_with("More match in [0] (3 here)"), "{blocks:?}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_before_what_was_cut() {
+    let world = World::start();
+    let call = json!({"resource_type": "Observation", "max_resources": 300, "budget": 2_000,
+        "sql": "select id, code_text from Observation"});
+    let (blocks, _) = world.call("query_resources", &call).await;
+    let notes: Vec<&str> = blocks[1].lines().collect();
+    assert!(notes[0].starts_with("Incomplete: only 300 Observations were fetched"), "{notes:?}");
+    assert!(notes[1].contains(" of 300 rows fit."), "{notes:?}");
+}
+
+#[tokio::test]
 async fn a_cursor_of_another_query_is_refused() {
     let world = World::start();
     let call = json!({"resource_type": "Observation", "count": 5, "sort": "-date"});

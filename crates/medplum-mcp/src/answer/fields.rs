@@ -1,7 +1,7 @@
 //! A table of some fields of resources. Each field is a FHIRPath expression
 //! (<https://hl7.org/fhirpath/>).
 
-use fhir_definitions::Definitions;
+use fhir_definitions::{Definitions, TypeInfo};
 use fhirpath::{Context, Expression};
 use serde_json::Value;
 
@@ -31,26 +31,26 @@ impl Fields {
         given.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Refuses a field that starts with an element that the type has not: it would be null in every row.
+    /// Refuses a field that starts with an element that none of the types has: it would be null in every row.
     ///
     /// # Errors
     /// [`Failure`] with the nearest elements.
-    pub fn check(&self, resource_type: &str) -> Result<(), Failure> {
+    pub fn check(&self, resource_types: &[&str]) -> Result<(), Failure> {
         let definitions = Definitions::get();
-        let Some(info) = definitions.resource_type(resource_type) else { return Ok(()) };
+        let known: Option<Vec<&TypeInfo>> = resource_types.iter().map(|of| definitions.resource_type(of)).collect();
+        let Some(types) = known.filter(|types| !types.is_empty()) else { return Ok(()) };
         for (text, _) in &self.0 {
-            let Some(head) = head(text, resource_type) else { continue };
-            let known = ["resourceType", "id"].contains(&head)
-                || definitions.elements(info).any(|element| {
-                    element.name == head || definitions.json_names(element).iter().any(|name| name == head)
-                });
-            if !known {
-                let near = definitions.nearest_elements(info, head);
-                let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
-                return Err(Failure::teach(format!(
-                    "fields: {resource_type} has no element \"{head}\".{near} Nothing was sent."
-                )));
+            let Some(head) = resource_types.iter().find_map(|of| head_behind(text, of)).or_else(|| head(text)) else {
+                continue;
+            };
+            if ["resourceType", "id"].contains(&head) || types.iter().any(|of| has_element(of, head)) {
+                continue;
             }
+            let near: Vec<String> =
+                types.iter().flat_map(|of| definitions.nearest_elements(of, head)).take(5).collect();
+            let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
+            let of = resource_types.join(" or ");
+            return Err(Failure::teach(format!("fields: {of} has no element \"{head}\".{near} Nothing was sent.")));
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Fields {
             if text.contains(['%', '|', '=', '(', '&', '+']) {
                 return None;
             }
-            let head = head(text, resource_type)?;
+            let head = head_behind(text, resource_type).or_else(|| head(text))?;
             let plain = definitions.elements(info).any(|element| element.name == head && !element.choice);
             if !plain && head != "id" && head != "resourceType" {
                 return None;
@@ -104,10 +104,21 @@ impl Fields {
     }
 }
 
+fn has_element(info: &TypeInfo, name: &str) -> bool {
+    let definitions = Definitions::get();
+    definitions
+        .elements(info)
+        .any(|element| element.name == name || definitions.json_names(element).iter().any(|known| known == name))
+}
+
+/// The element that a path starts with behind the name of its type.
+fn head_behind<'a>(text: &'a str, resource_type: &str) -> Option<&'a str> {
+    head(text.trim().strip_prefix(resource_type)?.strip_prefix('.')?)
+}
+
 /// The element that a path starts with; none where it starts otherwise.
-fn head<'a>(text: &'a str, resource_type: &str) -> Option<&'a str> {
+fn head(text: &str) -> Option<&str> {
     let text = text.trim();
-    let text = text.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('.')).unwrap_or(text);
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     let (head, rest) = (text.get(..end)?, text.get(end..)?);
     let is_path =

@@ -4,12 +4,14 @@
 //! record (cleansed already) ─▶ project (fields) or lean ─▶ fit (budget) ─▶ notes
 //! ```
 
+pub mod batch;
 pub mod content;
 pub mod cursor;
 pub mod fields;
 pub mod fit;
 pub mod lean;
 pub(crate) mod lean_text;
+pub mod notes;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use serde_json::Value;
 use cursor::Position;
 use fields::Fields;
 use lean::Shown;
+use notes::Notes;
 
 use crate::cleanse::{strip, strip_value};
 use crate::page::Entry;
@@ -35,7 +38,7 @@ const PRUNE_NOTE: usize = 450;
 pub struct Answer {
     record: Record,
     view: View,
-    notes: Vec<String>,
+    notes: Notes,
 }
 
 enum Record {
@@ -86,7 +89,7 @@ pub struct Limits<'a> {
 
 impl Answer {
     fn of(record: Record) -> Self {
-        Self { record, view: View::default(), notes: Vec::new() }
+        Self { record, view: View::default(), notes: Notes::default() }
     }
 
     /// An answer of JSON, usually a resource.
@@ -131,16 +134,21 @@ impl Answer {
     /// The same answer with a sentence of ours behind it. An empty one is left out.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
-        let note = note.into();
-        if !note.is_empty() {
-            self.notes.push(note);
-        }
+        self.notes.add(note);
+        self
+    }
+
+    /// The same answer with a sentence on what is missing from it, which is said before all others. An empty one is left
+    /// out.
+    #[must_use]
+    pub fn missing(mut self, note: impl Into<String>) -> Self {
+        self.notes.missing(note);
         self
     }
 
     /// The same answer with several more.
     #[must_use]
-    pub fn notes(mut self, notes: Vec<String>) -> Self {
+    pub fn notes(mut self, notes: Notes) -> Self {
         self.notes.extend(notes);
         self
     }
@@ -152,8 +160,7 @@ impl Answer {
     pub fn into_result(self, limits: &Limits<'_>) -> Result<CallToolResult, crate::failure::Failure> {
         let Self { record, view, notes } = self;
         // However much is said, half of the budget is the record's.
-        let said: usize = notes.iter().map(|note| note.chars().count().saturating_add(1)).sum();
-        let room = limits.budget.saturating_sub(said.min(limits.budget / 2));
+        let room = limits.budget.saturating_sub(notes.size().min(limits.budget / 2));
         let fitted = match record {
             Record::Json(value) => json_block(value, &view, room)?,
             Record::Resource(resource) => resource_block(&resource, &view, room)?,
@@ -161,15 +168,12 @@ impl Answer {
             Record::Table { columns, rows } => table_block(&columns, &rows, room),
             Record::Text(text) => text_block(text, room),
         };
-        let notes: Vec<String> = fitted.note.into_iter().chain(notes).collect();
+        let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
         let left = limits.budget.saturating_sub(fitted.block.chars().count());
         let mut blocks = vec![ContentBlock::text(fitted.block)];
+        strip(&mut notes);
         if !notes.is_empty() {
-            let mut notes = without_closed(&notes.join("\n"), limits.closed);
-            strip(&mut notes);
-            if !notes.is_empty() {
-                blocks.push(ContentBlock::text(clipped(notes, left)));
-            }
+            blocks.push(ContentBlock::text(clipped(notes, left)));
         }
         let mut result = CallToolResult::success(blocks);
         result.is_error = None;

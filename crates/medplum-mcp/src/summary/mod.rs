@@ -95,7 +95,7 @@ pub(crate) async fn summarise(cx: &Context<'_>, id: &ResourceId, named: &[Name])
     let who = patient.resources.first().map(|patient| person::who(patient, &names, &today)).unwrap_or_default();
     let sections = fetched.iter().map(|fetched| page::Part::new(fetched, &names, !named.is_empty())).collect();
     let (record, notes) = page::Draft { who, sections, patient: id, today: &today }.fit(cx);
-    Ok(Answer::json(record).whole().notes(notes))
+    Ok(Answer::json(record).whole().note(notes.join("\n")))
 }
 
 /// The patient, with those who are named there. A search does not say why it finds nobody: a read does.

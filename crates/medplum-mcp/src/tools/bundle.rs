@@ -1,11 +1,15 @@
 //! Several interactions in one request.
 
+use std::collections::BTreeSet;
+
 use medplum_client::{Batch, BatchKind, Interaction};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
+use super::search::ask_for_fields;
+use crate::answer::fields::Fields;
+use crate::answer::{Answer, batch};
 use crate::context::{Context, References};
 use crate::failure::Failure;
 use crate::search::{Search, entries, link};
@@ -17,6 +21,8 @@ pub(super) struct ExecuteBatch {
     bundle: Map<String, Value>,
     /// false: store references that lead nowhere
     check_references: Option<bool>,
+    /// One table over all entries
+    fields: Option<Vec<String>>,
 }
 
 impl Run for ExecuteBatch {
@@ -38,7 +44,8 @@ impl Run for ExecuteBatch {
         if batch.entries().is_empty() {
             return Err(Failure::teach("bundle.entry is empty. Nothing was sent."));
         }
-        let searches = look_at_searches(cx, &mut batch).await?;
+        let fields = fields_of(&batch, self.fields)?;
+        let searches = look_at_searches(cx, &mut batch, fields.as_ref()).await?;
         let (asked, kind, acts) = (batch.entries().len(), batch.kind(), !batch.effect().is_read());
         let references = References::checked(self.check_references);
         let sent = cx.send_with(&Interaction::Batch(batch), references).await;
@@ -46,17 +53,44 @@ impl Run for ExecuteBatch {
         disobeyed(cx, &searches, &reply, acts)?;
         let failed = failures(&reply);
         let note = if failed.is_empty() { String::new() } else { report(&failed, asked, kind, acts) };
-        Ok(Answer::json(reply).note(note))
+        let more = batch::more_behind(&reply);
+        let answer = match &fields {
+            Some(fields) => batch::table(&reply, fields)?,
+            None => Answer::json(reply),
+        };
+        Ok(answer.missing(note).missing(more))
     }
 }
 
+/// The columns that were asked for, some of which only some of the entries' types may have.
+fn fields_of(batch: &Batch, given: Option<Vec<String>>) -> Result<Option<Fields>, Failure> {
+    let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
+    let fields = Fields::parse(&given)?;
+    // What an operation or a document brings can be of any type.
+    let of = |interaction: &'_ Interaction| match interaction {
+        Interaction::Operation(_) | Interaction::GraphQl(_) | Interaction::Raw(_) => None,
+        other => other.label().resource_type.map(str::to_owned),
+    };
+    let types: Option<BTreeSet<String>> = batch.entries().iter().map(|entry| of(&entry.interaction)).collect();
+    if let Some(types) = types {
+        fields.check(&types.iter().map(String::as_str).collect::<Vec<_>>())?;
+    }
+    Ok(Some(fields))
+}
+
 /// The searches among the entries, looked at like any other, each with its place.
-async fn look_at_searches(cx: &Context<'_>, batch: &mut Batch) -> Result<Vec<(usize, Search)>, Failure> {
+async fn look_at_searches(
+    cx: &Context<'_>,
+    batch: &mut Batch,
+    fields: Option<&Fields>,
+) -> Result<Vec<(usize, Search)>, Failure> {
     let mut searches = Vec::new();
     for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
         let Interaction::Search(asked) = &entry.interaction else { continue };
         let Some(resource_type) = asked.resource_type.clone() else { continue };
-        let search = Search::new(cx, resource_type, asked.query.clone()).await;
+        let mut query = asked.query.clone();
+        ask_for_fields(resource_type.as_str(), fields, &mut query);
+        let search = Search::new(cx, resource_type, query).await;
         let search = search.map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))?;
         entry.interaction = search.interaction();
         searches.push((index, search));

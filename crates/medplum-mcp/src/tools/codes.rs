@@ -238,7 +238,7 @@ impl Codes {
             false => String::new(),
         };
         let dates = format!("{} in {matched} {of}{all}{lack}; dates are of {}.", places.element, places.date);
-        answer.note(first).note(dates).note(rest)
+        answer.missing(first).missing(rest).note(dates)
     }
 
     /// How many resources have no code, how many codes there are, and the most frequent of them.

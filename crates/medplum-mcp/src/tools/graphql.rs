@@ -48,7 +48,7 @@ impl Run for ExecuteGraphql {
             };
             return Err(Failure::teach(format!("GraphQL gave no data: {errors}.{fate}")));
         }
-        Ok(Answer::json(reply).note(format!("Incomplete: {errors}.")))
+        Ok(Answer::json(reply).missing(format!("Incomplete: {errors}.")))
     }
 }
 

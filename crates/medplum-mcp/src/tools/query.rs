@@ -199,10 +199,10 @@ fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
     let shown = rows.len();
     let rows =
         if is_preview { rows.into_iter().map(|row| row.into_iter().map(shortened).collect()).collect() } else { rows };
-    let mut answer = Answer::table(columns, rows).note(incomplete(&tables));
+    let mut answer = Answer::table(columns, rows).missing(incomplete(&tables));
     if more {
         answer = answer
-            .note(format!("The first {shown} rows of more (at most {MOST_ROWS}, 2 MB): aggregate, or LIMIT them."));
+            .missing(format!("The first {shown} rows of more (at most {MOST_ROWS}, 2 MB): aggregate, or LIMIT them."));
     }
     if !first_of_several.is_empty() && !is_preview {
         answer = answer.note(format!(
@@ -212,7 +212,7 @@ fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
         ));
     }
     let said = if is_preview { preview_notes(&tables, shown) } else { vec![complete(&tables)] };
-    answer.notes(said.into_iter().filter(|note| !note.is_empty()).collect()).notes(no_match.to_vec())
+    said.iter().chain(no_match).fold(answer, |answer, note| answer.note(note))
 }
 
 /// What a reader must know before the rows.

@@ -145,7 +145,7 @@ impl Run for SearchResources {
         for (key, values) in [("_include", self.include), ("_revinclude", self.revinclude)] {
             query.extend(values.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(|value| (key, value)));
         }
-        ask_for_fields(resource_type.as_str(), &view, &mut query);
+        ask_for_fields(resource_type.as_str(), view.fields.as_ref(), &mut query);
         if query.get("_summary") == Some("count") {
             return counted(Search::new(cx, resource_type, query).await?, cx).await;
         }
@@ -249,16 +249,16 @@ fn page_of(found: Found, before: usize) -> Page {
 pub(super) fn view(resource_type: &str, fields: Option<Vec<String>>, narrative: Option<bool>) -> Result<View, Failure> {
     let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| Fields::parse(&fields)).transpose()?;
     if let Some(fields) = &fields {
-        fields.check(resource_type)?;
+        fields.check(&[resource_type])?;
     }
     Ok(View { fields, shown: Shown { narrative: narrative == Some(true), ..Shown::default() }, whole: false })
 }
 
 /// Asks Medplum for the elements alone that a table needs, where that cannot lose anything.
-fn ask_for_fields(resource_type: &str, view: &View, query: &mut Query) {
+pub(super) fn ask_for_fields(resource_type: &str, fields: Option<&Fields>, query: &mut Query) {
     let shaped =
         ["_fields", "_elements", "_summary", "_include", "_revinclude"].iter().any(|key| query.get(key).is_some());
-    let needed = view.fields.as_ref().and_then(|fields| fields.elements(resource_type));
+    let needed = fields.and_then(|fields| fields.elements(resource_type));
     if let (Some(needed), false) = (needed, shaped) {
         query.push("_fields", if needed.is_empty() { "id".to_owned() } else { needed.join(",") });
     }
@@ -293,7 +293,7 @@ impl Run for SearchOne {
         let mut query = to_query(self.params)?;
         let sorted = self.sort.is_some();
         push_once("sort", "_sort", self.sort, &mut query)?;
-        ask_for_fields(resource_type.as_str(), &view, &mut query);
+        ask_for_fields(resource_type.as_str(), view.fields.as_ref(), &mut query);
         if query.get("_count").is_none() {
             // Two, to tell the only match from the first of several.
             query.push("_count", "2");
@@ -356,7 +356,7 @@ impl Run for SearchAllResources {
             return count_only(cx, resource_type, query).await;
         }
         let from = cx.open(self.cursor.as_deref())?;
-        ask_for_fields(resource_type.as_str(), &view, &mut query);
+        ask_for_fields(resource_type.as_str(), view.fields.as_ref(), &mut query);
         let search = Search::new(cx, resource_type, query).await?;
         let none = search.no_match();
         let walk = search.walk_from(cx, most, from).await?;
