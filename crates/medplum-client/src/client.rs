@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use fhir_definitions::Definitions;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -25,6 +26,7 @@ use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
 use crate::searchset::{Searchset, Unread};
 use crate::throttle::{Pass, Patience, Throttle};
 use crate::token::{Issued, Token, TokenStore};
+use crate::witness::{Came, Ended, Watched, Way, Witness};
 
 /// No OperationOutcome is larger. What comes with a refusal is read so far and no further.
 const LARGEST_REFUSAL: usize = 1_000_000;
@@ -34,6 +36,25 @@ const LARGEST_REFUSAL: usize = 1_000_000;
 pub struct Call {
     /// On whose behalf, instead of the configured membership.
     pub on_behalf_of: Option<Membership>,
+    watched: Watched,
+}
+
+impl Call {
+    /// A call on this membership's behalf; on that of the configured one, or nobody's, without.
+    pub fn on_behalf_of(membership: Option<Membership>) -> Self {
+        Self { on_behalf_of: membership, watched: Watched::default() }
+    }
+
+    /// The same call, before the eyes of a witness.
+    #[must_use]
+    pub fn watched_by(self, witness: Arc<dyn Witness>) -> Self {
+        Self { watched: Watched::by(witness), ..self }
+    }
+
+    /// Tells the witness that an interaction is not sent after all, because whoever calls refuses it.
+    pub fn refused(&self, interaction: &Interaction) {
+        self.watched.refused(interaction);
+    }
 }
 
 /// A Medplum server, as one client application. Clones share their connections and token.
@@ -83,8 +104,17 @@ struct Progress {
     status: Option<u16>,
 }
 
-/// What becomes of an answer that is a success; whether an earlier attempt may have been carried out too.
-type Read<T> = fn(&Interaction, Answer, bool) -> Result<T, Error>;
+/// What becomes of an answer that is a success.
+struct Reading<T> {
+    /// How it is read; whether an earlier attempt may have been carried out too.
+    read: fn(&Interaction, Answer, bool) -> Result<T, Error>,
+    /// How a witness sees it.
+    came: for<'a> fn(&'a T) -> Came<'a>,
+}
+
+const WHOLE: &Reading<Reply> = &Reading { read: reply, came: |reply| Came::Reply(reply) };
+const UNREAD: &Reading<Unread> = &Reading { read: unread, came: |resource| Came::Resource(resource) };
+const PAGE: &Reading<Searchset> = &Reading { read: searchset, came: |page| Came::Page(page) };
 
 impl Client {
     /// A client that asks this gate. Nothing is sent, and no certificate is read, before the first call.
@@ -123,7 +153,7 @@ impl Client {
     /// # Errors
     /// [`Error`]: refused, unreachable, lost, or what Medplum answered.
     pub async fn send(&self, call: &Call, interaction: &Interaction) -> Result<Reply, Error> {
-        self.pass(call, interaction, reply).await
+        self.pass(call, interaction, WHOLE).await
     }
 
     /// The same for a search, whose page comes with its resources unread: see [`Searchset`].
@@ -131,7 +161,7 @@ impl Client {
     /// # Errors
     /// As [`Client::send`]; [`Error::NotFhir`] for an answer that is no Bundle.
     pub async fn page(&self, call: &Call, interaction: &Interaction) -> Result<Searchset, Error> {
-        self.pass(call, interaction, searchset).await
+        self.pass(call, interaction, PAGE).await
     }
 
     /// The same for a resource, which comes unread: see [`Unread`].
@@ -139,15 +169,15 @@ impl Client {
     /// # Errors
     /// As [`Client::send`]; [`Error::NotFhir`] for an answer that is no resource.
     pub async fn resource(&self, call: &Call, interaction: &Interaction) -> Result<Unread, Error> {
-        self.pass(call, interaction, unread).await
+        self.pass(call, interaction, UNREAD).await
     }
 
     /// The way of every request: gate, guards, exchange.
-    async fn pass<T>(&self, call: &Call, interaction: &Interaction, read: Read<T>) -> Result<T, Error> {
+    async fn pass<T>(&self, call: &Call, interaction: &Interaction, read: &Reading<T>) -> Result<T, Error> {
         self.ask_gate(call, interaction)?;
         for guard in interaction.guards() {
             self.ask_gate(call, &guard)?;
-            self.exchange(call, &guard, reply).await?;
+            self.exchange(call, &guard, WHOLE).await?;
         }
         self.exchange(call, interaction, read).await
     }
@@ -191,20 +221,38 @@ impl Client {
     }
 
     fn ask_gate(&self, call: &Call, interaction: &Interaction) -> Result<(), Error> {
-        let asked = Asked { interaction, effect: interaction.effect(), on_behalf_of: call.on_behalf_of.as_ref() };
-        Ok(self.inner.gate.check(&asked)?)
+        let asked = Asked {
+            interaction,
+            effect: interaction.effect(),
+            on_behalf_of: call.on_behalf_of.as_ref(),
+            watched: call.watched.is_watched(),
+        };
+        let passed = self.inner.gate.check(&asked);
+        if passed.is_err() {
+            call.watched.refused(interaction);
+        }
+        Ok(passed?)
     }
 
-    async fn exchange<T>(&self, call: &Call, interaction: &Interaction, read: Read<T>) -> Result<T, Error> {
+    async fn exchange<T>(&self, call: &Call, interaction: &Interaction, read: &Reading<T>) -> Result<T, Error> {
         let started = self.now();
         let mut progress = Progress { attempts: 0, fate: Sent::No, status: None };
-        let answer = self.attempts(call, interaction, &mut progress).await;
+        let mut way = Way::of(&call.watched, interaction);
+        let answer = self.attempts(call, interaction, &mut way, &mut progress).await;
         log(interaction, &progress, self.now().saturating_duration_since(started));
-        read(interaction, answer?, progress.fate != Sent::No)
+        let came = answer.and_then(|answer| (read.read)(interaction, answer, progress.fate != Sent::No));
+        way.ended(&Ended { came: came.as_ref().map(read.came), status: progress.status, attempts: progress.attempts });
+        came
     }
 
     /// Attempts until one has an answer that is a success.
-    async fn attempts(&self, call: &Call, interaction: &Interaction, so_far: &mut Progress) -> Result<Answer, Error> {
+    async fn attempts(
+        &self,
+        call: &Call,
+        interaction: &Interaction,
+        way: &mut Way<'_>,
+        so_far: &mut Progress,
+    ) -> Result<Answer, Error> {
         let clock = &*self.inner.surroundings.clock;
         let request = interaction.to_request();
         let reads = interaction.effect().is_read();
@@ -217,6 +265,7 @@ impl Client {
             let pass = pass.map_err(|said| throttled(said, so_far.fate))?;
             // After the wait, which may have outlived a token.
             let token = self.token().await.map_err(|error| after(so_far.fate, error))?;
+            way.goes().await.map_err(|refusal| after(so_far.fate, refusal.into()))?;
             let attempt = self.attempt(&request, &token, call).await;
             so_far.attempts = so_far.attempts.saturating_add(1);
             so_far.status = attempt.as_ref().map(|answer| answer.status).ok();
@@ -510,11 +559,12 @@ fn throttled(said: Outcome, fate: Sent) -> Error {
     Error::Outcome(Box::new(Outcome { uncertain: fate != Sent::No, request_id: None, ..said }))
 }
 
-/// A failure to sign in again hides nothing of what an earlier attempt may have done.
+/// What kept another attempt from being made hides nothing of what an earlier one may have done.
 fn after(fate: Sent, error: Error) -> Error {
-    match fate {
-        Sent::No => error,
-        sent => Error::Lost { reason: "an attempt failed, and signing in for another failed too", sent },
+    match (fate, error) {
+        (Sent::No, error) => error,
+        (sent, Error::Refused(_)) => Error::Lost { reason: "an attempt failed, and no other was made", sent },
+        (sent, _) => Error::Lost { reason: "an attempt failed, and signing in for another failed too", sent },
     }
 }
 
@@ -739,7 +789,8 @@ fn log(interaction: &Interaction, progress: &Progress, took: Duration) {
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::debug!(
         interaction = label.interaction,
-        resource_type = label.resource_type,
+        // Whoever asks may have put a name where a type belongs.
+        resource_type = label.resource_type.filter(|name| Definitions::get().is_resource_type(name)),
         status,
         attempts,
         ms,

@@ -17,6 +17,8 @@ pub struct Asked<'a> {
     pub effect: Effect,
     /// On whose behalf this one call asks to be made, if it says so itself.
     pub on_behalf_of: Option<&'a Membership>,
+    /// Whether a [`Witness`](crate::Witness) sees it.
+    pub watched: bool,
 }
 
 /// Decides whether an interaction may leave. [`Client::send`](crate::Client::send) asks it every time.

@@ -14,8 +14,8 @@ const MAX_TOKENS: usize = 20_000;
 /// A parsed document. What is sent is printed from the tree that was judged, not the text that was given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphQl {
-    document: Document,
-    variables: Option<Map<String, Value>>,
+    pub(crate) document: Document,
+    pub(crate) variables: Option<Map<String, Value>>,
     operation_name: Option<String>,
 }
 

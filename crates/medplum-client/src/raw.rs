@@ -67,6 +67,16 @@ impl Raw {
     pub fn method(&self) -> Method {
         self.method
     }
+
+    /// The path in its segments, under the FHIR base or beside it.
+    pub fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    /// The parameters in the URL.
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
 }
 
 fn matches(parts: &[Part], segments: &[String]) -> bool {

@@ -69,6 +69,13 @@ impl Unread {
     pub fn value(&self) -> Result<Value, serde_json::Error> {
         serde_json::from_slice(&self.text)
     }
+
+    /// The compartments that it belongs to, as the server says it: `Patient/<id>`.
+    pub fn compartments(&self) -> Vec<String> {
+        let head: Option<InCompartments<'_>> = serde_json::from_slice(&self.text).ok();
+        let named = head.and_then(|head| head.meta?.compartment).into_iter().flatten();
+        named.filter_map(|compartment| compartment.reference.map(Cow::into_owned)).collect()
+    }
 }
 
 impl Searchset {
@@ -139,6 +146,24 @@ struct WireMeta<'a> {
     last_updated: Option<Cow<'a, str>>,
 }
 
+#[derive(Deserialize)]
+struct InCompartments<'a> {
+    #[serde(borrow)]
+    meta: Option<WireCompartments<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireCompartments<'a> {
+    #[serde(borrow)]
+    compartment: Option<Vec<WireReference<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireReference<'a> {
+    #[serde(borrow)]
+    reference: Option<Cow<'a, str>>,
+}
+
 impl WireEntry<'_> {
     /// Nothing for an entry without a resource; nothing in it for one whose resource cannot be read.
     fn read(&self, body: &Bytes) -> Option<Option<SearchEntry>> {
@@ -161,7 +186,8 @@ mod tests {
     #[test]
     fn a_page_tells_what_is_on_it_before_its_resources_are_read() {
         let patient = json!({"resourceType": "Patient", "id": "1", "name": [{"family": "Zo\u{eb}\n"}],
-            "meta": {"lastUpdated": "2026-01-05T08:00:00.629Z", "versionId": "v"}});
+            "meta": {"lastUpdated": "2026-01-05T08:00:00.629Z", "versionId": "v",
+                "compartment": [{"reference": "Patient/1"}, {"display": "x"}]}});
         let page = read(&json!({"resourceType": "Bundle", "type": "searchset", "total": 7,
         "link": [{"relation": "self", "url": "s"}, {"relation": "next", "url": "n\u{e9}\""}],
         "entry": [
@@ -188,6 +214,8 @@ mod tests {
         let first = &page.entries.first().unwrap().resource;
         assert_eq!(first.last_updated.as_deref(), Some("2026-01-05T08:00:00.629Z"));
         assert_eq!(first.value().unwrap(), patient);
+        assert_eq!(first.compartments(), ["Patient/1"]);
+        assert!(page.entries[1].resource.compartments().is_empty());
     }
 
     #[test]

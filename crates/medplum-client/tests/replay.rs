@@ -151,7 +151,7 @@ fn interaction(exchange: &Exchange) -> Interaction {
 
 fn call_of(exchange: &Exchange) -> Call {
     let member = exchange.request.headers.get("X-Medplum-On-Behalf-Of");
-    Call { on_behalf_of: member.map(|member| Membership::parse(member).unwrap()) }
+    Call::on_behalf_of(member.map(|member| Membership::parse(member).unwrap()))
 }
 
 /// A recorded body as the client would be given it. That of more than a megabyte is recorded by its size alone.

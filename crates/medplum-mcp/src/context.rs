@@ -72,7 +72,8 @@ impl<'a> Context<'a> {
             return self.ask(interaction).await;
         }
         self.may_send(interaction)?;
-        let prepared = preflight::look(self, interaction, references).await?;
+        let prepared = preflight::look(self, interaction, references).await;
+        let prepared = prepared.inspect_err(|_| self.call.refused(interaction))?;
         let reply = self.ask(prepared.as_ref().unwrap_or(interaction)).await;
         // Whatever was stored before is not any more.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod arguments;
+pub mod audit;
 mod changes;
 mod cleanse;
 pub mod cli;

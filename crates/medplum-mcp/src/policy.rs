@@ -8,12 +8,30 @@ use crate::settings::Limits;
 #[derive(Debug, Clone)]
 pub struct Policy {
     limits: Limits,
+    /// Whether reads too must be recorded.
+    records_reads: bool,
 }
 
 impl Policy {
     /// A gate with these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits }
+        Self { limits, records_reads: false }
+    }
+
+    /// The same gate for a server that keeps an audit log: nothing at all leaves unrecorded.
+    #[must_use]
+    pub fn recording(self) -> Self {
+        Self { records_reads: true, ..self }
+    }
+
+    /// What acts is recorded always: so that it is carried to its end, and written down where there is a log.
+    fn check_record(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        if !asked.watched && (self.records_reads || !asked.effect.is_read()) {
+            return Err(Refusal::new(
+                "This request has no record, and nothing is sent without one; please report it. Nothing was sent.",
+            ));
+        }
+        Ok(())
     }
 
     fn check_membership(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
@@ -55,7 +73,8 @@ impl Gate for Policy {
     fn check(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
         self.check_membership(asked)?;
         self.check_effect(asked)?;
-        self.check_bots(asked)
+        self.check_bots(asked)?;
+        self.check_record(asked)
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::Limits as AnswerLimits;
 use crate::answer::cursor::CursorKey;
+use crate::audit::{Record, Recorder, Unwritten};
 use crate::cleanse::cleanse_text;
 use crate::context::{Context, Cursors};
 use crate::metadata::MetadataCache;
@@ -54,6 +55,7 @@ struct Inner {
     metadata: MetadataCache,
     calls: Semaphore,
     cursor_key: CursorKey,
+    recorder: Recorder,
 }
 
 impl Server {
@@ -62,6 +64,14 @@ impl Server {
     /// # Errors
     /// If the machine has no randomness to sign cursors with.
     pub fn new(client: Client, limits: Limits) -> std::io::Result<Self> {
+        Self::recorded_by(Recorder::without_log(), client, limits)
+    }
+
+    /// The same, with its calls recorded.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn recorded_by(recorder: Recorder, client: Client, limits: Limits) -> std::io::Result<Self> {
         let mut tools = tools::all(&limits);
         let closed: Vec<&'static str> =
             tools.iter().filter(|tool| !tool.is_open(&limits)).map(|tool| tool.facts.name).collect();
@@ -78,6 +88,7 @@ impl Server {
             metadata: MetadataCache::default(),
             calls: Semaphore::new(CALLS_AT_ONCE),
             cursor_key,
+            recorder,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -94,9 +105,41 @@ impl Server {
 
     /// Calls a tool. Whatever goes wrong is an answer that says so.
     pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
-        match self.run(name, arguments).await {
-            Ok(result) => result,
-            Err(mut text) => {
+        self.recorded(self.record(name, None), name, arguments).await
+    }
+
+    /// The same, until `cancelled`: then there is no answer. What acts is carried on, and [`Server::settle`] waits for it.
+    pub async fn call_until(
+        &self,
+        cancelled: impl Future<Output = ()>,
+        name: &str,
+        arguments: JsonObject,
+    ) -> Option<CallToolResult> {
+        let record = self.record(name, None);
+        let (server, its, name) = (self.clone(), record.clone(), name.to_owned());
+        record.unless_cancelled(cancelled, async move { server.recorded(its, &name, arguments).await }).await
+    }
+
+    /// Waits until what acts has come to its end, its client gone or not, for as long as an answer may take. Nothing
+    /// that acts begins any more.
+    pub async fn settle(&self) {
+        self.inner.recorder.settle(self.inner.client.config().longest_answer()).await;
+    }
+
+    /// The record of a call that begins. A name that is no tool's is not written down: it may be anything.
+    fn record(&self, name: &str, host: Option<Implementation>) -> Record {
+        let tool = self.inner.tools.iter().find(|tool| tool.facts.name == name);
+        self.inner.recorder.begin(tool.map_or("?", |tool| tool.facts.name), host)
+    }
+
+    /// Calls a tool, and gives out no more of its answer than is recorded.
+    async fn recorded(&self, record: Record, name: &str, arguments: JsonObject) -> CallToolResult {
+        let result = self.run(&record, name, arguments).await;
+        let recorded = record.end(record.ending(result.is_ok())).await;
+        match (result, recorded) {
+            (Ok(result), Err(unwritten)) => unrecorded(result, &unwritten),
+            (Ok(result), Ok(())) => result,
+            (Err(mut text), _) => {
                 // An error may repeat what the caller wrote, or what somebody stored.
                 cleanse_text(&mut text);
                 CallToolResult::error(vec![ContentBlock::text(text)])
@@ -104,7 +147,7 @@ impl Server {
         }
     }
 
-    async fn run(&self, name: &str, arguments: JsonObject) -> Result<CallToolResult, String> {
+    async fn run(&self, record: &Record, name: &str, arguments: JsonObject) -> Result<CallToolResult, String> {
         let Some(tool) = self.inner.tools.iter().find(|tool| tool.facts.name == name) else {
             return Err(self.unknown_tool(name));
         };
@@ -119,15 +162,17 @@ impl Server {
             }
             Some(_) => return Err("on_behalf_of must be a string: ProjectMembership/<uuid>. Nothing was sent.".into()),
         };
+        on_behalf_of.iter().for_each(|membership| record.on_behalf_of(membership));
         let (arguments, budget) = self.budget(arguments)?;
         let cursors = Cursors { key: &self.inner.cursor_key, query: query_of(name, &arguments, on_behalf_of.as_ref()) };
-        let cx =
-            Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, Call { on_behalf_of }, cursors);
+        let call = Call::on_behalf_of(on_behalf_of).watched_by(record.witness());
+        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, call, cursors);
         let answer = tool.run(arguments, &cx).await;
         let closed = &self.inner.closed;
         let limits = AnswerLimits { budget, closed, seal: &|position| cx.cursors().seal(position) };
         answer
             .and_then(|answer| answer.notes(cx.take_notes()).into_result(&limits))
+            .inspect_err(|failure| record.failed(failure.error()))
             .map_err(|failure| self.of_open_tools(&failure.explain(&cx)))
     }
 
@@ -146,14 +191,15 @@ impl Server {
         }
     }
 
-    /// A record, through the tool that reads it; or one of our own texts.
-    async fn read(&self, uri: &str) -> Result<ReadResourceResponse, ErrorData> {
-        let config = self.inner.client.config();
-        let Some((tool, arguments)) = resources::record_call(uri, config.fhir_path.as_str()) else {
-            return resources::read(uri, self, &self.inner.limits, config);
-        };
+    /// A record, through the tool that reads it.
+    async fn read(
+        &self,
+        record: Record,
+        uri: &str,
+        (tool, arguments): (&str, JsonObject),
+    ) -> Result<ReadResourceResponse, ErrorData> {
         let _permit = self.inner.calls.acquire().await;
-        let result = self.call(tool, arguments).await;
+        let result = self.recorded(record, tool, arguments).await;
         let mut texts = result.content.iter().filter_map(ContentBlock::as_text).map(|block| block.text.clone());
         let first = texts.next().unwrap_or_default();
         if result.is_error == Some(true) {
@@ -203,16 +249,14 @@ impl ServerHandler for Server {
         cx: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        let call = async {
+        let record = self.record(&request.name, cx.client_info());
+        let (server, its) = (self.clone(), record.clone());
+        let call = caught(async move {
             // The semaphore is never closed, so a permit always comes.
-            let _permit = self.inner.calls.acquire().await;
-            Ok(self.call(&request.name, arguments).await.into())
-        };
-        tokio::select! {
-            biased;
-            () = cx.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
-            answer = caught(call) => answer,
-        }
+            let _permit = server.inner.calls.acquire().await;
+            Ok(server.recorded(its, &request.name, arguments).await.into())
+        });
+        record.unless_cancelled(cx.ct.cancelled(), call).await.unwrap_or_else(nobody_waits)
     }
 
     async fn list_resources(
@@ -242,11 +286,14 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        tokio::select! {
-            biased;
-            () = cx.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
-            answer = caught(self.read(&request.uri)) => answer,
-        }
+        let config = self.inner.client.config();
+        let Some(call) = resources::record_call(&request.uri, config.fhir_path.as_str()) else {
+            return caught(async { resources::read(&request.uri, self, &self.inner.limits, config) }).await;
+        };
+        let record = self.inner.recorder.begin("resources/read", cx.client_info());
+        let (server, its) = (self.clone(), record.clone());
+        let read = caught(async move { server.read(its, &request.uri, call).await });
+        record.unless_cancelled(cx.ct.cancelled(), read).await.unwrap_or_else(nobody_waits)
     }
 
     async fn complete(
@@ -299,6 +346,29 @@ fn in_order(value: &serde_json::Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// What the log did not take is not given out, but for what was done: that cannot be undone, and must be known.
+fn unrecorded(mut result: CallToolResult, unwritten: &Unwritten) -> CallToolResult {
+    let reason = &unwritten.reason;
+    tracing::error!(reason, "the audit log cannot be written");
+    if unwritten.acted {
+        result.content.push(ContentBlock::text(format!(
+            "This was carried out. The audit log (MEDPLUM_AUDIT_LOG) holds its beginning and did not take its end ({reason}): tell the operator. Nothing else is changed or given out until it can be written."
+        )));
+        return result;
+    }
+    if !unwritten.asked {
+        return result;
+    }
+    CallToolResult::error(vec![ContentBlock::text(format!(
+        "The audit log cannot be written ({reason}), and nothing is given out that is not recorded. The operator puts the file in MEDPLUM_AUDIT_LOG right; then the same call works. Nothing was changed."
+    ))])
+}
+
+/// A client that has cancelled its call does not wait for an answer.
+fn nobody_waits<T>() -> Result<T, ErrorData> {
+    Err(ErrorData::internal_error("cancelled", None))
 }
 
 /// One call's panic is that call's error, and nobody else's.

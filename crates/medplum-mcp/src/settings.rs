@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use medplum_client::{BaseUrl, Config, Credentials, FhirPath, Membership, ResourceId};
@@ -85,6 +86,8 @@ settings! {
         "The largest answer that is read from Medplum, in megabytes";
     ANSWER_BUDGET = "MEDPLUM_ANSWER_BUDGET", "answer-budget", Number, Some("40000"), "40000",
         "The most characters of an answer; a call may ask for fewer";
+    AUDIT_LOG = "MEDPLUM_AUDIT_LOG", "audit-log", Text, None, "/var/log/medplum-mcp/audit.jsonl",
+        "A file that takes a line for every call: who asked what, of which resources, with which outcome";
     LOG = "MEDPLUM_LOG", "log", Text, Some("warn"), "debug",
         "What goes to stderr: off, error, warn, info or debug. Never a record, a token or an id";
 }
@@ -189,7 +192,7 @@ pub struct SettingError {
 }
 
 impl SettingError {
-    fn new(variable: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(variable: &'static str, reason: impl Into<String>) -> Self {
         Self { variable, reason: reason.into() }
     }
 }
@@ -243,6 +246,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// The largest answer that is read, in bytes.
     pub max_response_bytes: usize,
+    /// The file of the audit log.
+    pub audit_log: Option<PathBuf>,
     /// What goes to stderr.
     pub log: tracing::level_filters::LevelFilter,
 }
@@ -278,6 +283,7 @@ impl Settings {
             max_response_bytes: usize::try_from(values.number(MAX_RESPONSE_MB, 1..=2_000)?)
                 .unwrap_or(64)
                 .saturating_mul(1_000_000),
+            audit_log: values.get(AUDIT_LOG)?.map(PathBuf::from),
             log: log(values)?,
         })
     }

@@ -9,7 +9,7 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use serde_json::Value;
 
 use super::place::Place;
-use super::{Ended, Invocation, Subcommand, say};
+use super::{Ended, Invocation, Subcommand, say, signals};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand { command, run: |invocation: &Invocation<'_>| run(invocation).boxed_local() };
@@ -33,7 +33,18 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
         "-" => std::io::read_to_string(std::io::stdin())?,
         given => given.to_owned(),
     };
-    print(&place.server.call(&text("tool"), arguments(&given)?).await)
+    let arguments = arguments(&given)?;
+    match place.server.call_until(signals::told_to_end(), &text("tool"), arguments).await {
+        Some(result) => print(&result),
+        None => {
+            // A write that has left is waited for. Told again, it ends at once.
+            tokio::select! {
+                () = place.server.settle() => {}
+                () = signals::told_to_end() => {}
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 fn arguments(given: &str) -> Result<JsonObject, String> {

@@ -1,5 +1,6 @@
 //! The command line. A subcommand is a file here and a line in [`SUBCOMMANDS`].
 
+mod audit;
 mod call;
 mod demo;
 mod doctor;
@@ -8,6 +9,7 @@ mod install;
 mod place;
 mod sandbox;
 mod serve;
+mod signals;
 mod tools;
 
 use std::error::Error;
@@ -31,6 +33,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     call::SUBCOMMAND,
     tools::SUBCOMMAND,
     sandbox::SUBCOMMAND,
+    audit::SUBCOMMAND,
     demo::SUBCOMMAND,
 ];
 

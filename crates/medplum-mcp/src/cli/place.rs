@@ -5,9 +5,10 @@ use std::error::Error;
 use medplum_client::Client;
 use medplum_sandbox::Sandbox;
 
+use crate::audit::{AuditLog, Recorder};
 use crate::policy::Policy;
 use crate::server::Server;
-use crate::settings::Settings;
+use crate::settings::{AUDIT_LOG, SettingError, Settings};
 
 /// The server, and the sandbox that it works on, if it does.
 pub(super) struct Place {
@@ -23,8 +24,25 @@ impl Place {
         if let Some(sandbox) = &sandbox {
             settings.use_sandbox(sandbox)?;
         }
-        let client = Client::new(settings.config()?, Policy::new(settings.limits.clone()));
-        let server = Server::new(client, settings.limits.clone())?;
+        let policy = Policy::new(settings.limits.clone());
+        let server = match &settings.audit_log {
+            None => Server::new(Client::new(settings.config()?, policy), settings.limits.clone())?,
+            Some(path) => {
+                let log = AuditLog::open(path)
+                    .map_err(|error| SettingError::new(AUDIT_LOG, format!("cannot be used: {}", why(&error))))?;
+                let client = Client::new(settings.config()?, policy.recording());
+                let recorder = Recorder::to(log, &client, settings.limits.writes)?;
+                Server::recorded_by(recorder, client, settings.limits.clone())?
+            }
+        };
         Ok(Self { server, settings, _sandbox: sandbox })
+    }
+}
+
+/// Our own words where there are some, else the kind of trouble.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => error.to_string(),
+        kind => kind.to_string(),
     }
 }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use rmcp::service::{ServerInitializeError, serve_server};
 
 use super::place::Place;
-use super::{Ended, Invocation, Subcommand, say};
+use super::{Ended, Invocation, Subcommand, say, signals};
 use crate::transport::StdioTransport;
 
 pub(super) const NAME: &str = "serve";
@@ -41,13 +41,24 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
         Ok(running) => {
             let calls = running.cancellation_token();
             let mut waiting = std::pin::pin!(running.waiting());
-            tokio::select! {
-                _ = &mut waiting => {}
-                () = StdioTransport::host_is_gone() => {
+            let host_is_there = tokio::select! {
+                _ = &mut waiting => true,
+                () = StdioTransport::host_is_gone() => false,
+                () = signals::told_to_end() => false,
+            };
+            let ending = async {
+                if !host_is_there {
                     // Nobody hears the answers: what is being asked ends now.
                     calls.cancel();
                     let _ = waiting.await;
                 }
+                // But a write that has left is waited for.
+                place.server.settle().await;
+            };
+            tokio::select! {
+                () = ending => {}
+                // Told again, it ends at once.
+                () = signals::told_to_end() => {}
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -81,12 +81,17 @@ impl Host {
 
     /// A server on a stub, in a conversation that was opened.
     pub fn on_stub(stub: &Stub, variables: &[(&str, &str)]) -> Self {
+        Self::spawn_on(stub, variables).opened()
+    }
+
+    /// A server on a stub.
+    pub fn spawn_on(stub: &Stub, variables: &[(&str, &str)]) -> Self {
         let mut command = program(&[], variables);
         command.env("MEDPLUM_BASE_URL", &stub.url).env("MEDPLUM_CLIENT_ID", "client");
         if variables.iter().all(|(name, _)| *name != "MEDPLUM_CLIENT_SECRET") {
             command.env("MEDPLUM_CLIENT_SECRET", SECRET);
         }
-        Self::spawn(command).opened()
+        Self::spawn(command)
     }
 
     fn opened(mut self) -> Self {
@@ -143,11 +148,26 @@ impl Host {
         }
     }
 
+    /// Asks, and does not wait: gives the request's id.
+    pub fn ask(&mut self, method: &str, params: Value) -> u64 {
+        self.last_id += 1;
+        self.send(&json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params}));
+        self.last_id
+    }
+
+    /// The program's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// The whole JSON-RPC answer to a request.
     pub fn request(&mut self, method: &str, params: Value) -> Value {
-        self.last_id += 1;
-        let id = self.last_id;
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        let id = self.ask(method, params);
         loop {
             let message = self.hear();
             if message["id"] == id {

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{SECRET, TOKEN, VERSION};
 
@@ -71,11 +71,17 @@ impl Says {
     }
 }
 
+type Look = Box<dyn Fn(&Asked) + Send>;
+
 #[derive(Default)]
 struct Desk {
     asked: Mutex<Vec<Asked>>,
     /// What is said next, before anything usual.
     next: Mutex<VecDeque<Says>>,
+    /// Who looks at each request before it is answered.
+    look: Mutex<Option<Look>>,
+    /// Whether answers are kept back.
+    held: watch::Sender<bool>,
 }
 
 /// The stub. Dropping it stops it.
@@ -113,6 +119,35 @@ impl Stub {
         self.desk.next.lock().unwrap().push_back(says);
     }
 
+    /// Looks at each request as it comes, before it is answered.
+    pub fn look(&self, look: impl Fn(&Asked) + Send + 'static) {
+        *self.desk.look.lock().unwrap() = Some(Box::new(look));
+    }
+
+    /// Answers nothing but sign-ins until [`Stub::release`].
+    pub fn hold(&self) {
+        self.desk.held.send_replace(true);
+    }
+
+    /// What holds and releases, for who looks at requests.
+    pub fn holder(&self) -> watch::Sender<bool> {
+        self.desk.held.clone()
+    }
+
+    pub fn release(&self) {
+        self.desk.held.send_replace(false);
+    }
+
+    /// Waits for a request that begins like this: `POST /fhir/R4/Patient`.
+    #[track_caller]
+    pub fn wait_for(&self, start: &str) {
+        let started = std::time::Instant::now();
+        while !self.desk.asked.lock().unwrap().iter().any(|asked| asked.line().starts_with(start)) {
+            assert!(started.elapsed() < super::host::PATIENCE, "{start} does not come");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Everything that reached the stub so far, and forgets it.
     pub fn taken(&self) -> Vec<Asked> {
         self.desk.next.lock().unwrap().clear();
@@ -148,6 +183,12 @@ async fn answer(State((desk, url)): State<(Arc<Desk>, String)>, request: Request
         body: to_bytes(body, usize::MAX).await.unwrap_or_default().to_vec(),
     };
     desk.asked.lock().unwrap().push(asked.clone());
+    if let Some(look) = &*desk.look.lock().unwrap() {
+        look(&asked);
+    }
+    if asked.target != "/oauth2/token" {
+        let _ = desk.held.subscribe().wait_for(|held| !held).await;
+    }
     let told = || desk.next.lock().unwrap().pop_front();
     let says =
         if asked.target == "/oauth2/token" { token(&asked) } else { told().unwrap_or_else(|| usual(&asked, &url)) };
