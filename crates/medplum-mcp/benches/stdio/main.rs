@@ -36,10 +36,10 @@ const FLOWN: usize = 1024;
 /// The first turns warm up and are not counted.
 const WARM: usize = 5;
 
-type Part = (&'static str, fn(&Stub, &mut Report));
+type Part = fn(&Stub, &mut Report);
 
 /// What can be measured on its own: `cargo bench -p medplum-mcp --bench stdio -- one`.
-const PARTS: &[Part] =
+const PARTS: &[(&str, Part)] =
     &[("starts", starts), ("one at a time", one_at_a_time), ("many in flight", many_in_flight), ("searches", searches)];
 
 fn main() {
