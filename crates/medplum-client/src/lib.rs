@@ -42,6 +42,10 @@ mod searchset;
 mod selected;
 mod throttle;
 mod token;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust-client.md")]
+struct RustClient;
 mod witness;
 
 pub use base_url::{BaseUrl, FhirPath};

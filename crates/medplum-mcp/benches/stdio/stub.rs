@@ -66,7 +66,7 @@ impl Pages {
     fn new(base: &str) -> Self {
         let patients = [20, 100].map(|count| {
             searchset(
-                &format!("{base}Patient?_count={count}&name=Testpatient"),
+                &format!("{base}Patient?_count={count}&_sort=_lastUpdated&name=Testpatient"),
                 None,
                 (0..count).map(|n| ("Patient", record(&id(n)))),
             )
