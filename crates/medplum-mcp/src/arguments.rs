@@ -82,12 +82,10 @@ fn put_right(name: &str, value: &mut Value, property: &Value) -> Result<(), Fail
     one_of(name, value, property)
 }
 
+/// The types that an argument may have: its own, or those of its branches.
 fn types(property: &Value) -> Vec<&str> {
-    match property.get("type") {
-        Some(Value::String(only)) => vec![only],
-        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
+    let branches = property.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    std::iter::once(property).chain(branches).filter_map(|schema| schema.get("type")?.as_str()).collect()
 }
 
 fn type_of(value: &Value) -> Option<&'static str> {

@@ -225,7 +225,7 @@ async fn schemas_are_flat_and_without_noise() {
             assert_eq!(schema["type"], "object", "{name}");
             walk(schema, name, &mut |path, key, value| {
                 let is_property = path.ends_with(".properties");
-                let noise = ["$schema", "$ref", "$defs", "definitions", "anyOf", "oneOf", "allOf", "title", "format"];
+                let noise = ["$schema", "$ref", "$defs", "definitions", "oneOf", "allOf", "title", "format"];
                 assert!(is_property || !noise.contains(&key), "{path}.{key}");
                 assert!(!value.is_null() && *value != json!("null"), "{path}.{key} is null");
                 let nullable = value.as_array().is_some_and(|values| values.iter().any(|v| v.is_null() || v == "null"));
@@ -235,6 +235,28 @@ async fn schemas_are_flat_and_without_noise() {
                     "{path}: what a list holds is said at the list"
                 );
             });
+        }
+    }
+}
+
+/// What models' own dialects of JSON Schema take: one type at a time, branches that differ in it, lists that say of what.
+#[tokio::test]
+async fn schemas_are_taken_by_every_model() {
+    for variables in [vec![], vec![WRITES, OBO]] {
+        for tool in tools(&variables).await {
+            walk(&tool["inputSchema"], tool["name"].as_str().unwrap(), &mut |path, key, value| match key {
+                "type" if !path.ends_with(".properties") => assert!(value.is_string(), "{path}: {value}"),
+                "anyOf" => {
+                    let branches = value.as_array().unwrap();
+                    let types: BTreeSet<&str> =
+                        branches.iter().map(|branch| branch["type"].as_str().unwrap()).collect();
+                    assert!(branches.len() > 1 && types.len() == branches.len(), "{path}: {value}");
+                }
+                _ => {}
+            });
+            let text = tool["inputSchema"].to_string();
+            let (lists, say) = (text.matches(r#""type":"array""#).count(), text.matches(r#""items":{"#).count());
+            assert_eq!(lists, say, "{}: a list says what it holds", tool["name"]);
         }
     }
 }

@@ -47,7 +47,7 @@ impl JsonSchema for Input {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["object", "string"] })
+        schemars::json_schema!({ "anyOf": [{ "type": "object" }, { "type": "string" }] })
     }
 
     fn inline_schema() -> bool {

@@ -45,7 +45,7 @@ impl JsonSchema for Payload {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["object", "array"] })
+        schemars::json_schema!({ "anyOf": [{ "type": "object" }, { "type": "array", "items": { "type": "object" } }] })
     }
 
     fn inline_schema() -> bool {

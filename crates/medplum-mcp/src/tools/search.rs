@@ -104,7 +104,7 @@ impl JsonSchema for OneOrMany {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["string", "array"], "items": { "type": "string" } })
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
     }
 
     fn inline_schema() -> bool {
