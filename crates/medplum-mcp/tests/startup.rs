@@ -237,9 +237,11 @@ fn the_sandbox_is_opened_before_or_after_the_command_and_ignores_other_credentia
             assert!(bundle["total"].as_u64().unwrap() > 20, "{ended:?}");
         }
     }
-    for arguments in [&["--sandbox", "serve"][..], &["serve", "--sandbox"], &["--sandbox"]] {
+    for arguments in [&["--sandbox", "serve"][..], &["serve", "--sandbox"], &["--sandbox"], &["--sandbox=true"]] {
         assert_eq!(run(arguments, &[], "").code, Some(0), "{arguments:?}");
     }
+    // A host that fills in a form writes the flag either way.
+    assert_eq!(run(&["--sandbox=false"], &[], "").code, Some(2), "without a sandbox there are no credentials");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The flags that every subcommand takes: `--sandbox`, and one for each setting.
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgMatches};
 
 use crate::settings::{Kind, SETTINGS, Setting, Values};
 
@@ -20,17 +20,16 @@ const ELSEWHERE: &[&str] = &[
 
 /// The flags as clap sees them.
 pub(super) fn global() -> impl Iterator<Item = Arg> {
-    let sandbox = Arg::new(SANDBOX)
+    let sandbox = switch(Arg::new(SANDBOX))
         .long(SANDBOX)
         .global(true)
-        .action(ArgAction::SetTrue)
         .help("Work on a Medplum in memory with synthetic patients; URL and credentials are then ignored");
     std::iter::once(sandbox).chain(SETTINGS.iter().map(argument))
 }
 
 /// Whether the sandbox is to be worked on.
 pub(super) fn sandboxed(matches: &ArgMatches) -> bool {
-    matches.get_flag(SANDBOX)
+    matches.get_one(SANDBOX).copied().unwrap_or(false)
 }
 
 /// The settings' values, from these flags and this environment.
@@ -50,15 +49,20 @@ fn argument(setting: &Setting) -> Arg {
     };
     let argument = Arg::new(setting.variable).long(setting.flag).global(true).help(help);
     match setting.kind {
-        Kind::Switch => argument
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true")
-            .value_name("BOOL")
-            .value_parser(BoolishValueParser::new()),
+        Kind::Switch => switch(argument),
         Kind::Number => argument.value_name("NUMBER"),
         Kind::Text | Kind::Secret => argument.value_name("TEXT").value_parser(NonEmptyStringValueParser::new()),
     }
+}
+
+/// A flag that is true when it is there, and takes `=false` from a host that always writes it.
+fn switch(argument: Arg) -> Arg {
+    argument
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .value_name("BOOL")
+        .value_parser(BoolishValueParser::new())
 }
 
 fn flag(matches: &ArgMatches, setting: &Setting) -> Option<String> {
