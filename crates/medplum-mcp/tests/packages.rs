@@ -39,10 +39,12 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Whether a text holds the version, and not as a part of another.
 fn names_the_version(text: &str) -> bool {
-    text.match_indices(VERSION).any(|(at, found)| {
-        let continues = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-        !continues(text[..at].chars().next_back()) && !continues(text[at + found.len()..].chars().next())
-    })
+    let mut around = text.split(VERSION).map(|part| (part.chars().next(), part.chars().next_back()));
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let first = around.next().and_then(|(_, last)| last);
+    around
+        .scan(first, |before, (next, last)| Some(!digit(std::mem::replace(before, last)) && !digit(next)))
+        .any(|alone| alone)
 }
 
 #[test]
@@ -58,6 +60,7 @@ fn the_version_stands_in_cargo_toml_alone() {
     }
     assert!(ours > 0);
 
+    assert!(names_the_version(&format!("\"{VERSION}\"")) && !names_the_version(&format!("1{VERSION}, {VERSION}1")));
     let mut written = vec![root().join("pyproject.toml")];
     files(&root().join("packaging"), &mut written);
     files(&root().join(".github"), &mut written);
