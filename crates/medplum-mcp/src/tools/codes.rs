@@ -12,6 +12,7 @@ use super::query::{most_resources, whole_search};
 use crate::answer::Answer;
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
+use crate::page::Entry;
 use crate::search::Search;
 use crate::sql::time::utc;
 use crate::tool::{Does, Facts, Run};
@@ -19,6 +20,8 @@ use crate::toolset::Toolset;
 
 /// How many resources are looked at unless told.
 const RESOURCES: usize = 5_000;
+/// How many are looked at to see which of their dates they hold.
+const SAMPLE: usize = 50;
 /// The most codes of one answer.
 const MOST_CODES: usize = 150;
 
@@ -56,7 +59,10 @@ impl Run for ListCodes {
         let walk = search.walk(cx, most).await?;
         let (matched, more) = (walk.matched, walk.more);
         let mut codes = Codes::default();
-        for entry in walk.into_entries() {
+        let entries = walk.into_entries();
+        let sample = entries.iter().take(SAMPLE).map(Entry::resource).collect::<Result<Vec<_>, _>>()?;
+        let places = places.dated_by(&sample);
+        for entry in entries {
             codes.add(&entry.resource()?, &places);
         }
         let answer = codes.answer(&places, &of, (matched, more));
@@ -70,8 +76,16 @@ struct Places {
     element: String,
     /// Its JSON names: a choice has several.
     codes: Vec<String>,
-    date: String,
-    dates: Vec<String>,
+    /// By which they are in order of time; the first that they hold counts.
+    dates: Vec<Date>,
+}
+
+/// A date of a type.
+struct Date {
+    /// The element as it is called.
+    element: String,
+    /// Where its value stands in the JSON.
+    names: Vec<String>,
 }
 
 impl Places {
@@ -102,20 +116,35 @@ impl Places {
                 if all.is_empty() { "none".to_owned() } else { all.join(", ") }
             )));
         };
-        let date = main_date(defs, info);
-        Ok(Self {
-            element: shown(main),
-            codes: defs.json_names(main),
-            date: date.map_or("meta.lastUpdated".into(), shown),
-            dates: date.map(|date| defs.json_names(date)).unwrap_or_default(),
-        })
+        let date = |element: &Element| Date { element: shown(element), names: defs.json_names(element) };
+        let dates = dates_of(defs, info).into_iter().map(date).collect();
+        Ok(Self { element: shown(main), codes: defs.json_names(main), dates })
     }
 
-    fn date<'r>(&self, resource: &'r Value) -> Option<&'r str> {
-        if self.dates.is_empty() {
-            return resource.pointer("/meta/lastUpdated").and_then(Value::as_str);
+    /// The same with the first date that any of these resources holds.
+    fn dated_by(mut self, sample: &[Value]) -> Self {
+        if let Some(held) = self.dates.iter().position(|date| sample.iter().any(|resource| date.of(resource).is_some()))
+        {
+            self.dates.drain(..held);
         }
-        self.dates.iter().find_map(|name| {
+        self
+    }
+
+    fn date(&self) -> &str {
+        self.dates.first().map_or("meta.lastUpdated", |date| &date.element)
+    }
+
+    fn date_of<'r>(&self, resource: &'r Value) -> Option<&'r str> {
+        match self.dates.first() {
+            Some(date) => date.of(resource),
+            None => resource.pointer("/meta/lastUpdated").and_then(Value::as_str),
+        }
+    }
+}
+
+impl Date {
+    fn of<'r>(&self, resource: &'r Value) -> Option<&'r str> {
+        self.names.iter().find_map(|name| {
             let value = resource.get(name)?;
             let value = value.get(0).unwrap_or(value);
             value.as_str().or_else(|| value.get("start")?.as_str()).or_else(|| value.get("event")?.get(0)?.as_str())
@@ -151,19 +180,22 @@ fn main_element<'a>(defs: &Definitions, info: &TypeInfo, coded: &[&'a Element]) 
         .or_else(|| concepts().next())
 }
 
-/// The element by which a type is in order of time: what the search parameter `date` looks at, else the first date that
-/// can be searched, else the first there is.
-fn main_date<'a>(defs: &'a Definitions, info: &'a TypeInfo) -> Option<&'a Element> {
+/// The elements by which a type is in order of time, the best first: what the search parameter `date` looks at, then the
+/// dates that can be searched, then the others.
+fn dates_of<'a>(defs: &'a Definitions, info: &'a TypeInfo) -> Vec<&'a Element> {
     let is_time =
         |e: &&Element| defs.types_of(e).iter().any(|of| ["dateTime", "instant", "date", "Period"].contains(&of.name));
-    let times = || defs.own_elements(info).iter().filter(is_time);
     let looked_at =
-        |e: &&Element| defs.search_parameters(info).any(|p| starts_at(p.expression, info.name).any(|n| n == e.name));
+        |e: &Element| defs.search_parameters(info).any(|p| starts_at(p.expression, info.name).any(|n| n == e.name));
     let by_date = defs.search_parameter(info, "date");
-    by_date
-        .and_then(|p| starts_at(p.expression, info.name).find_map(|name| times().find(|e| e.name == name)))
-        .or_else(|| times().find(looked_at))
-        .or_else(|| times().next())
+    let is_main = |e: &Element| by_date.is_some_and(|p| starts_at(p.expression, info.name).any(|name| name == e.name));
+    let mut times: Vec<&Element> = defs.own_elements(info).iter().filter(is_time).collect();
+    times.sort_by_key(|e| match (is_main(e), looked_at(e)) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    });
+    times
 }
 
 /// The elements of the type itself at which an expression ends: `(MedicationRequest.medication.ofType(CodeableConcept))`
@@ -195,7 +227,7 @@ struct Codes {
 
 impl Codes {
     fn add(&mut self, resource: &Value, places: &Places) {
-        let date = places.date(resource).and_then(|text| Some((utc(text)?, text.to_owned())));
+        let date = places.date_of(resource).and_then(|text| Some((utc(text)?, text.to_owned())));
         let mut here: Vec<(Key, Option<String>)> = Vec::new();
         for value in places.codes.iter().filter_map(|name| resource.get(name)) {
             match value {
@@ -237,7 +269,7 @@ impl Codes {
             }
             false => String::new(),
         };
-        let dates = format!("{} in {matched} {of}{all}{lack}; dates are of {}.", places.element, places.date);
+        let dates = format!("{} in {matched} {of}{all}{lack}; dates are of {}.", places.element, places.date());
         answer.missing(first).missing(rest).note(dates)
     }
 
@@ -305,7 +337,7 @@ mod tests {
     fn the_code_and_the_date_of_every_type() {
         let mut all = String::new();
         for info in Definitions::get().resource_types() {
-            let found = Places::of(info.name, None).map(|p| format!("{} by {}", p.element, p.date));
+            let found = Places::of(info.name, None).map(|p| format!("{} by {}", p.element, p.date()));
             all.push_str(&format!("{}: {}\n", info.name, found.unwrap_or_else(|_| "none".into())));
         }
         insta::assert_snapshot!(all);

@@ -78,3 +78,18 @@ async fn what_cannot_be_listed_is_told() {
     let told = clinic.call("list_codes", json!({"resource_type": "Observation", "params": {"code": "0-0"}})).await;
     assert!(told.rows().is_empty() && told.note().contains("No Observation matches."), "{told:?}");
 }
+
+#[tokio::test]
+async fn the_dates_are_those_that_there_are() {
+    let task = |n: usize, at: &str| {
+        json!({"resourceType": "Task", "id": format!("5a4d0b0c-0000-4000-8000-0000000009{n:02}"),
+        "status": "requested", "intent": "order", "code": {"text": "Call"}, "authoredOn": at})
+    };
+    let clinic = Clinic::with(&[task(1, "2026-02-01"), task(2, "2026-01-01")]);
+    let told = clinic.call("list_codes", json!({"resource_type": "Task"})).await;
+    assert_eq!(
+        told.rows(),
+        [[Value::Null, Value::Null, json!("Call"), json!(2), json!("2026-01-01"), json!("2026-02-01")]]
+    );
+    assert!(told.note().contains("dates are of authoredOn."), "{}", told.note());
+}
