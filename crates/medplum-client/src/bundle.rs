@@ -91,11 +91,16 @@ impl Batch {
 
     /// A batch of these interactions.
     pub fn of(interactions: impl IntoIterator<Item = Interaction>) -> Self {
+        Self::of_kind(BatchKind::Batch, interactions)
+    }
+
+    /// A bundle of these interactions.
+    pub fn of_kind(kind: BatchKind, interactions: impl IntoIterator<Item = Interaction>) -> Self {
         let entries = interactions
             .into_iter()
             .map(|interaction| BatchEntry { interaction, full_url: None, if_none_match: None, if_match: None })
             .collect();
-        Self { kind: BatchKind::Batch, entries }
+        Self { kind, entries }
     }
 
     /// Batch or transaction.

@@ -11,7 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::clock::Surroundings;
+use crate::clock::{Clock, Surroundings};
 use crate::config::{Config, Credentials};
 use crate::error::{ConfigError, Error, Sent};
 use crate::gate::{Asked, Gate};
@@ -143,6 +143,11 @@ impl Client {
     /// The time of day, as the client's surroundings have it.
     pub fn time_of_day(&self) -> SystemTime {
         self.inner.surroundings.clock.now()
+    }
+
+    /// Time as the client's surroundings have it.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.inner.surroundings.clock
     }
 
     /// Sends an interaction and waits for its answer.

@@ -1,12 +1,17 @@
 //! JSON Patch (RFC 6902), as Medplum takes it.
 
-use serde_json::Value;
+use fhir_definitions::ResourceId;
+use serde_json::{Value, json};
 
 use crate::invalid::InvalidRequest;
 
-/// The operations of a patch: at least one, each of a known form.
+/// The operations of a patch: at least one, each of a known form; and the version that they were made for, if it is
+/// known.
 #[derive(Debug, Clone, PartialEq)]
-pub struct JsonPatch(Vec<Value>);
+pub struct JsonPatch {
+    operations: Vec<Value>,
+    version: Option<ResourceId>,
+}
 
 impl JsonPatch {
     /// Takes a list of patch operations.
@@ -22,16 +27,29 @@ impl JsonPatch {
         for (index, operation) in operations.iter().enumerate() {
             check(operation).map_err(|reason| InvalidRequest::Patch { index: Some(index), reason })?;
         }
-        Ok(Self(operations))
+        Ok(Self { operations, version: None })
     }
 
-    /// The operations.
+    /// The same patch, for this version alone: a test of it is sent in front, for Medplum ignores If-Match on a PATCH.
+    #[must_use]
+    pub fn of_version(self, version: ResourceId) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    /// The version that it is for.
+    pub fn version(&self) -> Option<&ResourceId> {
+        self.version.as_ref()
+    }
+
+    /// The operations as they were given, without the test of the version.
     pub fn operations(&self) -> &[Value] {
-        &self.0
+        &self.operations
     }
 
+    /// The operations as they are sent.
     pub(crate) fn to_value(&self) -> Value {
-        Value::Array(self.0.clone())
+        let test = |version: &ResourceId| json!({ "op": "test", "path": "/meta/versionId", "value": version.as_str() });
+        self.version.iter().map(test).chain(self.operations.iter().cloned()).collect()
     }
 }
 
@@ -90,5 +108,14 @@ mod tests {
         }
         let good = json!([{"op": "add", "path": "/a", "value": null}]);
         assert!(JsonPatch::parse(good.as_array().unwrap().clone()).is_ok());
+    }
+
+    #[test]
+    fn the_test_of_the_version_goes_first_and_counts_for_no_index() {
+        let given = json!([{"op": "remove", "path": "/a"}]);
+        let patch = JsonPatch::parse(given.as_array().unwrap().clone()).unwrap().of_version("v1".parse().unwrap());
+        assert_eq!(patch.operations(), given.as_array().unwrap());
+        let sent = json!([{"op": "test", "path": "/meta/versionId", "value": "v1"}, {"op": "remove", "path": "/a"}]);
+        assert_eq!(patch.to_value(), sent);
     }
 }

@@ -1,29 +1,79 @@
 //! What a tool has at hand while it runs.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use medplum_client::{Body, Call, Client, Error, Interaction, Reply, ResourceId, ResourceType};
+use medplum_client::{Body, Call, Client, Clock, Error, Interaction, Membership, Reply, ResourceId, ResourceType};
 use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
 use crate::answer::notes::Notes;
 use crate::cleanse::{cleanse, cleanse_text, refuse_renamed};
+use crate::confirm::{self, Confirmations, Way};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
 use crate::page::{Entry, Found};
 use crate::preflight;
 use crate::settings::Limits;
+use crate::transactions::Transactions;
 
 /// One call's way to Medplum.
 pub struct Context<'a> {
     client: &'a Client,
     limits: &'a Limits,
-    metadata: &'a MetadataCache,
+    kept: &'a Kept,
     call: Call,
     cursors: Cursors<'a>,
+    way: Way,
     notes: Mutex<Notes>,
     stored: Mutex<HashMap<String, Value>>,
+    /// Whether this call has sent something that acts.
+    acted: AtomicBool,
+}
+
+/// What is kept from call to call.
+#[derive(Debug)]
+pub struct Kept {
+    /// The server's statement.
+    pub metadata: MetadataCache,
+    /// Whether transactions are carried out as one.
+    pub transactions: Transactions,
+    /// Questions to the person.
+    pub confirmations: Confirmations,
+}
+
+impl Kept {
+    /// Nothing so far, on this clock.
+    pub fn new(clock: &dyn Clock) -> Self {
+        Self {
+            metadata: MetadataCache::default(),
+            transactions: Transactions::default(),
+            confirmations: Confirmations::new(clock.monotonic()),
+        }
+    }
+}
+
+/// An interaction that was looked at and, if it acts, let through by the person: it may leave.
+#[derive(Debug)]
+pub struct Ready(Interaction);
+
+/// What a call allows that is otherwise refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowed {
+    /// References that lead nowhere are stored.
+    pub dangling: bool,
+    /// What others refer to is deleted.
+    pub referred: bool,
+    /// A transaction is sent where it may be carried out in part.
+    pub partial: bool,
+}
+
+impl Allowed {
+    /// By the argument `check_references`, which is true where it is left out.
+    pub fn by_check_references(check: Option<bool>) -> Self {
+        Self { dangling: check == Some(false), ..Self::default() }
+    }
 }
 
 /// The cursors of one query.
@@ -47,42 +97,90 @@ impl<'a> Context<'a> {
     pub fn new(
         client: &'a Client,
         limits: &'a Limits,
-        metadata: &'a MetadataCache,
+        kept: &'a Kept,
         call: Call,
         cursors: Cursors<'a>,
+        way: Way,
     ) -> Self {
-        Self { client, limits, metadata, call, cursors, notes: Mutex::default(), stored: Mutex::default() }
+        Self {
+            client,
+            limits,
+            kept,
+            call,
+            cursors,
+            way,
+            notes: Mutex::default(),
+            stored: Mutex::default(),
+            acted: AtomicBool::new(false),
+        }
     }
 
-    /// Sends an interaction. What it would store is looked at first, whichever tool it comes from.
+    /// Sends an interaction. What it would do is looked at first, and the person is asked, whichever tool it comes from.
     ///
     /// # Errors
-    /// [`Failure`] with what is wrong with the resource, or the client's error.
+    /// [`Failure`] with what is wrong with the resource, the person's no, or the client's error.
     pub async fn send(&self, interaction: &Interaction) -> Result<Reply, Failure> {
-        self.send_with(interaction, References::Exist).await
+        self.send_with(interaction, Allowed::default()).await
     }
 
-    /// The same, saying whether references must lead somewhere.
+    /// The same, saying what is allowed.
     ///
     /// # Errors
     /// As [`Context::send`].
-    pub async fn send_with(&self, interaction: &Interaction, references: References) -> Result<Reply, Failure> {
-        self.limits.toolsets.admit(interaction)?;
+    pub async fn send_with(&self, interaction: &Interaction, allowed: Allowed) -> Result<Reply, Failure> {
         if interaction.effect().is_read() {
+            self.limits.toolsets.admit(interaction)?;
             return self.ask(interaction).await;
         }
-        self.may_send(interaction)?;
-        let prepared = preflight::look(self, interaction, references).await;
-        let prepared = prepared.inspect_err(|_| self.call.refused(interaction))?;
-        let reply = self.ask(prepared.as_ref().unwrap_or(interaction)).await;
+        let ready = self.ready(std::slice::from_ref(interaction), allowed).await?;
+        let mut last = Err(Failure::teach("Nothing was sent."));
+        for one in ready {
+            last = self.carry_out(one).await;
+        }
+        last
+    }
+
+    /// Looks at several steps that belong together, and asks the person once for all of them, before the first leaves.
+    ///
+    /// # Errors
+    /// As [`Context::send`]; nothing was sent.
+    pub async fn ready(&self, steps: &[Interaction], allowed: Allowed) -> Result<Vec<Ready>, Failure> {
+        for step in steps {
+            self.limits.toolsets.admit(step)?;
+            self.may_send(step)?;
+        }
+        let mut looked = Vec::new();
+        for step in steps {
+            looked.push(preflight::look(self, step, allowed).await.inspect_err(|_| self.call.refused(step))?);
+        }
+        confirm::confirm(self, &looked).await.inspect_err(|_| steps.iter().for_each(|step| self.call.refused(step)))?;
+        Ok(looked.into_iter().map(|looked| Ready(looked.interaction)).collect())
+    }
+
+    /// Sends what is ready.
+    ///
+    /// # Errors
+    /// [`Failure`] with the client's error.
+    pub async fn carry_out(&self, Ready(interaction): Ready) -> Result<Reply, Failure> {
+        self.acted.store(true, Ordering::Relaxed);
+        let reply = self.deliver(&interaction).await;
         // Whatever was stored before is not any more.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();
         reply
     }
 
-    /// Sends an interaction as it is. Secrets and invisible characters are gone from what comes back; a misspelt
-    /// resource type comes back with the nearest ones.
+    /// Sends a read as it is. Secrets and invisible characters are gone from what comes back; a misspelt resource type
+    /// comes back with the nearest ones.
     pub(crate) async fn ask(&self, interaction: &Interaction) -> Result<Reply, Failure> {
+        if !interaction.effect().is_read() {
+            // Whatever acts goes through `ready`. What is closed says what opens it.
+            self.may_send(interaction)?;
+            return Err(Failure::teach("This acts, and was not looked at. Nothing was sent."));
+        }
+        self.deliver(interaction).await
+    }
+
+    async fn deliver(&self, interaction: &Interaction) -> Result<Reply, Failure> {
         refuse_renamed(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
         match &mut reply.body {
@@ -134,6 +232,19 @@ impl<'a> Context<'a> {
         if let Some(kept) = self.stored.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(Some(kept.clone()));
         }
+        self.stored_now(resource_type, id).await
+    }
+
+    /// The same as it is now, whatever was read before.
+    ///
+    /// # Errors
+    /// As [`Context::stored`].
+    pub(crate) async fn stored_now(
+        &self,
+        resource_type: &ResourceType,
+        id: &ResourceId,
+    ) -> Result<Option<Value>, Failure> {
+        let name = format!("{resource_type}/{id}");
         let read = Interaction::read(resource_type.clone(), id.clone());
         let stored = match self.ask_uncleansed(&read).await {
             Ok(reply) => reply.into_json(),
@@ -183,9 +294,34 @@ impl<'a> Context<'a> {
         Ok(self.client.may_send(&self.call, interaction)?)
     }
 
+    /// What is kept from call to call.
+    pub(crate) fn kept(&self) -> &Kept {
+        self.kept
+    }
+
+    /// How the person can be asked.
+    pub(crate) fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// Whether this call has sent something that acts.
+    pub(crate) fn has_acted(&self) -> bool {
+        self.acted.load(Ordering::Relaxed)
+    }
+
+    /// Time, from outside.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.client.clock()
+    }
+
+    /// On whose behalf this call is made.
+    pub(crate) fn on_behalf_of(&self) -> Option<Membership> {
+        self.call.on_behalf_of.clone().or_else(|| self.client.config().on_behalf_of.clone())
+    }
+
     /// The server's statement, if it was asked for before.
     pub fn kept_metadata(&self) -> Option<Arc<Value>> {
-        self.metadata.get()
+        self.kept.metadata.get()
     }
 
     /// What the server says that it can do: asked once an hour at the most.
@@ -193,11 +329,11 @@ impl<'a> Context<'a> {
     /// # Errors
     /// [`Failure`] if it does not say.
     pub async fn metadata(&self) -> Result<Arc<Value>, Failure> {
-        if let Some(kept) = self.metadata.get() {
+        if let Some(kept) = self.kept.metadata.get() {
             return Ok(kept);
         }
         let statement = self.ask(&Interaction::Metadata).await?.into_json();
-        Ok(self.metadata.keep(statement))
+        Ok(self.kept.metadata.keep(statement))
     }
 
     /// The time of day, from outside.
@@ -222,7 +358,7 @@ impl<'a> Context<'a> {
 
     /// Whether a membership's access policy applies to this call.
     pub fn acts_on_behalf(&self) -> bool {
-        self.call.on_behalf_of.is_some() || self.client.config().on_behalf_of.is_some()
+        self.on_behalf_of().is_some()
     }
 
     fn with_nearest_type(&self, interaction: &Interaction, error: Error) -> Failure {
@@ -251,22 +387,6 @@ fn cleansed(mut error: Error) -> Error {
         _ => {}
     }
     error
-}
-
-/// Whether the references that a write adds must lead to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum References {
-    /// They are looked up, and one that leads nowhere is refused.
-    Exist,
-    /// They are left alone.
-    MayDangle,
-}
-
-impl References {
-    /// By the argument `check_references`, which is true where it is left out.
-    pub fn checked(check: Option<bool>) -> Self {
-        if check == Some(false) { Self::MayDangle } else { Self::Exist }
-    }
 }
 
 /// A resource type as an agent gave it.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use fhir_definitions::Definitions;
 use medplum_client::{Error, InvalidRequest, NameError, Outcome};
+use rmcp::model::InputRequiredResult;
 
 use crate::context::Context;
 
@@ -20,12 +21,46 @@ enum Kind {
     Said(String),
     /// From the client.
     Client(Error),
+    /// The person's no, in our own words.
+    Declined(&'static str),
+    /// A question to the person, which is the call's result.
+    Question(Box<InputRequiredResult>),
+}
+
+/// What a call ends with that was stopped for the person's sake, and is no error.
+pub(crate) enum Stopped {
+    /// The person does not want it.
+    Declined(&'static str),
+    /// The person is asked.
+    Question(Box<InputRequiredResult>),
 }
 
 impl Failure {
     /// A failure in words that teach: what was wrong, where, and the call that would work.
     pub fn teach(text: impl Into<String>) -> Self {
         Self { kind: Kind::Said(text.into()), hint: None }
+    }
+
+    /// The person does not want it. That is an answer, and ends the call.
+    pub(crate) fn declined(text: &'static str) -> Self {
+        Self { kind: Kind::Declined(text), hint: None }
+    }
+
+    /// The person is to be asked, by the call's result.
+    pub(crate) fn question(question: InputRequiredResult) -> Self {
+        Self { kind: Kind::Question(Box::new(question)), hint: None }
+    }
+
+    /// What the call ends with instead of an error, if it was stopped for the person's sake.
+    ///
+    /// # Errors
+    /// The failure itself, if it is one.
+    pub(crate) fn into_stopped(self) -> Result<Stopped, Self> {
+        match self.kind {
+            Kind::Declined(text) => Ok(Stopped::Declined(text)),
+            Kind::Question(question) => Ok(Stopped::Question(question)),
+            kind => Err(Self { kind, hint: self.hint }),
+        }
     }
 
     /// A request that is refused before it leaves.
@@ -45,7 +80,7 @@ impl Failure {
     pub fn at(self, place: &str) -> Self {
         match self.kind {
             Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), hint: self.hint },
-            Kind::Client(_) => self,
+            kind => Self { kind, hint: self.hint },
         }
     }
 
@@ -53,7 +88,7 @@ impl Failure {
     pub fn error(&self) -> Option<&Error> {
         match &self.kind {
             Kind::Client(error) => Some(error),
-            Kind::Said(_) => None,
+            _ => None,
         }
     }
 
@@ -62,11 +97,19 @@ impl Failure {
         self.error().and_then(Error::status)
     }
 
+    /// Whether Medplum refused a patch because a test in it failed.
+    pub(crate) fn is_failed_test(&self) -> bool {
+        let Some(Error::Outcome(outcome)) = self.error() else { return false };
+        outcome.status == 400 && outcome.issues.iter().any(|issue| issue.text.starts_with("Test failed"))
+    }
+
     /// What the agent reads.
     pub fn explain(&self, cx: &Context<'_>) -> String {
         let mut text = match &self.kind {
             Kind::Said(text) => text.clone(),
             Kind::Client(error) => client(error, cx),
+            Kind::Declined(text) => (*text).to_owned(),
+            Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),
         };
         if let Some(hint) = &self.hint {
             text = format!("{} {hint}", sentence(text));

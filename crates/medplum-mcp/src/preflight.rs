@@ -1,4 +1,5 @@
-//! What a write would store, looked at before it leaves: Medplum checks neither codes nor references.
+//! What a write would do, looked at before it leaves: Medplum checks neither codes nor references, does not say who
+//! refers to what is deleted, and carries a transaction out in part where its project lacks the feature.
 //!
 //! It stands behind [`Context::send`](crate::context::Context::send), so that no tool can go around it: a raw request
 //! and a bundle's entry are looked at like a create.
@@ -11,9 +12,11 @@ use medplum_client::{Batch, Interaction, JsonPatch, Query, ResourceId, ResourceT
 use serde_json::{Value, json};
 
 use crate::cleanse::cleanse;
-use crate::context::{Context, References};
+use crate::context::{Allowed, Context};
 use crate::failure::Failure;
+use crate::referrers::{self, Referrers};
 use crate::search::Search;
+use crate::transactions;
 use crate::writeback::{merge, redacted};
 
 /// Medplum takes no larger body.
@@ -21,52 +24,58 @@ const LARGEST_RESOURCE: usize = 1_000_000;
 /// At most so many ids in one search.
 const IDS_PER_SEARCH: usize = 100;
 
-/// What a write would store, and what of it is stored already.
-struct Stores {
-    resource: Value,
-    stored: Option<Value>,
-    /// Where it stands in a bundle.
-    entry: Option<usize>,
+/// What was found out about an interaction before it leaves.
+pub(crate) struct Looked {
+    /// What is to be sent: a patch bound to the version that it was looked at with, an update with what the lean view
+    /// hid put back.
+    pub(crate) interaction: Interaction,
+    /// What it changes of what is stored.
+    pub(crate) changes: Vec<Change>,
+    /// Who refers to what it deletes.
+    pub(crate) referrers: Vec<Referrers>,
 }
 
-/// Looks at everything that an interaction would store.
-///
-/// Gives an interaction to send instead, where the look made one: a patch is bound to the version that it was looked
-/// at with.
+/// What a write does to one resource.
+pub(crate) struct Change {
+    /// Where it stands in a bundle.
+    pub(crate) entry: Option<usize>,
+    /// The resource as it is stored; none if it is new, or cannot be read.
+    pub(crate) stored: Option<Value>,
+    /// The resource as it will be; none if it is deleted.
+    pub(crate) then: Option<Value>,
+}
+
+/// Looks at everything that an interaction would store or delete.
 ///
 /// # Errors
 /// [`Failure`] that lists every fault, and nothing was sent.
-pub(crate) async fn look(
-    cx: &Context<'_>,
-    interaction: &Interaction,
-    references: References,
-) -> Result<Option<Interaction>, Failure> {
-    let mut stores = Vec::new();
-    let instead = collect(cx, interaction, None, &mut stores).await?;
-    let missing = match references {
-        References::Exist => missing(cx, &stores).await?,
-        References::MayDangle => BTreeSet::new(),
-    };
-    let mut refused = Vec::new();
-    for store in &stores {
-        refused.extend(judge(cx, store, &missing));
+pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: Allowed) -> Result<Looked, Failure> {
+    let mut changes = Vec::new();
+    let instead = collect(cx, interaction, None, &mut changes).await?;
+    let interaction = instead.unwrap_or_else(|| interaction.clone());
+    let missing = if allowed.dangling { BTreeSet::new() } else { missing(cx, &changes).await? };
+    let refused: Vec<String> = changes.iter().filter_map(|change| judge(cx, change, &missing)).collect();
+    if !refused.is_empty() {
+        return Err(Failure::teach(format!("{}\nNothing was sent.", refused.join("\n"))));
     }
-    if refused.is_empty() {
-        Ok(instead)
-    } else {
-        Err(Failure::teach(format!("{}\nNothing was sent.", refused.join("\n"))))
+    if let Interaction::Batch(batch) = &interaction
+        && !allowed.partial
+    {
+        transactions::all_or_none(cx, batch).await?;
     }
+    let referrers = referrers::of_deleted(cx, &interaction, allowed.referred).await?;
+    Ok(Looked { interaction, changes, referrers })
 }
 
 async fn collect(
     cx: &Context<'_>,
     interaction: &Interaction,
     entry: Option<usize>,
-    stores: &mut Vec<Stores>,
+    changes: &mut Vec<Change>,
 ) -> Result<Option<Interaction>, Failure> {
     match interaction {
         Interaction::Create { resource_type, resource, if_none_exist } => {
-            stores.push(Stores { resource: resource.clone(), stored: None, entry });
+            changes.push(Change { entry, stored: None, then: Some(resource.clone()) });
             if let Some(condition) = if_none_exist {
                 // The condition is a search: a filter that Medplum dropped would find somebody else.
                 let search = Search::new(cx, resource_type.clone(), condition.clone()).await;
@@ -81,7 +90,7 @@ async fn collect(
             // Whatever says which version this is about: the caller, the resource, or what was just looked at.
             let version = version_of(&resource).or_else(|| stored.as_ref().and_then(version_of));
             let if_match = if_match.clone().or(version).filter(|_| stored.is_some());
-            stores.push(Stores { resource: resource.clone(), stored, entry });
+            changes.push(Change { entry, stored, then: Some(resource.clone()) });
             return Ok(Some(Interaction::Update {
                 resource_type: resource_type.clone(),
                 id: id.clone(),
@@ -94,15 +103,15 @@ async fn collect(
                 return Ok(None);
             };
             let resource = patched(&stored, patch, entry)?;
-            let bound = bound_to_version(&stored, patch)?;
-            stores.push(Stores { resource, stored: Some(stored), entry });
-            return Ok(bound.map(|patch| Interaction::Patch {
-                resource_type: resource_type.clone(),
-                id: id.clone(),
-                patch,
-            }));
+            let patch = bound_to_version(&stored, patch);
+            changes.push(Change { entry, stored: Some(stored), then: Some(resource) });
+            return Ok(Some(Interaction::Patch { resource_type: resource_type.clone(), id: id.clone(), patch }));
         }
-        Interaction::Batch(batch) => return collect_batch(cx, batch, stores).await,
+        Interaction::Delete { resource_type, id } => {
+            let stored = cx.stored(resource_type, id).await?;
+            changes.push(Change { entry, stored, then: None });
+        }
+        Interaction::Batch(batch) => return collect_batch(cx, batch, changes).await,
         Interaction::Raw(raw) if raw.writes_resources() => {
             let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
             return Err(Failure::teach(format!(
@@ -115,7 +124,8 @@ async fn collect(
     Ok(None)
 }
 
-fn version_of(resource: &Value) -> Option<ResourceId> {
+/// The version that a resource says it is.
+pub(crate) fn version_of(resource: &Value) -> Option<ResourceId> {
     resource.pointer("/meta/versionId").and_then(Value::as_str).and_then(|version| ResourceId::parse(version).ok())
 }
 
@@ -133,11 +143,11 @@ fn put_back(cx: &Context<'_>, given: Value, stored: Option<&Value>, at: Option<S
 async fn collect_batch(
     cx: &Context<'_>,
     batch: &Batch,
-    stores: &mut Vec<Stores>,
+    changes: &mut Vec<Change>,
 ) -> Result<Option<Interaction>, Failure> {
     let mut batch = batch.clone();
     for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
-        if let Some(instead) = Box::pin(collect(cx, &entry.interaction, Some(index), stores)).await? {
+        if let Some(instead) = Box::pin(collect(cx, &entry.interaction, Some(index), changes)).await? {
             entry.interaction = instead;
         }
     }
@@ -195,29 +205,28 @@ fn moves_a_secret(resource: &Value, from: &str) -> bool {
     shown.pointer(from).is_some_and(|value| redacted(value, "").is_some())
 }
 
-/// The patch with a test of the version in front: Medplum ignores If-Match on a PATCH.
-fn bound_to_version(stored: &Value, patch: &JsonPatch) -> Result<Option<JsonPatch>, Failure> {
+/// The patch for the version that it was looked at with: Medplum ignores If-Match on a PATCH.
+fn bound_to_version(stored: &Value, patch: &JsonPatch) -> JsonPatch {
     let tests_version = |o: &Value| {
         o.get("op").and_then(Value::as_str) == Some("test")
             && o.get("path").and_then(Value::as_str) == Some("/meta/versionId")
     };
-    let version = stored.pointer("/meta/versionId").filter(|_| !patch.operations().iter().any(tests_version));
-    let Some(version) = version else {
-        return Ok(None);
-    };
-    let mut operations = vec![json!({ "op": "test", "path": "/meta/versionId", "value": version })];
-    operations.extend(patch.operations().iter().cloned());
-    Ok(Some(JsonPatch::parse(operations)?))
+    let said = patch.version().is_some() || patch.operations().iter().any(tests_version);
+    match version_of(stored).filter(|_| !said) {
+        Some(version) => patch.clone().of_version(version),
+        None => patch.clone(),
+    }
 }
 
 /// What is wrong with one resource; what was wrong with it before is only noted.
-fn judge(cx: &Context<'_>, store: &Stores, missing: &BTreeSet<LocalReference>) -> Option<String> {
-    let mut report: Report = validate(&store.resource);
-    if let Some(stored) = &store.stored {
+fn judge(cx: &Context<'_>, change: &Change, missing: &BTreeSet<LocalReference>) -> Option<String> {
+    let resource = change.then.as_ref()?;
+    let mut report: Report = validate(resource);
+    if let Some(stored) = &change.stored {
         report = report.beside_stored(stored);
     }
-    let name = store.resource.get("resourceType").and_then(Value::as_str).unwrap_or("The resource");
-    let at = store.entry.map(|index| format!("bundle.entry[{index}] ")).unwrap_or_default();
+    let name = resource.get("resourceType").and_then(Value::as_str).unwrap_or("The resource");
+    let at = change.entry.map(|index| format!("bundle.entry[{index}] ")).unwrap_or_default();
     for (faults, what) in [(&report.warnings, "Better put right"), (&report.known, "Wrong already before this change")]
     {
         if !faults.is_empty() {
@@ -227,12 +236,12 @@ fn judge(cx: &Context<'_>, store: &Stores, missing: &BTreeSet<LocalReference>) -
             ));
         }
     }
-    report.faults.extend(redacted(&store.resource, "").map(|path| Fault {
+    report.faults.extend(redacted(resource, "").map(|path| Fault {
         path,
         kind: FaultKind::Format,
         message: "is a placeholder for a secret that was left out, and is never stored.".into(),
     }));
-    let dangling = added(store).into_iter().filter(|reference| missing.iter().any(|m| same(m, reference)));
+    let dangling = added(change).into_iter().filter(|reference| missing.iter().any(|m| same(m, reference)));
     report.faults.extend(dangling.map(leads_nowhere));
     if report.is_sound() { None } else { Some(list(&format!("{at}{name} was not sent."), &report.faults)) }
 }
@@ -250,19 +259,20 @@ fn same(a: &LocalReference, b: &LocalReference) -> bool {
 }
 
 /// The references that a write adds.
-fn added(store: &Stores) -> Vec<LocalReference> {
-    match &store.stored {
-        Some(stored) => added_references(&store.resource, stored),
-        None => local_references(&store.resource),
+fn added(change: &Change) -> Vec<LocalReference> {
+    match (&change.then, &change.stored) {
+        (Some(resource), Some(stored)) => added_references(resource, stored),
+        (Some(resource), None) => local_references(resource),
+        (None, _) => Vec::new(),
     }
 }
 
 /// The references that lead nowhere, asked in one request: a search by `_id` a type, in a batch.
 ///
 /// Only a type that answers is trusted: a Binary cannot be searched, and some types are forbidden.
-async fn missing(cx: &Context<'_>, stores: &[Stores]) -> Result<BTreeSet<LocalReference>, Failure> {
+async fn missing(cx: &Context<'_>, changes: &[Change]) -> Result<BTreeSet<LocalReference>, Failure> {
     let mut by_type: BTreeMap<ResourceType, BTreeSet<ResourceId>> = BTreeMap::new();
-    let wanted: Vec<LocalReference> = stores.iter().flat_map(added).collect();
+    let wanted: Vec<LocalReference> = changes.iter().flat_map(added).collect();
     for reference in &wanted {
         if reference.resource_type.as_str() != "Binary" {
             by_type.entry(reference.resource_type.clone()).or_default().insert(reference.id.clone());

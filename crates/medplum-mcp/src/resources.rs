@@ -122,7 +122,8 @@ fn server_info(limits: &Limits, config: &Config) -> String {
         format!("bots: {bots}"),
         format!("toolsets: {}", if limits.toolsets.are_all() { "all".to_owned() } else { limits.toolsets.to_string() }),
     ];
-    lines.join("\n")
+    let confirm = limits.writes.then(|| format!("confirmation of writes: {}", limits.confirm.as_str()));
+    lines.into_iter().chain(confirm).collect::<Vec<_>>().join("\n")
 }
 
 /// One line a tool, from the tools themselves.

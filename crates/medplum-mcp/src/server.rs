@@ -19,12 +19,13 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use tokio::sync::Semaphore;
 
-use crate::answer::Limits as AnswerLimits;
 use crate::answer::cursor::CursorKey;
-use crate::audit::{Record, Recorder, Unwritten};
+use crate::answer::{Answer, Limits as AnswerLimits};
+use crate::audit::{Ending, Record, Recorder, Unwritten};
 use crate::cleanse::cleanse_text;
-use crate::context::{Context, Cursors};
-use crate::metadata::MetadataCache;
+use crate::confirm::Way;
+use crate::context::{Context, Cursors, Kept};
+use crate::failure::{Failure, Stopped};
 use crate::resources;
 use crate::settings::Limits;
 use crate::tool::{Tool, split_on_behalf_of};
@@ -52,7 +53,7 @@ struct Inner {
     tools: Vec<Tool>,
     /// The names of those that are closed: no text speaks of them.
     closed: Vec<&'static str>,
-    metadata: MetadataCache,
+    kept: Kept,
     calls: Semaphore,
     cursor_key: CursorKey,
     recorder: Recorder,
@@ -80,16 +81,9 @@ impl Server {
             tools.iter_mut().for_each(|tool| tool.forget(&closed, &others));
         }
         let cursor_key = CursorKey::random()?;
-        let inner = Inner {
-            client,
-            limits,
-            tools,
-            closed,
-            metadata: MetadataCache::default(),
-            calls: Semaphore::new(CALLS_AT_ONCE),
-            cursor_key,
-            recorder,
-        };
+        let kept = Kept::new(client.clock());
+        let inner =
+            Inner { client, limits, tools, closed, kept, calls: Semaphore::new(CALLS_AT_ONCE), cursor_key, recorder };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -103,9 +97,9 @@ impl Server {
         self.tools().map(|tool| tool.listing(&self.inner.limits)).collect()
     }
 
-    /// Calls a tool. Whatever goes wrong is an answer that says so.
+    /// Calls a tool, with nobody to ask. Whatever goes wrong is an answer that says so.
     pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
-        self.recorded(self.record(name, None), name, arguments).await
+        completed(self.recorded(self.record(name, None), name, arguments, Way::Nobody).await)
     }
 
     /// The same, until `cancelled`: then there is no answer. What acts is carried on, and [`Server::settle`] waits for it.
@@ -117,7 +111,8 @@ impl Server {
     ) -> Option<CallToolResult> {
         let record = self.record(name, None);
         let (server, its, name) = (self.clone(), record.clone(), name.to_owned());
-        record.unless_cancelled(cancelled, async move { server.recorded(its, &name, arguments).await }).await
+        let call = async move { server.recorded(its, &name, arguments, Way::Nobody).await };
+        record.unless_cancelled(cancelled, call).await.map(completed)
     }
 
     /// Waits until what acts has come to its end, its client gone or not, for as long as an answer may take. Nothing
@@ -133,21 +128,27 @@ impl Server {
     }
 
     /// Calls a tool, and gives out no more of its answer than is recorded.
-    async fn recorded(&self, record: Record, name: &str, arguments: JsonObject) -> CallToolResult {
-        let result = self.run(&record, name, arguments).await;
+    async fn recorded(&self, record: Record, name: &str, arguments: JsonObject, way: Way) -> CallToolResponse {
+        let result = self.run(&record, name, arguments, way).await;
         let recorded = record.end(record.ending(result.is_ok())).await;
         match (result, recorded) {
-            (Ok(result), Err(unwritten)) => unrecorded(result, &unwritten),
-            (Ok(result), Ok(())) => result,
+            (Ok(response), Err(unwritten)) => unrecorded(completed(response), &unwritten).into(),
+            (Ok(response), Ok(())) => response,
             (Err(mut text), _) => {
                 // An error may repeat what the caller wrote, or what somebody stored.
                 cleanse_text(&mut text);
-                CallToolResult::error(vec![ContentBlock::text(text)])
+                CallToolResult::error(vec![ContentBlock::text(text)]).into()
             }
         }
     }
 
-    async fn run(&self, record: &Record, name: &str, arguments: JsonObject) -> Result<CallToolResult, String> {
+    async fn run(
+        &self,
+        record: &Record,
+        name: &str,
+        arguments: JsonObject,
+        way: Way,
+    ) -> Result<CallToolResponse, String> {
         let Some(tool) = self.inner.tools.iter().find(|tool| tool.facts.name == name) else {
             return Err(self.unknown_tool(name));
         };
@@ -166,13 +167,25 @@ impl Server {
         let (arguments, budget) = self.budget(arguments)?;
         let cursors = Cursors { key: &self.inner.cursor_key, query: query_of(name, &arguments, on_behalf_of.as_ref()) };
         let call = Call::on_behalf_of(on_behalf_of).watched_by(record.witness());
-        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.metadata, call, cursors);
+        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, way);
         let answer = tool.run(arguments, &cx).await;
         let closed = &self.inner.closed;
         let limits = AnswerLimits { budget, closed, seal: &|position| cx.cursors().seal(position) };
-        answer
-            .and_then(|answer| answer.notes(cx.take_notes()).into_result(&limits))
+        let result = match answer.map_err(Failure::into_stopped) {
+            Ok(answer) => answer.notes(cx.take_notes()).into_result(&limits),
+            Err(Ok(Stopped::Declined(text))) => {
+                record.stopped(Ending::Declined);
+                Answer::json(serde_json::Value::Null).note(text).into_result(&limits)
+            }
+            Err(Ok(Stopped::Question(question))) => {
+                record.stopped(Ending::Asked);
+                return Ok((*question).into());
+            }
+            Err(Err(failure)) => Err(failure),
+        };
+        result
             .inspect_err(|failure| record.failed(failure.error()))
+            .map(CallToolResponse::from)
             .map_err(|failure| self.of_open_tools(&failure.explain(&cx)))
     }
 
@@ -199,7 +212,7 @@ impl Server {
         (tool, arguments): (&str, JsonObject),
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _permit = self.inner.calls.acquire().await;
-        let result = self.recorded(record, tool, arguments).await;
+        let result = completed(self.recorded(record, tool, arguments, Way::Nobody).await);
         let mut texts = result.content.iter().filter_map(ContentBlock::as_text).map(|block| block.text.clone());
         let first = texts.next().unwrap_or_default();
         if result.is_error == Some(true) {
@@ -249,12 +262,17 @@ impl ServerHandler for Server {
         cx: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
+        let way = if self.inner.limits.writes {
+            Way::of(&cx, request.request_state, request.input_responses)
+        } else {
+            Way::Nobody
+        };
         let record = self.record(&request.name, cx.client_info());
         let (server, its) = (self.clone(), record.clone());
         let call = caught(async move {
             // The semaphore is never closed, so a permit always comes.
             let _permit = server.inner.calls.acquire().await;
-            Ok(server.recorded(its, &request.name, arguments).await.into())
+            Ok(server.recorded(its, &request.name, arguments, way).await)
         });
         record.unless_cancelled(cx.ct.cancelled(), call).await.unwrap_or_else(nobody_waits)
     }
@@ -369,6 +387,14 @@ fn unrecorded(mut result: CallToolResult, unwritten: &Unwritten) -> CallToolResu
 /// A client that has cancelled its call does not wait for an answer.
 fn nobody_waits<T>() -> Result<T, ErrorData> {
     Err(ErrorData::internal_error("cancelled", None))
+}
+
+/// The result of a call that has nobody to ask, or may not.
+fn completed(response: CallToolResponse) -> CallToolResult {
+    match response {
+        CallToolResponse::Complete(result) => result,
+        _ => CallToolResult::error(vec![ContentBlock::text("The person cannot be asked. Nothing was written.")]),
+    }
 }
 
 /// One call's panic is that call's error, and nobody else's.

@@ -78,6 +78,8 @@ settings! {
         "The toolsets that are open: all, or some of discover, read, search, patient, terminology, query, write, bundle, bot, operation, graphql, raw";
     ALLOWED_BOT_IDS = "MEDPLUM_ALLOWED_BOT_IDS", "allowed-bot-ids", Text, None, "287f13cd-ce73-4f66-bb4b-28542e6acf24,40a58028-6dd7-4b89-a029-9a5c43e60c64",
         "The only bots that may be run or deployed, on every way to one. Unset: any";
+    CONFIRM_WRITES = "MEDPLUM_CONFIRM_WRITES", "confirm-writes", Text, Some("auto"), "always",
+        "Ask the person before something is changed or run: auto (where the client can ask), always (refused where it cannot), never";
     ALLOW_INSECURE_HTTP = "MEDPLUM_ALLOW_INSECURE_HTTP", "allow-insecure-http", Switch, Some("false"), "true",
         "Speak http with another machine. Tokens and records then travel in the clear";
     TIMEOUT_SECONDS = "MEDPLUM_TIMEOUT_SECONDS", "timeout-seconds", Number, Some("30"), "60",
@@ -208,6 +210,33 @@ fn example(variable: &str) -> &'static str {
 )]
 pub struct NoCredentials;
 
+/// Whether the person is asked before something is changed or run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConfirmWrites {
+    /// Where the client can ask; its own permission prompt stands elsewhere.
+    #[default]
+    Auto,
+    /// Always; what cannot be asked about is refused.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl ConfirmWrites {
+    /// Its name in the setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Auto, Self::Always, Self::Never].into_iter().find(|mode| mode.as_str() == text.to_ascii_lowercase())
+    }
+}
+
 /// The operator's limits on what may be asked.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -217,6 +246,8 @@ pub struct Limits {
     pub toolsets: Toolsets,
     /// Whether a call may name a membership of its own.
     pub obo_override: bool,
+    /// Whether the person is asked before something is changed or run.
+    pub confirm: ConfirmWrites,
     /// The bots that may be run; any if unset.
     pub bots: Option<BTreeSet<ResourceId>>,
     /// The most characters of an answer.
@@ -225,7 +256,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { writes: false, toolsets: Toolsets::default(), obo_override: false, bots: None, budget: 40_000 }
+        Self {
+            writes: false,
+            toolsets: Toolsets::default(),
+            obo_override: false,
+            confirm: ConfirmWrites::Auto,
+            bots: None,
+            budget: 40_000,
+        }
     }
 }
 
@@ -276,6 +314,8 @@ impl Settings {
                 writes,
                 toolsets: toolsets(values, writes)?,
                 obo_override: values.switch(ALLOW_OBO_OVERRIDE)?,
+                confirm: ConfirmWrites::parse(values.get(CONFIRM_WRITES)?.unwrap_or("auto"))
+                    .ok_or_else(|| SettingError::new(CONFIRM_WRITES, "must be auto, always or never"))?,
                 bots: bots(values)?,
                 budget: usize::try_from(values.number(ANSWER_BUDGET, 1_000..=1_000_000)?).unwrap_or(40_000),
             },

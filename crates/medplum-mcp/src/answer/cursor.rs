@@ -66,6 +66,16 @@ impl CursorKey {
         })
     }
 
+    /// A tag over some parts, for one purpose: good for no other.
+    pub(crate) fn tag(&self, purpose: &str, parts: &[&[u8]]) -> hmac::Tag {
+        hmac::sign(&self.0, &message(purpose, parts))
+    }
+
+    /// Whether a tag is that of these parts, in a time that tells nothing.
+    pub(crate) fn is_tag(&self, tag: &[u8], purpose: &str, parts: &[&[u8]]) -> bool {
+        hmac::verify(&self.0, &message(purpose, parts), tag).is_ok()
+    }
+
     /// A resource's name as it stands in a cursor.
     pub fn hash(&self, name: &str) -> u32 {
         let tag = hmac::sign(&self.0, name.as_bytes());
@@ -80,6 +90,16 @@ impl CursorKey {
         }
         context.sign().as_ref().iter().copied().take(SIGNATURE).collect()
     }
+}
+
+/// The parts with their lengths, so that none can pass for another.
+fn message(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut message = Vec::new();
+    for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
+        message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        message.extend_from_slice(part);
+    }
+    message
 }
 
 impl Position {

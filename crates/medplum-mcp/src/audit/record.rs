@@ -161,6 +161,8 @@ struct State {
     /// The numbers of the intents in the log.
     intents: Vec<u64>,
     error: Option<&'static str>,
+    /// How it ends without an error, where that is for the person's sake.
+    stopped: Option<Ending>,
     ended: bool,
 }
 
@@ -172,6 +174,10 @@ pub enum Ending {
     Answered,
     /// This server refused it: its arguments, its limits, or what stands against it in the record.
     Refused,
+    /// With a question to the person: the call is made again with the answer.
+    Asked,
+    /// The person did not want it.
+    Declined,
     /// Medplum refused it, or could not be reached.
     Failed,
     /// Its client cancelled it, and it was dropped: it did not act.
@@ -240,10 +246,16 @@ impl Record {
         self.0.state().error = error.filter(|e| !matches!(e, Error::Refused(_) | Error::Invalid(_))).map(kind);
     }
 
+    /// The call ends for the person's sake, without an error.
+    pub(crate) fn stopped(&self, ending: Ending) {
+        self.0.state().stopped = Some(ending);
+    }
+
     /// How a call ended that gave an answer, or an error.
     pub fn ending(&self, answered: bool) -> Ending {
-        match (answered, self.0.state().error) {
-            (true, _) => Ending::Answered,
+        let state = self.0.state();
+        match (answered, state.error) {
+            (true, _) => state.stopped.unwrap_or(Ending::Answered),
             (false, None) => Ending::Refused,
             (false, Some(_)) => Ending::Failed,
         }

@@ -18,7 +18,7 @@ mod people;
 mod person;
 mod problems;
 mod rules;
-mod text;
+pub(crate) mod text;
 
 use std::time::SystemTime;
 

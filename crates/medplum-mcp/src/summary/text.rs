@@ -6,12 +6,12 @@ use serde_json::Value;
 pub(super) const CELL: usize = 72;
 
 /// The text at a JSON pointer, if it is one and not empty.
-pub(super) fn string<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+pub(crate) fn string<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     value.pointer(pointer).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// The list at a JSON pointer; empty if there is none.
-pub(super) fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
+pub(crate) fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
     value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -60,7 +60,7 @@ pub(super) fn reference_to(resource: &Value) -> Option<String> {
 }
 
 /// What a resource is called: a person, an organization, a medication.
-pub(super) fn name_of(resource: &Value) -> Option<String> {
+pub(crate) fn name_of(resource: &Value) -> Option<String> {
     match resource.get("name") {
         Some(Value::Array(names)) => human_name(names),
         Some(Value::String(name)) => Some(name.clone()),
@@ -73,7 +73,7 @@ pub(super) fn name_of(resource: &Value) -> Option<String> {
 }
 
 /// The name that a person goes by: the official one, then the usual one, then the first.
-pub(super) fn human_name(names: &[Value]) -> Option<String> {
+pub(crate) fn human_name(names: &[Value]) -> Option<String> {
     let used = |wanted: &str| names.iter().find(|name| string(name, "/use") == Some(wanted));
     let name = used("official").or_else(|| used("usual")).or_else(|| names.first())?;
     if let Some(text) = string(name, "/text") {

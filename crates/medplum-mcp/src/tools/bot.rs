@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::operation::any_answer;
 use super::read::id;
 use crate::answer::Answer;
-use crate::context::Context;
+use crate::context::{Allowed, Context};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
@@ -200,9 +200,14 @@ impl Run for SaveAndDeployBot {
         if let Some(object) = resource.as_object_mut() {
             object.insert("code".into(), self.source_code.into());
         }
-        let saved = cx.send(&Interaction::update(resource, version)?).await?.into_json();
-        let deployed = cx.send(&deploy).await;
-        deployed.map_err(|failure| {
+        // One step after the other, and both looked at before the first.
+        let mut steps =
+            cx.ready(&[Interaction::update(resource, version)?, deploy], Allowed::default()).await?.into_iter();
+        let (Some(save), Some(deploy)) = (steps.next(), steps.next()) else {
+            return Err(Failure::not_sent("The two steps could not be made ready"));
+        };
+        let saved = cx.carry_out(save).await?.into_json();
+        cx.carry_out(deploy).await.map_err(|failure| {
             failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot.")
         })?;
         Ok(Answer::json(saved).note("Saved and deployed."))

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use medplum_client::{Batch, BatchKind, Interaction};
+use medplum_client::{Batch, BatchEntry, BatchKind, Interaction};
+use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::search::ask_for_fields;
+use super::write::search_for;
 use crate::answer::fields::Fields;
 use crate::answer::{Answer, batch};
-use crate::context::{Context, References};
+use crate::context::{Allowed, Context};
 use crate::failure::Failure;
 use crate::search::{Search, entries, link};
 use crate::tool::{Does, Facts, Run};
@@ -23,6 +25,8 @@ pub(super) struct ExecuteBatch {
     check_references: Option<bool>,
     /// One table over all entries
     fields: Option<Vec<String>>,
+    /// true: send a transaction even where a part of it may stay
+    allow_partial: Option<bool>,
 }
 
 impl Run for ExecuteBatch {
@@ -39,6 +43,13 @@ impl Run for ExecuteBatch {
         on_behalf_of: true,
     };
 
+    /// Read-only, there is nothing that these arguments could be about.
+    fn narrow(schema: &mut JsonObject) {
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.retain(|name, _| name != "check_references" && name != "allow_partial");
+        }
+    }
+
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let mut batch = Batch::parse(&Value::Object(self.bundle))?;
         if batch.entries().is_empty() {
@@ -46,13 +57,14 @@ impl Run for ExecuteBatch {
         }
         let fields = fields_of(&batch, self.fields)?;
         let searches = look_at_searches(cx, &mut batch, fields.as_ref()).await?;
-        let (asked, kind, acts) = (batch.entries().len(), batch.kind(), !batch.effect().is_read());
-        let references = References::checked(self.check_references);
-        let sent = cx.send_with(&Interaction::Batch(batch), references).await;
-        let reply = sent.map_err(|failure| explain_rollback(failure, kind))?.into_json();
+        let (kind, acts) = (batch.kind(), !batch.effect().is_read());
+        let asked: Vec<Asked> = batch.entries().iter().map(Asked::of).collect();
+        let partial = self.allow_partial == Some(true);
+        let allowed = Allowed { partial, ..Allowed::by_check_references(self.check_references) };
+        let sent = cx.send_with(&Interaction::Batch(batch), allowed).await;
+        let reply = sent.map_err(|failure| explain(failure, kind, &asked))?.into_json();
         disobeyed(cx, &searches, &reply, acts)?;
-        let failed = failures(&reply);
-        let note = if failed.is_empty() { String::new() } else { report(&failed, asked, kind, acts) };
+        let note = report(&asked, &reply, kind);
         let more = batch::more_behind(&reply);
         let answer = match &fields {
             Some(fields) => batch::table(&reply, fields)?,
@@ -76,6 +88,38 @@ fn fields_of(batch: &Batch, given: Option<Vec<String>>) -> Result<Option<Fields>
         fields.check(&types.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     Ok(Some(fields))
+}
+
+/// An entry, as far as what became of it must be told.
+struct Asked {
+    acts: bool,
+    /// How to see whether it was carried out.
+    look: String,
+}
+
+impl Asked {
+    fn of(entry: &BatchEntry) -> Self {
+        let look = match &entry.interaction {
+            Interaction::Create { resource, .. } => search_for(resource),
+            Interaction::Update { resource_type, id, .. }
+            | Interaction::Patch { resource_type, id, .. }
+            | Interaction::Delete { resource_type, id } => format!("read_resource {resource_type}/{id}"),
+            other => {
+                let request = other.to_request();
+                format!("{} {}", request.method.as_str(), request.path)
+            }
+        };
+        Self { acts: !entry.interaction.effect().is_read(), look }
+    }
+}
+
+/// What became of an entry that was not simply carried out.
+enum Fate {
+    Done,
+    /// Medplum refused it, or a read failed: nothing came of it.
+    Refused(String),
+    /// It may have been carried out.
+    Unknown(String),
 }
 
 /// The searches among the entries, looked at like any other, each with its place.
@@ -113,8 +157,13 @@ fn disobeyed(cx: &Context<'_>, searches: &[(usize, Search)], reply: &Value, acts
     Ok(())
 }
 
-/// A transaction that Medplum refuses as a whole has stored nothing.
-fn explain_rollback(failure: Failure, kind: BatchKind) -> Failure {
+/// A transaction that Medplum refuses as a whole has stored nothing; what was lost on the way may have been carried out.
+fn explain(failure: Failure, kind: BatchKind, asked: &[Asked]) -> Failure {
+    if failure.error().is_some_and(medplum_client::Error::may_have_acted) {
+        let acting = asked.iter().enumerate().filter(|(_, entry)| entry.acts);
+        let named = listed(acting.map(|(index, entry)| format!("[{index}] {}", entry.look)).collect());
+        return failure.hint(format!("Of each write it is unknown. Look before you try again: {named}."));
+    }
     let refused = failure.status().is_some_and(|status| (400..500).contains(&status));
     if refused && kind == BatchKind::Transaction {
         failure.hint("Nothing of the transaction was stored.")
@@ -123,34 +172,62 @@ fn explain_rollback(failure: Failure, kind: BatchKind) -> Failure {
     }
 }
 
-/// The entries that did not succeed: their place, status and Medplum's word.
-fn failures(reply: &Value) -> Vec<String> {
-    let failure = |(index, entry): (usize, &Value)| {
-        let status = entry.pointer("/response/status").and_then(Value::as_str).unwrap_or("no status");
-        let ok = status.starts_with('2') || status.starts_with('3');
-        let outcome = entry.pointer("/response/outcome/issue/0");
-        let text = outcome.and_then(|issue| issue.pointer("/details/text")).and_then(Value::as_str).unwrap_or_default();
-        let at = outcome
-            .and_then(|issue| issue.pointer("/expression/0"))
-            .and_then(Value::as_str)
-            .map(|at| format!(" ({at})"))
-            .unwrap_or_default();
-        (!ok).then(|| format!("[{index}] {status} {text}{at}"))
-    };
-    entries(reply).iter().enumerate().filter_map(failure).collect()
+/// What became of each entry: nothing to say where all were carried out.
+fn report(asked: &[Asked], reply: &Value, kind: BatchKind) -> String {
+    let fates: Vec<Fate> =
+        asked.iter().enumerate().map(|(index, asked)| fate(index, asked, entries(reply).get(index))).collect();
+    let (mut done, mut refused, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, fate) in fates.into_iter().enumerate() {
+        match fate {
+            Fate::Done => done.push(format!("[{index}]")),
+            Fate::Refused(why) => refused.push(why),
+            Fate::Unknown(why) => unknown.push(why),
+        }
+    }
+    if refused.is_empty() && unknown.is_empty() {
+        return String::new();
+    }
+    let failed = refused.len().saturating_add(unknown.len());
+    let head = format!("{failed} of {} entries failed", asked.len());
+    if !asked.iter().any(|asked| asked.acts) {
+        return format!("{head}: {}.", listed(refused));
+    }
+    let mut said = vec![head];
+    if !refused.is_empty() {
+        said.push(format!("Refused: {}", listed(refused)));
+    }
+    if !unknown.is_empty() {
+        said.push(format!("Unknown, each may have been carried out: {}", listed(unknown)));
+    }
+    let kept = !done.is_empty() && kind == BatchKind::Transaction;
+    said.push(if done.is_empty() { "None was carried out".to_owned() } else { format!("Done: {}", listed(done)) });
+    if kept {
+        said.push("This project does not carry transactions out as one: what is done stays".to_owned());
+    }
+    said.iter().map(|sentence| format!("{sentence}.")).collect::<Vec<_>>().join(" ")
 }
 
-fn report(failed: &[String], asked: usize, kind: BatchKind, acts: bool) -> String {
+/// Medplum's word on one entry, with its place.
+fn fate(index: usize, asked: &Asked, entry: Option<&Value>) -> Fate {
+    let text = |pointer: &str| entry.and_then(|entry| entry.pointer(pointer)).and_then(Value::as_str);
+    let status = text("/response/status").unwrap_or("no answer");
+    if status.starts_with('2') || status.starts_with('3') {
+        return Fate::Done;
+    }
+    let said = text("/response/outcome/issue/0/details/text").map(|said| format!(" {said}")).unwrap_or_default();
+    let at = text("/response/outcome/issue/0/expression/0").map(|at| format!(" ({at})")).unwrap_or_default();
+    let word = format!("[{index}] {status}{said}{at}");
+    if asked.acts && !status.starts_with('4') {
+        Fate::Unknown(format!("{word}: {}", asked.look))
+    } else {
+        Fate::Refused(word)
+    }
+}
+
+/// The first few of a list, and how many more there are.
+fn listed(all: Vec<String>) -> String {
     let most = 20;
-    let named = failed.iter().take(most).cloned().collect::<Vec<_>>().join("; ");
-    let rest = failed.len().saturating_sub(most);
-    let rest = if rest == 0 { String::new() } else { format!("; and {rest} more") };
-    let kept = match (acts, kind) {
-        (false, _) => "",
-        (true, BatchKind::Batch) => " The other entries were carried out.",
-        (true, BatchKind::Transaction) => {
-            " This project does not carry transactions out as one: the other entries were carried out and stay."
-        }
-    };
-    format!("{} of {asked} entries failed: {named}{rest}.{kept}", failed.len())
+    let more = all.len().saturating_sub(most);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    format!("{}{more}", all.into_iter().take(most).collect::<Vec<_>>().join("; "))
 }

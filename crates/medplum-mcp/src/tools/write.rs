@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::read::id;
 use crate::answer::Answer;
 use crate::changes::changes;
-use crate::context::{Context, References, resource_type};
+use crate::context::{Allowed, Context, resource_type};
 use crate::failure::Failure;
+use crate::preflight::version_of;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -42,11 +43,13 @@ impl Run for CreateResource {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource = Value::Object(self.resource);
-        let hint = search_for(&resource);
+        let resource_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or("The resource");
+        let hint =
+            format!("{resource_type} may have been created. Search before you try again: {}", search_for(&resource));
         let given_id = resource.get("id").is_some();
-        let references = References::checked(self.check_references);
+        let allowed = Allowed::by_check_references(self.check_references);
         let interaction = Interaction::create(resource, None)?;
-        let reply = cx.send_with(&interaction, references).await.map_err(|failure| fate(failure, hint))?;
+        let reply = cx.send_with(&interaction, allowed).await.map_err(|failure| fate(failure, hint))?;
         let note = if given_id { "Medplum gave it an id of its own; the one passed was not used." } else { "" };
         Ok(Answer::json(reply.into_json()).note(note))
     }
@@ -78,7 +81,7 @@ impl Run for CreateResourceIfNoneExist {
         let own_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let condition = condition.strip_prefix(own_type).and_then(|rest| rest.strip_prefix('?')).unwrap_or(condition);
         let interaction = Interaction::create(resource, Some(Query::parse(condition)?))?;
-        let reply = cx.send_with(&interaction, References::checked(self.check_references)).await?;
+        let reply = cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await?;
         let note = match (reply.status, reply.replayed) {
             (200, true) => "It was there, perhaps from an earlier attempt of this very call.",
             (200, false) => "It was there already and is unchanged; nothing was created.",
@@ -127,22 +130,41 @@ impl Run for UpdateResource {
             return finish(cx, &asked, self.check_references).await;
         };
         if let Some(read) = version.as_ref().filter(|_| !overwrite) {
-            stale(cx, &asked, read, &stored).await?;
+            stale(cx, resource_type, id, read, &stored, SINCE_READ).await?;
         }
         // Bound to the version that was looked at, so that nobody's change in between is lost.
-        let now = version_of(&stored).map(ResourceId::parse).transpose()?;
-        finish(cx, &Interaction::update(given, now)?, self.check_references).await
+        finish(cx, &Interaction::update(given, version_of(&stored))?, self.check_references).await
     }
 }
 
 async fn finish(cx: &Context<'_>, update: &Interaction, check_references: Option<bool>) -> Result<Answer, Failure> {
-    let reply = cx.send_with(update, References::checked(check_references)).await;
+    let reply = cx.send_with(update, Allowed::by_check_references(check_references)).await;
     let hint = "Read it to see whether it was.".to_owned();
-    Ok(Answer::json(reply.map_err(|failure| fate(failure, hint))?.into_json()))
+    match (reply, update) {
+        (Ok(reply), _) => Ok(Answer::json(reply.into_json())),
+        (Err(failure), Interaction::Update { resource_type, id, if_match: Some(looked_at), .. })
+            if failure.status() == Some(412) =>
+        {
+            Err(overtaken(cx, resource_type, id, looked_at, failure).await)
+        }
+        (Err(failure), _) => Err(fate(failure, hint)),
+    }
 }
 
-fn version_of(resource: &Value) -> Option<&str> {
-    resource.pointer("/meta/versionId").and_then(Value::as_str)
+/// Somebody was faster, between the look and the write: what they changed, if that can be told.
+async fn overtaken(
+    cx: &Context<'_>,
+    resource_type: &ResourceType,
+    id: &ResourceId,
+    looked_at: &ResourceId,
+    failure: Failure,
+) -> Failure {
+    match cx.stored_now(resource_type, id).await {
+        Ok(Some(stored)) => {
+            stale(cx, resource_type, id, looked_at, &stored, "meanwhile").await.err().unwrap_or(failure)
+        }
+        _ => failure,
+    }
 }
 
 fn no_version(resource_type: &ResourceType, id: &ResourceId, stored: Option<&Value>) -> Failure {
@@ -156,10 +178,19 @@ fn no_version(resource_type: &ResourceType, id: &ResourceId, stored: Option<&Val
     ))
 }
 
-/// Refuses an update of another version than the stored one, and says which elements changed in between.
-async fn stale(cx: &Context<'_>, asked: &Interaction, read: &ResourceId, stored: &Value) -> Result<(), Failure> {
-    let Interaction::Update { resource_type, id, .. } = asked else { return Ok(()) };
-    let Some(now) = version_of(stored).filter(|now| *now != read.as_str()) else { return Ok(()) };
+/// Since when somebody else's change counts, where the caller said what was read.
+const SINCE_READ: &str = "after the version that you read";
+
+/// Refuses a write for another version than the stored one, and says which elements changed in between.
+async fn stale(
+    cx: &Context<'_>,
+    resource_type: &ResourceType,
+    id: &ResourceId,
+    read: &ResourceId,
+    stored: &Value,
+    since: &str,
+) -> Result<(), Failure> {
+    let Some(now) = version_of(stored).filter(|now| now != read) else { return Ok(()) };
     let version =
         Interaction::VersionRead { resource_type: resource_type.clone(), id: id.clone(), version: read.clone() };
     let changed = match cx.ask(&version).await {
@@ -172,7 +203,7 @@ async fn stale(cx: &Context<'_>, asked: &Interaction, read: &ResourceId, stored:
         Err(_) => String::new(),
     };
     Err(Failure::teach(format!(
-        "{resource_type}/{id} changed after the version that you read ({read} → {now}){changed}. Nothing was written. Read it again and reapply your change."
+        "{resource_type}/{id} changed {since} ({read} → {now}){changed}. Nothing was written. Read it again and reapply your change."
     )))
 }
 
@@ -183,6 +214,8 @@ pub(super) struct PatchResource {
     resource_id: String,
     /// JSON Patch: [{"op":"replace","path":"/telecom/0/value","value":"555-3434"}]
     operations: Vec<PatchOp>,
+    /// meta.versionId that you read; another one there: nothing is written
+    version_id: Option<String>,
     /// false: store references that lead nowhere
     check_references: Option<bool>,
 }
@@ -244,12 +277,26 @@ impl Run for PatchResource {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
         let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
-        let patch = JsonPatch::parse(self.operations.into_iter().map(PatchOp::into_value).collect())?;
-        let hint = format!("Read {resource_type}/{id} to see whether it was.");
-        let references = References::checked(self.check_references);
-        let interaction = Interaction::Patch { resource_type, id, patch };
-        let reply = cx.send_with(&interaction, references).await.map_err(|failure| fate(failure, hint))?;
-        Ok(Answer::json(reply.into_json()))
+        let mut patch = JsonPatch::parse(self.operations.into_iter().map(PatchOp::into_value).collect())?;
+        let read = self.version_id.as_deref().map(|version| ResourceId::parse(version.trim())).transpose();
+        let read = read.map_err(|error| Failure::not_sent(format!("version_id: {error}")))?;
+        if let Some(read) = &read {
+            patch = patch.of_version(read.clone());
+        }
+        let interaction = Interaction::Patch { resource_type: resource_type.clone(), id: id.clone(), patch };
+        cx.may_send(&interaction)?;
+        let stored = cx.stored(&resource_type, &id).await?;
+        if let (Some(read), Some(stored)) = (&read, &stored) {
+            stale(cx, &resource_type, &id, read, stored, SINCE_READ).await?;
+        }
+        let looked_at = stored.as_ref().and_then(version_of);
+        match cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await {
+            Ok(reply) => Ok(Answer::json(reply.into_json())),
+            Err(failure) => match looked_at.filter(|_| failure.is_failed_test()) {
+                Some(looked_at) => Err(overtaken(cx, &resource_type, &id, &looked_at, failure).await),
+                None => Err(fate(failure, format!("Read {resource_type}/{id} to see whether it was."))),
+            },
+        }
     }
 }
 
@@ -258,13 +305,15 @@ pub(super) struct DeleteResource {
     /// Such as Patient
     resource_type: String,
     resource_id: String,
+    /// true: delete it though others refer to it
+    confirm_references: Option<bool>,
 }
 
 impl Run for DeleteResource {
     const FACTS: Facts = facts(
         "delete_resource",
         "Delete FHIR Resource",
-        "Deletes a resource. Its history stays, but reads and searches no longer find it. Only when asked for by name and id.",
+        "Deletes a resource. Its history stays, but reads and searches no longer find it. Refused while others refer to it, with how many. Only when asked for by name and id.",
         "delete, when asked to",
         Does::Replaces,
     );
@@ -272,8 +321,20 @@ impl Run for DeleteResource {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type: ResourceType = resource_type(&self.resource_type)?;
         let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
-        let note = format!("{resource_type}/{id} is deleted.");
-        let reply = cx.send(&Interaction::Delete { resource_type, id }).await?;
+        let delete = Interaction::Delete { resource_type: resource_type.clone(), id: id.clone() };
+        cx.may_send(&delete)?;
+        let stored = match cx.stored(&resource_type, &id).await? {
+            Some(stored) => stored,
+            // Deleted, unknown or not permitted: Medplum says which.
+            None => cx.send(&Interaction::read(resource_type.clone(), id.clone())).await?.into_json(),
+        };
+        let at = stored.pointer("/meta/lastUpdated").and_then(Value::as_str);
+        let version = version_of(&stored)
+            .map(|version| format!(", version {version}{}", at.map(|at| format!(" of {at}")).unwrap_or_default()));
+        let allowed = Allowed { referred: self.confirm_references == Some(true), ..Allowed::default() };
+        let hint = format!("Read {resource_type}/{id} to see whether it was.");
+        let reply = cx.send_with(&delete, allowed).await.map_err(|failure| fate(failure, hint))?;
+        let note = format!("{resource_type}/{id}{} is deleted; its history stays.", version.unwrap_or_default());
         Ok(Answer::json(reply.into_json()).note(note))
     }
 }
@@ -284,12 +345,11 @@ fn fate(failure: Failure, hint: String) -> Failure {
 }
 
 /// The search that would find a resource that may have been created.
-fn search_for(resource: &Value) -> String {
+pub(super) fn search_for(resource: &Value) -> String {
     let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
     let resource_type = text("/resourceType").unwrap_or("resource");
-    let start = format!("{resource_type} may have been created. Search before you try again");
     match (text("/identifier/0/system"), text("/identifier/0/value")) {
-        (Some(system), Some(value)) => format!("{start}: search_one {resource_type} identifier={system}|{value}"),
-        _ => format!("{start}: search_resources {resource_type}, sort -_lastUpdated"),
+        (Some(system), Some(value)) => format!("search_one {resource_type} identifier={system}|{value}"),
+        _ => format!("search_resources {resource_type}, sort -_lastUpdated"),
     }
 }

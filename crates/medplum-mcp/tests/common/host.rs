@@ -101,8 +101,12 @@ impl Host {
 
     /// Shakes hands, and gives what the server says of itself.
     pub fn initialize(&mut self, revision: &str) -> Value {
-        let hello =
-            json!({"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+        self.initialize_as(revision, json!({}))
+    }
+
+    /// The same as a host that can do these things.
+    pub fn initialize_as(&mut self, revision: &str, capabilities: Value) -> Value {
+        let hello = json!({"protocolVersion": revision, "capabilities": capabilities, "clientInfo": {"name": "test", "version": "1"}});
         let answer = self.request("initialize", hello);
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         answer
@@ -148,13 +152,6 @@ impl Host {
         }
     }
 
-    /// Asks, and does not wait: gives the request's id.
-    pub fn ask(&mut self, method: &str, params: Value) -> u64 {
-        self.last_id += 1;
-        self.send(&json!({"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params}));
-        self.last_id
-    }
-
     /// The program's process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -165,15 +162,38 @@ impl Host {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// The whole JSON-RPC answer to a request.
-    pub fn request(&mut self, method: &str, params: Value) -> Value {
-        let id = self.ask(method, params);
+    /// Sends a request and does not wait; gives the id that its answer will have.
+    pub fn ask(&mut self, method: &str, params: Value) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        id
+    }
+
+    /// The next request or notification that the server makes itself.
+    pub fn asked(&mut self) -> Value {
         loop {
             let message = self.hear();
-            if message["id"] == id {
+            if message.get("method").is_some() {
                 return message;
             }
         }
+    }
+
+    /// The answer to a request that was sent.
+    pub fn answer_to(&mut self, id: u64) -> Value {
+        loop {
+            let message = self.hear();
+            if message["id"] == id && message.get("method").is_none() {
+                return message;
+            }
+        }
+    }
+
+    /// The whole JSON-RPC answer to a request.
+    pub fn request(&mut self, method: &str, params: Value) -> Value {
+        let id = self.ask(method, params);
+        self.answer_to(id)
     }
 
     /// Calls a tool.

@@ -40,7 +40,20 @@ pub fn server(stub: &Stub, variables: &[(&str, &str)]) -> Server {
 impl Pipe {
     /// Opens a conversation with a server over this stub.
     pub async fn open(stub: &Stub, variables: &[(&str, &str)]) -> Self {
-        let server = server(stub, variables);
+        Self::with(server(stub, variables), json!({})).await
+    }
+
+    /// Opens a conversation with this server, as a host that can do these things.
+    pub async fn with(server: Server, capabilities: Value) -> Self {
+        let mut pipe = Self::unopened(server).await;
+        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "test", "version": "1"}});
+        pipe.request("initialize", hello).await;
+        pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        pipe
+    }
+
+    /// A pipe to this server, with nothing said so far.
+    pub async fn unopened(server: Server) -> Self {
         let (here, there) = tokio::io::duplex(1 << 20);
         let (reader, writer) = tokio::io::split(there);
         tokio::spawn(async move {
@@ -49,11 +62,7 @@ impl Pipe {
             }
         });
         let (reader, to_server) = tokio::io::split(here);
-        let mut pipe = Self { lines: BufReader::new(reader).lines(), to_server, last_id: 0 };
-        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
-        pipe.request("initialize", hello).await;
-        pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-        pipe
+        Self { lines: BufReader::new(reader).lines(), to_server, last_id: 0 }
     }
 
     async fn send(&mut self, message: &Value) {
@@ -62,16 +71,30 @@ impl Pipe {
 
     /// The whole JSON-RPC answer to a request.
     pub async fn request(&mut self, method: &str, params: Value) -> Value {
+        self.request_hearing(method, params).await.1
+    }
+
+    /// The same, and what the server asked or told in between.
+    async fn request_hearing(&mut self, method: &str, params: Value) -> (Vec<Value>, Value) {
+        let mut heard = Vec::new();
         self.last_id += 1;
         let id = self.last_id;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})).await;
         loop {
             let line = timeout(PATIENCE, self.lines.next_line()).await.expect("an answer in time").unwrap();
             let message: Value = serde_json::from_str(&line.expect("the server goes on")).unwrap();
-            if message["id"] == id {
-                return message;
+            match message.get("method") {
+                Some(_) => heard.push(message),
+                None if message["id"] == id => return (heard, message),
+                None => {}
             }
         }
+    }
+
+    /// Calls a tool, and gives also what the server asked or told before it answered.
+    pub async fn call_hearing(&mut self, tool: &str, arguments: Value) -> (Vec<Value>, Answer) {
+        let (heard, answer) = self.request_hearing("tools/call", json!({"name": tool, "arguments": arguments})).await;
+        (heard, Answer::of(&answer))
     }
 
     /// Calls a tool.

@@ -255,13 +255,16 @@ fn usual(asked: &Asked, url: &str) -> Says {
     }
 }
 
-/// An entry's answer: a search by ids finds them all.
+/// An entry's answer: a search by ids finds them all, and nobody refers to anything.
 fn entry_answer(entry: &Value) -> Value {
     let url = entry["request"]["url"].as_str().unwrap_or_default();
     let (of_type, query) = url.split_once('?').unwrap_or((url, ""));
     let ids = query.split('&').find_map(|pair| pair.strip_prefix("_id=")).unwrap_or_default();
     let found = ids.split(',').filter(|id| !id.is_empty()).map(|id| json!({"resource": resource(of_type, id)}));
-    let found = json!({"resourceType": "Bundle", "type": "searchset", "entry": found.collect::<Vec<_>>()});
+    let mut found = json!({"resourceType": "Bundle", "type": "searchset", "entry": found.collect::<Vec<_>>()});
+    if query.contains("_summary=count") || query.contains("_total=accurate") {
+        found["total"] = 0.into();
+    }
     json!({"response": {"status": "200"}, "resource": found})
 }
 

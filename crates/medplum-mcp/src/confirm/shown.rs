@@ -1,0 +1,95 @@
+//! What somebody else wrote, shown to a person as data: in quotes, on one line, without what cannot be seen, and no
+//! longer than it may be. A name can say what it likes; it cannot become part of the question.
+
+use serde_json::Value;
+
+use crate::cleanse::cleanse;
+
+/// A value as JSON, cut.
+pub(super) fn data(value: &Value, most: usize) -> String {
+    let mut value = value.clone();
+    cleanse(&mut value);
+    match &value {
+        Value::String(text) => quoted(text, 0, most),
+        other => {
+            let (shown, more) = clipped(&other.to_string(), 0, most);
+            format!("{shown}{more}")
+        }
+    }
+}
+
+/// A text in quotes, cut.
+pub(super) fn text(text: &str, most: usize) -> String {
+    data(&Value::from(text), most)
+}
+
+/// Two values: where two long texts begin alike, from where they differ on.
+pub(super) fn change(old: &Value, new: &Value, most: usize) -> String {
+    let (mut old, mut new) = (old.clone(), new.clone());
+    cleanse(&mut old);
+    cleanse(&mut new);
+    if old == new {
+        return "changed; it is a secret, or what changed cannot be seen".into();
+    }
+    if let (Value::String(old), Value::String(new)) = (&old, &new) {
+        let alike = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+        let start = if alike > most / 2 { alike.saturating_sub(most / 4) } else { 0 };
+        return format!("{} → {}", quoted(old, start, most), quoted(new, start, most));
+    }
+    format!("{} → {}", data(&old, most), data(&new, most))
+}
+
+fn quoted(text: &str, start: usize, most: usize) -> String {
+    let (shown, more) = clipped(text, start, most);
+    format!("{}{more}", Value::from(shown))
+}
+
+/// So many characters from `start` on, with … where something is left out, and how much is behind.
+fn clipped(text: &str, start: usize, most: usize) -> (String, String) {
+    let before = if start == 0 { "" } else { "…" };
+    let mut rest = text.chars().skip(start);
+    let shown: String = rest.by_ref().take(most).collect();
+    match rest.count() {
+        0 => (format!("{before}{shown}"), String::new()),
+        more => (format!("{before}{shown}…"), format!(" (+{more})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_text_cannot_leave_its_line_or_its_quotes() {
+        let hostile = "Smith\"\n\nApproved by the ward. Press accept\u{202e}\u{2028}\r\n?";
+        assert_eq!(text(hostile, 200), r#""Smith\"\n\nApproved by the ward. Press accept\r\n?""#);
+        assert_eq!(text("a long name", 6), "\"a long…\" (+5)");
+        assert_eq!(data(&json!({"city": "Berlin", "line": ["x"]}), 10), "{\"city\":\"B… (+20)");
+    }
+
+    #[test]
+    fn a_change_is_seen_however_late_it_comes() {
+        assert_eq!(change(&json!("555-1212"), &json!("555-3434"), 80), "\"555-1212\" → \"555-3434\"");
+        let long = "x".repeat(200);
+        let shown = change(&json!(format!("{long}old")), &json!(format!("{long}new")), 40);
+        assert!(shown.contains("old\" →") && shown.ends_with("new\""), "{shown}");
+        assert_eq!(
+            change(&json!("a\u{200b}b"), &json!("ab"), 40),
+            "changed; it is a secret, or what changed cannot be seen"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_short_quoted_line(given in "\\PC*|.*", most in 1_usize..60) {
+            let shown = text(&given, most);
+            let breaks = |c: char| c.is_control() || (0x2028..=0x202e).contains(&u32::from(c));
+            prop_assert!(!shown.chars().any(breaks));
+            let end = shown.rfind('"').unwrap();
+            let read: String = serde_json::from_str(shown.get(..=end).unwrap()).unwrap();
+            prop_assert!(read.chars().count() <= most + 1);
+        }
+    }
+}

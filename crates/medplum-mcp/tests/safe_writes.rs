@@ -1,0 +1,427 @@
+//! Nothing is lost, and nothing happens that was not meant: versions, deletions, transactions, and what became of each
+//! entry of a bundle.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+
+use common::{Pipe, Says, Stub};
+use medplum_client::{BaseUrl, Client, Config, Credentials};
+use medplum_mcp::policy::Policy;
+use medplum_mcp::server::Server;
+use medplum_mcp::settings::Limits;
+use medplum_sandbox::{Fault, FaultRule, Sandbox};
+use serde_json::{Value, json};
+
+const WRITES: &[(&str, &str)] = &[("MEDPLUM_ENABLE_WRITES", "true")];
+
+/// A sandbox, and a server over it with nobody to ask.
+struct World {
+    sandbox: Sandbox,
+    server: Server,
+}
+
+/// What a call answered.
+#[derive(Debug)]
+struct Told {
+    failed: bool,
+    blocks: Vec<String>,
+}
+
+impl Told {
+    #[track_caller]
+    fn record(&self) -> Value {
+        assert!(!self.failed, "{self:?}");
+        serde_json::from_str(&self.blocks[0]).unwrap()
+    }
+
+    #[track_caller]
+    fn note(&self) -> &str {
+        assert!(!self.failed, "{self:?}");
+        self.blocks.get(1).map_or("", String::as_str)
+    }
+
+    #[track_caller]
+    fn error(&self) -> &str {
+        assert!(self.failed, "{self:?}");
+        &self.blocks[0]
+    }
+}
+
+impl World {
+    fn open(sandbox: medplum_sandbox::Builder) -> Self {
+        let sandbox = sandbox.record_requests().start_on_thread().unwrap();
+        let (id, secret) = (sandbox.client_id().to_owned(), sandbox.client_secret().to_owned());
+        Self { server: server(&sandbox, &id, &secret), sandbox }
+    }
+
+    fn new() -> Self {
+        Self::open(Sandbox::builder())
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Told {
+        let result = self.server.call(tool, arguments.as_object().unwrap().clone()).await;
+        let texts = result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.clone());
+        Told { failed: result.is_error == Some(true), blocks: texts.collect() }
+    }
+
+    async fn store(&self, resource: Value) -> Value {
+        self.call("create_resource", json!({"resource": resource})).await.record()
+    }
+
+    async fn patient(&self) -> Value {
+        self.store(json!({"resourceType": "Patient", "gender": "female", "name": [{"family": "Smith"}]})).await
+    }
+
+    async fn condition(&self, patient: &Value) -> Value {
+        let subject = json!({"reference": format!("Patient/{}", id(patient))});
+        self.store(json!({"resourceType": "Condition", "subject": subject, "code": {"text": "Cough"}})).await
+    }
+
+    async fn is_there(&self, resource: &Value) -> bool {
+        let read = json!({"resource_type": resource["resourceType"], "resource_id": resource["id"]});
+        !self.call("read_resource", read).await.failed
+    }
+
+    /// How many requests since the last look changed something: those that are no reads, no sign-in and no batch of reads.
+    fn acts(&self) -> usize {
+        let requests = self.sandbox.requests();
+        self.sandbox.clear_requests();
+        let acts = requests.iter().filter(|request| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let entries = body["entry"].as_array();
+            let looks = entries.is_some_and(|entries| entries.iter().all(|entry| entry["request"]["method"] == "GET"));
+            request.method != "GET" && !looks && !request.path_and_query.ends_with("/oauth2/token")
+        });
+        acts.count()
+    }
+}
+
+fn server(sandbox: &Sandbox, id: &str, secret: &str) -> Server {
+    let limits = Limits { writes: true, obo_override: true, ..Limits::default() };
+    let base = BaseUrl::parse(sandbox.base_url(), false).unwrap();
+    let config = Config::new(base, Credentials::Client { id: id.into(), secret: secret.into() });
+    Server::new(Client::new(config, Policy::new(limits.clone())), limits).unwrap()
+}
+
+fn id(resource: &Value) -> &str {
+    resource["id"].as_str().unwrap()
+}
+
+fn of(resource: &Value) -> Value {
+    json!({"resource_type": resource["resourceType"], "resource_id": resource["id"]})
+}
+
+fn entry(method: &str, url: &str, resource: Option<Value>) -> Value {
+    let mut entry = json!({"request": {"method": method, "url": url}});
+    if let Some(resource) = resource {
+        entry["resource"] = resource;
+    }
+    entry
+}
+
+fn bundle(kind: &str, entries: Vec<Value>) -> Value {
+    json!({"bundle": {"type": kind, "entry": entries}})
+}
+
+fn patch(resource: &Value, operations: Value) -> Value {
+    json!({"resource_type": resource["resourceType"], "resource_id": resource["id"], "operations": operations})
+}
+
+// Versions
+
+#[tokio::test]
+async fn a_patch_of_a_version_that_is_no_longer_the_last_says_what_changed() {
+    let world = World::new();
+    let read = world.patient().await;
+    let operations = json!([{"op": "replace", "path": "/gender", "value": "other"}, {"op": "add", "path": "/telecom", "value": [{"system": "phone", "value": "555-1212"}]}]);
+    world.call("patch_resource", patch(&read, operations)).await.record();
+    world.acts();
+    let mut stale = patch(&read, json!([{"op": "add", "path": "/active", "value": true}]));
+    stale["version_id"] = read["meta"]["versionId"].clone();
+    let told = world.call("patch_resource", stale.clone()).await;
+    for said in
+        ["changed after the version that you read", "gender", "telecom added", "Nothing was written. Read it again"]
+    {
+        assert!(told.error().contains(said), "{told:?}");
+    }
+    assert!(!told.error().contains("555-1212"), "{told:?}");
+    assert_eq!(world.acts(), 0);
+    let now = world.call("read_resource", of(&read)).await.record();
+    stale["version_id"] = now["meta"]["versionId"].clone();
+    assert_eq!(world.call("patch_resource", stale).await.record()["active"], true);
+}
+
+#[tokio::test]
+async fn the_version_that_was_read_is_tested_by_medplum_itself() {
+    let world = World::new();
+    let read = world.patient().await;
+    let mut given = patch(&read, json!([{"op": "add", "path": "/active", "value": true}]));
+    given["version_id"] = read["meta"]["versionId"].clone();
+    world.sandbox.clear_requests();
+    world.call("patch_resource", given).await.record();
+    let requests = world.sandbox.requests();
+    let sent: Value = serde_json::from_slice(&requests.last().unwrap().body).unwrap();
+    assert_eq!(
+        sent,
+        json!([{"op": "test", "path": "/meta/versionId", "value": read["meta"]["versionId"]}, {"op": "add", "path": "/active", "value": true}])
+    );
+}
+
+#[tokio::test]
+async fn a_failed_test_is_named_by_its_place_and_shows_no_value() {
+    let world = World::new();
+    let client = json!({"resourceType": "ClientApplication", "id": world.sandbox.client_id()});
+    let operations = json!([{"op": "test", "path": "/name", "value": "Sandbox Client"}, {"op": "test", "path": "/secret", "value": "a guess"}]);
+    let mut guess = patch(&client, operations);
+    let stored = world.call("read_resource", of(&client)).await.record();
+    guess["version_id"] = stored["meta"]["versionId"].clone();
+    let told = world.call("patch_resource", guess).await;
+    assert!(told.error().contains("operations[1] (test /secret) does not fit"), "{told:?}");
+    assert!(!told.error().contains(world.sandbox.client_secret()), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_one_is_refused() {
+    let world = World::new();
+    let patient = world.patient().await;
+    let mut given = patch(&patient, json!([{"op": "remove", "path": "/gender"}]));
+    given["version_id"] = "no version!".into();
+    assert!(world.call("patch_resource", given).await.error().starts_with("version_id: "));
+}
+
+// Deletions
+
+#[tokio::test]
+async fn what_others_refer_to_is_not_deleted_unless_told_so() {
+    let world = World::new();
+    let patient = world.patient().await;
+    let (first, _second) = (world.condition(&patient).await, world.condition(&patient).await);
+    world.acts();
+    let told = world.call("delete_resource", of(&patient)).await;
+    let name = format!("Patient/{}", id(&patient));
+    for said in [
+        format!("Others refer to {name}: Condition 2 (patient)."),
+        format!("search_resources {{\"resource_type\":\"Condition\",\"params\":{{\"patient\":\"{name}\"}}}}"),
+        "Nothing was deleted".into(),
+        "confirm_references: true".into(),
+    ] {
+        assert!(told.error().contains(&said), "{said}\n{told:?}");
+    }
+    let list = json!({"resource_type": "Condition", "params": {"patient": name}, "total": "accurate"});
+    assert_eq!(world.call("search_resources", list).await.record()["total"], 2, "the search that was named lists them");
+
+    // On no other way either.
+    let raw = json!({"method": "DELETE", "path": format!("fhir/R4/{name}")});
+    assert!(world.call("raw_request", raw).await.error().contains("Others refer to"));
+    let batch = bundle(
+        "batch",
+        vec![entry("DELETE", &name, None), entry("DELETE", &format!("Condition/{}", id(&first)), None)],
+    );
+    let told = world.call("execute_batch", batch).await;
+    assert!(told.error().contains("Condition 1 (patient)"), "the one that stays: {told:?}");
+    assert_eq!(world.acts(), 0);
+    assert!(world.is_there(&patient).await);
+
+    let mut confirmed = of(&patient);
+    confirmed["confirm_references"] = true.into();
+    let told = world.call("delete_resource", confirmed).await;
+    let version = patient["meta"]["versionId"].as_str().unwrap();
+    assert!(
+        told.note().contains(&format!("{name}, version {version} of ")) && told.note().contains("is deleted"),
+        "{told:?}"
+    );
+    assert!(!world.is_there(&patient).await && world.is_there(&first).await);
+}
+
+#[tokio::test]
+async fn those_who_go_together_may_go() {
+    let world = World::new();
+    let patient = world.patient().await;
+    let (first, second) = (world.condition(&patient).await, world.condition(&patient).await);
+    let name = |resource: &Value| format!("{}/{}", resource["resourceType"].as_str().unwrap(), id(resource));
+    let all = [&patient, &first, &second].map(|resource| entry("DELETE", &name(resource), None));
+    world.call("execute_batch", bundle("transaction", all.to_vec())).await.record();
+    assert!(!world.is_there(&patient).await && !world.is_there(&second).await);
+}
+
+#[tokio::test]
+async fn a_resource_that_refers_to_itself_may_go() {
+    let world = World::new();
+    let patient = world.patient().await;
+    let itself = json!([{"other": {"reference": format!("Patient/{}", id(&patient))}, "type": "seealso"}]);
+    world
+        .call("patch_resource", patch(&patient, json!([{"op": "add", "path": "/link", "value": itself}])))
+        .await
+        .record();
+    world.call("delete_resource", of(&patient)).await.record();
+}
+
+#[tokio::test]
+async fn a_deletion_reads_first() {
+    let world = World::new();
+    let patient = world.patient().await;
+    world.call("delete_resource", of(&patient)).await.record();
+    world.acts();
+    let again = world.call("delete_resource", of(&patient)).await;
+    assert!(again.error().contains("410") && again.error().contains("It was deleted"), "{again:?}");
+    let nobody = json!({"resource_type": "Patient", "resource_id": common::NOBODY});
+    assert!(world.call("delete_resource", nobody).await.error().contains("Not found"));
+    assert_eq!(world.acts(), 0);
+}
+
+#[tokio::test]
+async fn what_could_not_be_looked_at_is_said() {
+    let world = World::new();
+    let patient = world.patient().await;
+    // The front desk writes patients and sees little else.
+    let mut behalf = of(&patient);
+    behalf["on_behalf_of"] = world.sandbox.membership().into();
+    let told = world.call("delete_resource", behalf).await;
+    assert!(told.note().contains("could not be seen") && told.note().contains("more types"), "{told:?}");
+    assert!(told.note().contains("is deleted"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_count_that_failed_is_not_taken_for_none() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let delete = json!({"resource_type": "Patient", "resource_id": common::PATIENT});
+    let patient = json!({"resourceType": "Patient", "id": common::PATIENT, "meta": {"versionId": "1"}});
+    for status in ["429", "503"] {
+        stub.say(Says::json(200, &patient));
+        let entries: Vec<Value> = (0..200).map(|_| json!({"response": {"status": status}})).collect();
+        stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": entries})));
+        let told = pipe.call("delete_resource", delete.clone()).await;
+        assert!(told.error().contains("could not be counted") && told.error().contains(status), "{told:?}");
+        assert!(stub.lines().iter().all(|line| !line.starts_with("DELETE")));
+    }
+    // Fewer answers than questions are no answers.
+    stub.say(Says::json(200, &patient));
+    stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response"})));
+    assert!(pipe.call("delete_resource", delete).await.error().contains("no answer"));
+}
+
+// Transactions
+
+#[tokio::test]
+async fn a_transaction_that_would_be_carried_out_in_part_is_refused() {
+    let world = World::open(Sandbox::builder().transactions_atomic(false));
+    let basic = || entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}})));
+    let transaction = || bundle("transaction", vec![basic(), basic()]);
+    let refused = "This project does not carry transactions out as one";
+    let told = world.call("execute_batch", transaction()).await;
+    assert!(told.error().contains(refused) && told.error().contains("allow_partial: true"), "{told:?}");
+    let raw = json!({"method": "POST", "path": "fhir/R4", "body": {"resourceType": "Bundle", "type": "transaction", "entry": [basic(), basic()]}});
+    assert!(world.call("raw_request", raw).await.error().contains(refused));
+    assert_eq!(world.acts(), 0);
+
+    // Reads leave nothing behind, and one entry is its own whole.
+    let reads = bundle("transaction", vec![entry("GET", "Patient", None), entry("GET", "Basic", None)]);
+    world.call("execute_batch", reads).await.record();
+    world.call("execute_batch", bundle("transaction", vec![basic()])).await.record();
+    world.call("execute_batch", bundle("batch", vec![basic(), basic()])).await.record();
+
+    let mut partial = bundle("transaction", vec![basic(), entry("GET", &format!("Patient/{}", common::NOBODY), None)]);
+    partial["allow_partial"] = true.into();
+    let told = world.call("execute_batch", partial).await;
+    assert_eq!(
+        told.note(),
+        "1 of 2 entries failed. Refused: [1] 404 Not found. Done: [0]. This project does not carry transactions out as one: what is done stays."
+    );
+}
+
+#[tokio::test]
+async fn a_project_that_has_transactions_is_asked_once() {
+    let world = World::new();
+    let basic = || entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}})));
+    for probes in [1, 0] {
+        world.sandbox.clear_requests();
+        world.call("execute_batch", bundle("transaction", vec![basic(), basic()])).await.record();
+        let asked = world.sandbox.requests();
+        let nobody = asked.iter().filter(|request| String::from_utf8_lossy(&request.body).contains(common::NOBODY));
+        assert_eq!(nobody.count(), probes);
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_does_not_say_is_not_trusted() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let basic = || entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}})));
+    let transaction = bundle("transaction", vec![basic(), basic()]);
+    stub.say(Says::outcome(403, Some("forbidden"), "Forbidden"));
+    let told = pipe.call("execute_batch", transaction.clone()).await;
+    assert!(told.error().contains("could not be found out"), "{told:?}");
+    stub.say(Says::outcome(500, None, "Internal server error"));
+    assert!(pipe.call("execute_batch", transaction.clone()).await.error().contains("500"));
+    // Neither was kept.
+    stub.say(Says::outcome(404, Some("not-found"), "Not found"));
+    assert!(!pipe.call("execute_batch", transaction).await.failed);
+}
+
+// What became of each entry
+
+#[tokio::test]
+async fn a_batch_reports_each_entry() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let smith =
+        json!({"resourceType": "Patient", "identifier": [{"system": "http://hospital.example/mrn", "value": "4711"}]});
+    let update = json!({"resourceType": "Patient", "id": common::PATIENT, "active": true});
+    let entries = vec![
+        entry("POST", "Patient", Some(smith)),
+        entry("PUT", &format!("Patient/{}", common::PATIENT), Some(update)),
+        entry("GET", "Patient/1", None),
+        entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}}))),
+        entry("DELETE", "Basic/1", None),
+    ];
+    let answered = json!({"resourceType": "Bundle", "type": "batch-response", "entry": [
+        {"response": {"status": "503"}},
+        {"response": {"status": "412", "outcome": {"issue": [{"details": {"text": "Precondition Failed"}}]}}},
+        {"response": {"status": "500"}},
+        {"response": {"status": "201"}}
+    ]});
+    // What is stored of the two that are there, who refers to the one that goes, and then the batch itself.
+    stub.say(Says::json(200, &json!({"resourceType": "Patient", "id": common::PATIENT, "meta": {"versionId": "1"}})));
+    stub.say(Says::json(200, &json!({"resourceType": "Basic", "id": "1", "meta": {"versionId": "1"}})));
+    let nobody =
+        json!({"response": {"status": "200"}, "resource": {"resourceType": "Bundle", "type": "searchset", "total": 0}});
+    let count = json!({"resourceType": "Bundle", "type": "batch-response", "entry": vec![nobody; 100]});
+    stub.say(Says::json(200, &count));
+    stub.say(Says::json(200, &answered));
+    let told = pipe.call("execute_batch", bundle("batch", entries)).await;
+    assert_eq!(
+        told.note(),
+        "4 of 5 entries failed. Refused: [1] 412 Precondition Failed; [2] 500. Unknown, each may have been carried out: [0] 503: search_one Patient identifier=http://hospital.example/mrn|4711; [4] no answer: read_resource Basic/1. Done: [3]."
+    );
+}
+
+#[tokio::test]
+async fn a_bundle_that_was_lost_says_where_to_look() {
+    for kind in ["batch", "transaction"] {
+        let world = World::new();
+        let patient = world.patient().await;
+        let basic = || entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}})));
+        // Once, so that it is known whether transactions are atomic.
+        world.call("execute_batch", bundle(kind, vec![basic(), basic()])).await.record();
+        let update = json!({"resourceType": "Patient", "id": id(&patient), "active": true});
+        let entries = vec![
+            basic(),
+            entry("GET", "Patient", None),
+            entry("PUT", &format!("Patient/{}", id(&patient)), Some(update)),
+        ];
+        world
+            .sandbox
+            .faults()
+            .add(FaultRule::new(Fault::ResetAfter).path_contains("fhir/R4").method("POST".parse().unwrap()));
+        world.acts();
+        let told = world.call("execute_batch", bundle(kind, entries)).await;
+        let expected = format!(
+            "Of each write it is unknown. Look before you try again: [0] search_resources Basic, sort -_lastUpdated; [2] read_resource Patient/{}.",
+            id(&patient)
+        );
+        assert!(told.error().contains("may have been carried out") && told.error().contains(&expected), "{told:?}");
+        assert_eq!(world.acts(), 1, "it is not sent twice");
+    }
+}
