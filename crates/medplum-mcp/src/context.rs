@@ -172,12 +172,17 @@ impl<'a> Context<'a> {
     /// Sends a read as it is. Secrets and invisible characters are gone from what comes back; a misspelt resource type
     /// comes back with the nearest ones.
     pub(crate) async fn ask(&self, interaction: &Interaction) -> Result<Reply, Failure> {
-        if !interaction.effect().is_read() {
-            // Whatever acts goes through `ready`. What is closed says what opens it.
-            self.may_send(interaction)?;
-            return Err(Failure::teach("This acts, and was not looked at. Nothing was sent."));
-        }
+        self.only_reads(interaction)?;
         self.deliver(interaction).await
+    }
+
+    /// Whatever acts goes through [`Context::ready`]. What is closed says what opens it.
+    fn only_reads(&self, interaction: &Interaction) -> Result<(), Failure> {
+        if interaction.effect().is_read() {
+            return Ok(());
+        }
+        self.may_send(interaction)?;
+        Err(Failure::teach("This acts, and was not looked at. Nothing was sent."))
     }
 
     async fn deliver(&self, interaction: &Interaction) -> Result<Reply, Failure> {
@@ -207,6 +212,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::send`]; [`Failure`] if the link to the next page leads to another server.
     pub(crate) async fn page(&self, interaction: &Interaction) -> Result<(Found, Option<Interaction>), Failure> {
+        self.only_reads(interaction)?;
         let page = self.client.page(&self.call, interaction).await;
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
         let next = self.client.next_page(&page)?;
@@ -218,6 +224,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::send`].
     pub(crate) async fn resource(&self, interaction: &Interaction) -> Result<Entry, Failure> {
+        self.only_reads(interaction)?;
         let unread = self.client.resource(&self.call, interaction).await;
         unread.map(Entry::from).map_err(|error| self.with_nearest_type(interaction, error))
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::search::{Search, entries};
+use crate::search::{Search, entries, link};
 
 /// So many searches in one batch.
 const SEARCHES_AT_ONCE: usize = 100;
@@ -160,7 +160,7 @@ async fn find(
             referrers.take(asked, entry, deleted, allowed)?;
         }
     }
-    referrers.found.sort_by(|a, b| b.count.cmp(&a.count));
+    referrers.found.sort_by_key(|found| std::cmp::Reverse(found.count));
     Ok(referrers)
 }
 
@@ -175,7 +175,8 @@ impl Referrers {
         let name = asked.resource_type.to_string();
         let bundle = entry.get("resource").unwrap_or(&Value::Null);
         let status = entry.pointer("/response/status").and_then(Value::as_str).unwrap_or_default();
-        let obeyed = || Search::as_it_is(asked.resource_type.clone(), asked.query.clone()).obeyed(bundle).is_ok();
+        let search = || Search::as_it_is(asked.resource_type.clone(), asked.query.clone());
+        let obeyed = || search().obeyed(link(bundle, "self")).is_ok();
         let total = bundle.get("total").and_then(Value::as_u64).filter(|_| status.starts_with('2') && obeyed());
         let Some(total) = total else {
             let lasting = status.starts_with('2') || matches!(status.get(..3), Some("400" | "403" | "404"));

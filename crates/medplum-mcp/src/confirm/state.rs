@@ -119,7 +119,7 @@ mod tests {
             let altered = String::from_utf8(altered).unwrap();
             assert!(questions.open(&key, "update a", &altered, now).is_err() || altered == state, "altered at {at}");
         }
-        for bad in ["", "x", "AAAA", &state[..20], &format!("{state}AAAA")] {
+        for bad in ["", "x", "AAAA", state.get(..20).unwrap(), &format!("{state}AAAA")] {
             assert!(questions.open(&key, "update a", bad, now).is_err(), "{bad}");
         }
         let opened = questions.open(&key, "update a", &state, later(600)).unwrap();

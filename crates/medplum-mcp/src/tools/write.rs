@@ -143,7 +143,7 @@ async fn finish(cx: &Context<'_>, update: &Interaction, check_references: Option
     match (reply, update) {
         (Ok(reply), _) => Ok(Answer::json(reply.into_json())),
         (Err(failure), Interaction::Update { resource_type, id, if_match: Some(looked_at), .. })
-            if failure.status() == Some(412) =>
+            if failure.status() == Some(412) && !may_have_acted(&failure) =>
         {
             Err(overtaken(cx, resource_type, id, looked_at, failure).await)
         }
@@ -292,7 +292,7 @@ impl Run for PatchResource {
         let looked_at = stored.as_ref().and_then(version_of);
         match cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await {
             Ok(reply) => Ok(Answer::json(reply.into_json())),
-            Err(failure) => match looked_at.filter(|_| failure.is_failed_test()) {
+            Err(failure) => match looked_at.filter(|_| failure.is_failed_test() && !may_have_acted(&failure)) {
                 Some(looked_at) => Err(overtaken(cx, &resource_type, &id, &looked_at, failure).await),
                 None => Err(fate(failure, format!("Read {resource_type}/{id} to see whether it was."))),
             },
@@ -341,7 +341,12 @@ impl Run for DeleteResource {
 
 /// Says how to find out, where it is not known whether a write was carried out.
 fn fate(failure: Failure, hint: String) -> Failure {
-    if failure.error().is_some_and(medplum_client::Error::may_have_acted) { failure.hint(hint) } else { failure }
+    if may_have_acted(&failure) { failure.hint(hint) } else { failure }
+}
+
+/// An earlier attempt may be the one that changed it.
+fn may_have_acted(failure: &Failure) -> bool {
+    failure.error().is_some_and(medplum_client::Error::may_have_acted)
 }
 
 /// The search that would find a resource that may have been created.
