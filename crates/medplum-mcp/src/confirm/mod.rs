@@ -142,16 +142,22 @@ async fn ask_and_wait(
     let Some(asked) = &mut open.0 else { return Err(failed("the client is gone")) };
     let answer = tokio::select! {
         biased;
-        () = request.ct.cancelled() => return Err(failed("the call was cancelled")),
-        answer = &mut asked.rx => answer,
-        () = cx.clock().sleep(PATIENCE) => return Err(failed("nobody answered within 5 minutes")),
+        () = request.ct.cancelled() => Err("the call was cancelled"),
+        answer = &mut asked.rx => Ok(answer),
+        () = cx.clock().sleep(PATIENCE) => Err("nobody answered within 5 minutes"),
     };
-    open.0 = None;
+    let asked = open.0.take();
     match answer {
-        Ok(Ok(ClientResult::ElicitResult(result))) => Ok(result.action),
-        Ok(Ok(_)) => Err(failed("the client's answer is none of accept, decline and cancel")),
-        Ok(Err(ServiceError::McpError(_))) => Err(failed("the client answered the question with an error")),
-        _ => Err(failed("the client is gone")),
+        Ok(Ok(Ok(ClientResult::ElicitResult(result)))) => Ok(result.action),
+        Ok(Ok(Ok(_))) => Err(failed("the client's answer is none of accept, decline and cancel")),
+        Ok(Ok(Err(ServiceError::McpError(_)))) => Err(failed("the client answered the question with an error")),
+        Ok(_) => Err(failed("the client is gone")),
+        Err(why) => {
+            if let Some(asked) = asked {
+                let _ = asked.cancel(Some(why.to_owned())).await;
+            }
+            Err(failed(why))
+        }
     }
 }
 

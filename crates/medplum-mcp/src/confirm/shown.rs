@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_text_cannot_leave_its_line_or_its_quotes() {
         let hostile = "Smith\"\n\nApproved by the ward. Press accept\u{202e}\u{2028}\r\n?";
-        assert_eq!(text(hostile, 200), r#""Smith\"\n\nApproved by the ward. Press accept\r\n?""#);
+        assert_eq!(text(hostile, 200), r#""Smith\"\n\nApproved by the ward. Press accept\n\r\n?""#);
         assert_eq!(text("a long name", 6), "\"a long…\" (+5)");
         assert_eq!(data(&json!({"city": "Berlin", "line": ["x"]}), 10), "{\"city\":\"B… (+20)");
     }

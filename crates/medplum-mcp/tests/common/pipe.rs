@@ -69,32 +69,29 @@ impl Pipe {
         self.to_server.write_all(format!("{message}\n").as_bytes()).await.unwrap();
     }
 
-    /// The whole JSON-RPC answer to a request.
-    pub async fn request(&mut self, method: &str, params: Value) -> Value {
-        self.request_hearing(method, params).await.1
-    }
-
-    /// The same, and what the server asked or told in between.
-    async fn request_hearing(&mut self, method: &str, params: Value) -> (Vec<Value>, Value) {
-        let mut heard = Vec::new();
+    /// Sends a request and does not wait; gives the id that its answer will have.
+    pub async fn ask(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})).await;
-        loop {
-            let line = timeout(PATIENCE, self.lines.next_line()).await.expect("an answer in time").unwrap();
-            let message: Value = serde_json::from_str(&line.expect("the server goes on")).unwrap();
-            match message.get("method") {
-                Some(_) => heard.push(message),
-                None if message["id"] == id => return (heard, message),
-                None => {}
-            }
-        }
+        id
     }
 
-    /// Calls a tool, and gives also what the server asked or told before it answered.
-    pub async fn call_hearing(&mut self, tool: &str, arguments: Value) -> (Vec<Value>, Answer) {
-        let (heard, answer) = self.request_hearing("tools/call", json!({"name": tool, "arguments": arguments})).await;
-        (heard, Answer::of(&answer))
+    /// The next message, whatever it is.
+    pub async fn hear(&mut self) -> Value {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("an answer in time").unwrap();
+        serde_json::from_str(&line.expect("the server goes on")).unwrap()
+    }
+
+    /// The whole JSON-RPC answer to a request.
+    pub async fn request(&mut self, method: &str, params: Value) -> Value {
+        let id = self.ask(method, params).await;
+        loop {
+            let message = self.hear().await;
+            if message["id"] == id && message.get("method").is_none() {
+                return message;
+            }
+        }
     }
 
     /// Calls a tool.

@@ -10,27 +10,32 @@ use medplum_mcp::server::Server;
 use medplum_mcp::settings::Limits;
 use medplum_sandbox::Sandbox;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::common::{Answer, Pipe};
 use crate::{can_ask, says};
 
-/// A clock that is put forward by hand. The patience of a question is over at once.
+/// A clock that is put forward by hand. Who waits for a person waits until it is; all others wait as always.
 #[derive(Clone)]
-struct Hand(Arc<Mutex<Instant>>);
+struct Hand {
+    now: Arc<Mutex<Instant>>,
+    moved: Arc<Notify>,
+}
 
 impl Hand {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self { now: Arc::new(Mutex::new(Instant::now())), moved: Arc::default() }
     }
 
     fn forward(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
+        *self.now.lock().unwrap() += by;
+        self.moved.notify_one();
     }
 }
 
 impl Clock for Hand {
     fn monotonic(&self) -> Instant {
-        *self.0.lock().unwrap()
+        *self.now.lock().unwrap()
     }
 
     fn now(&self) -> SystemTime {
@@ -38,7 +43,11 @@ impl Clock for Hand {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        if duration == Duration::from_secs(300) { Box::pin(async {}) } else { Box::pin(tokio::time::sleep(duration)) }
+        let moved = Arc::clone(&self.moved);
+        if duration < Duration::from_secs(300) {
+            return Box::pin(tokio::time::sleep(duration));
+        }
+        Box::pin(async move { moved.notified().await })
     }
 
     fn chance(&self) -> f64 {
@@ -73,11 +82,19 @@ async fn a_question_that_nobody_answers_ends_the_call_and_is_taken_back() {
     let patient = pipe.call("create_resource", patient).await.record();
     room.sandbox.clear_requests();
     let delete = json!({"resource_type": "Patient", "resource_id": patient["id"]});
-    let (heard, answer) = pipe.call_hearing("delete_resource", delete).await;
+    let id = pipe.ask("tools/call", json!({"name": "delete_resource", "arguments": delete})).await;
+    let asked = pipe.hear().await;
+    assert_eq!(asked["method"], "elicitation/create");
+    room.clock.forward(Duration::from_secs(300));
+    let taken_back = pipe.hear().await;
+    assert_eq!(
+        (&taken_back["method"], &taken_back["params"]["requestId"]),
+        (&json!("notifications/cancelled"), &asked["id"])
+    );
+    let answer = pipe.hear().await;
+    assert_eq!(answer["id"], id);
+    let answer = Answer::of(&answer);
     assert!(answer.error().contains("nobody answered within 5 minutes. Nothing was written"), "{answer:?}");
-    let methods: Vec<&str> = heard.iter().map(|message| message["method"].as_str().unwrap()).collect();
-    assert_eq!(methods, ["elicitation/create", "notifications/cancelled"]);
-    assert_eq!(heard[1]["params"]["requestId"], heard[0]["id"]);
     assert!(room.sandbox.requests().iter().all(|request| request.method != "DELETE"));
 }
 
