@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use super::line::{AskedOf, Hash, Head, Says, Sealed};
+
+/// No call leaves a longer line: this is a bundle of the largest size, each of its entries named.
+const LONGEST_LINE: u64 = 256 << 20;
 
 /// What is wrong with a log, and where: the file by its place among those given, and the line in it, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,16 +113,24 @@ pub fn verify<R: BufRead>(files: impl IntoIterator<Item = R>, kept: Option<Hash>
     for (file, mut reader) in files.into_iter().enumerate() {
         walk.file = file;
         walk.line = 0;
-        loop {
-            bytes.clear();
-            if reader.read_until(b'\n', &mut bytes)? == 0 {
-                break;
-            }
+        while next_line(&mut reader, &mut bytes)? {
             walk.line = walk.line.saturating_add(1);
             walk.take(bytes.strip_suffix(b"\n").unwrap_or(&bytes));
         }
     }
     Ok(walk.end())
+}
+
+/// Reads a line, with its newline; false at the end. Of one that is too long its first part stands for it, which is no
+/// line either.
+fn next_line(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    bytes.clear();
+    let mut part = reader.take(LONGEST_LINE);
+    part.read_until(b'\n', bytes)?;
+    if part.limit() == 0 && !bytes.ends_with(b"\n") {
+        reader.skip_until(b'\n')?;
+    }
+    Ok(!bytes.is_empty())
 }
 
 #[derive(Default)]

@@ -1,10 +1,12 @@
 //! What acts is on the disk before it leaves, and comes to its end whatever becomes of its call.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use crate::common::{Asked, Host, LISTED_BOT, PATIENT, Says, Stub, VERSION};
+use crate::common::host::program;
+use crate::common::{Asked, Host, LISTED_BOT, PATIENT, SECRET, Says, Stub, VERSION};
 use crate::page::lines;
 use crate::{AuditFile, verify};
 
@@ -176,6 +178,37 @@ fn a_write_that_was_sent_is_awaited_though_the_host_ends_the_server() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(file.of("end")[0]["asked"][0]["outcome"], "done", "{}", file.text());
     assert_eq!(verify(&[&file.name()]).code, Some(0));
+}
+
+/// A host that crashes leaves both pipes closed and says nothing.
+#[cfg(unix)]
+#[test]
+fn a_write_that_was_sent_is_awaited_though_the_host_is_gone() {
+    let stub = Stub::start();
+    let file = AuditFile::new();
+    let name = file.name();
+    let mut command = program(&[], &[("MEDPLUM_AUDIT_LOG", &name), ("MEDPLUM_ENABLE_WRITES", "true")]);
+    command.env("MEDPLUM_BASE_URL", &stub.url).env("MEDPLUM_CLIENT_ID", "client").env("MEDPLUM_CLIENT_SECRET", SECRET);
+    let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let hello =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    stub.hold();
+    let mut stdin = child.stdin.take().unwrap();
+    for message in [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": create()}),
+    ] {
+        writeln!(stdin, "{message}").unwrap();
+    }
+    stub.wait_for("POST /fhir/R4/Patient");
+    drop((stdin, child.stdout.take()));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none());
+    stub.release();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(file.of("end")[0]["asked"][0]["outcome"], "done", "{}", file.text());
+    assert_eq!(verify(&[&name]).code, Some(0));
 }
 
 #[cfg(unix)]

@@ -1,9 +1,12 @@
 //! What a call leaves in the log.
 
+use medplum_client::{BaseUrl, Call, Client, Config, Credentials, Error, Interaction};
+use medplum_mcp::policy::Policy;
+use medplum_mcp::settings::Limits;
 use serde_json::{Value, json};
 
 use crate::AuditFile;
-use crate::common::{Host, MEMBERSHIP, PATIENT, Stub, VERSION};
+use crate::common::{Host, MEMBERSHIP, PATIENT, SECRET, Stub, VERSION};
 use crate::page::redacted;
 
 const WRITES: (&str, &str) = ("MEDPLUM_ENABLE_WRITES", "true");
@@ -103,6 +106,60 @@ fn told(line: &Value) -> String {
         }
     }
     out
+}
+
+/// What this server refuses is in the log too: what it was, and that it was not sent.
+#[test]
+fn what_is_refused_says_what_it_would_have_been() {
+    let stub = Stub::start();
+    let file = AuditFile::new();
+    let name = file.name();
+    let mut page = String::new();
+    let calls = [
+        ("delete_resource", json!({"resource_type": "Patient", "resource_id": PATIENT})),
+        ("raw_request", json!({"method": "GET", "path": format!("fhir/R4/Bot/{PATIENT}/$execute")})),
+        (
+            "update_resource",
+            json!({"resource": {"resourceType": "Patient", "id": PATIENT, "meta": {"versionId": VERSION}, "gender": "bogus"}}),
+        ),
+    ];
+    for writes in ["false", "true"] {
+        let variables = [
+            ("MEDPLUM_AUDIT_LOG", name.as_str()),
+            ("MEDPLUM_ENABLE_WRITES", writes),
+            ("MEDPLUM_ALLOWED_BOT_IDS", VERSION),
+        ];
+        let mut host = Host::on_stub(&stub, &variables);
+        let from = file.lines().len();
+        for (tool, arguments) in &calls[usize::from(writes == "true")..] {
+            host.call(tool, arguments.clone()).error();
+        }
+        host.end();
+        page.push_str(&format!("writes {writes}\n"));
+        file.lines().iter().skip(from + 1).for_each(|line| page.push_str(&told(line)));
+    }
+    insta::assert_snapshot!(crate::common::redact::redact(&page));
+    assert!(stub.lines().iter().all(|line| line.starts_with("GET /fhir/R4/Patient/")));
+}
+
+/// A way around the record would be a client without a witness: the gate stands in it.
+#[tokio::test]
+async fn nothing_acts_without_a_record() {
+    let stub = Stub::start();
+    let limits = Limits { writes: true, ..Limits::default() };
+    let config = || {
+        let credentials = Credentials::Client { id: "client".into(), secret: SECRET.into() };
+        Config::new(BaseUrl::parse(&stub.url, true).unwrap(), credentials)
+    };
+    let create = Interaction::create(json!({"resourceType": "Patient"}), None).unwrap();
+    let read = Interaction::read("Patient".parse().unwrap(), PATIENT.parse().unwrap());
+    let without_log = Client::new(config(), Policy::new(limits.clone()));
+    let with_log = Client::new(config(), Policy::new(limits).recording());
+    for (client, interaction) in [(&without_log, &create), (&with_log, &create), (&with_log, &read)] {
+        assert!(matches!(client.send(&Call::default(), interaction).await, Err(Error::Refused(_))));
+    }
+    assert_eq!(stub.lines_of_all(), Vec::<String>::new());
+    without_log.send(&Call::default(), &read).await.unwrap();
 }
 
 #[test]
