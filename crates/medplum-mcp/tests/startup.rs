@@ -395,18 +395,6 @@ fn the_tools_are_listed_for_a_person() {
 }
 
 #[test]
-fn the_demo_shows_a_session() {
-    let ended = run(&["demo"], &[("MEDPLUM_BASE_URL", "https://elsewhere.test/")], "");
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    for part in
-        ["tools/list", "search_resources", "get_patient_everything", "MEDPLUM_ENABLE_WRITES", "characters", " ms"]
-    {
-        assert!(ended.stdout.contains(part), "{part}");
-    }
-    assert!(ended.stdout.len() < 20_000, "short enough to read: {}", ended.stdout.len());
-}
-
-#[test]
 fn nothing_of_a_patient_and_no_secret_is_on_stderr_however_much_is_logged() {
     let stub = Stub::start();
     let marks = ["Zaphodsecret", "1961-02-03", "555-4711", SECRET, TOKEN];

@@ -18,7 +18,9 @@ fn command() -> Command {
     Command::new("call")
         .about("Call one tool and print its answer; notes go to stderr")
         .after_help(
-            "Example:\n  medplum-mcp --sandbox call search_resources '{\"resource_type\":\"Patient\",\"count\":3}'",
+            "Examples:\n  \
+             medplum-mcp --sandbox call search_resources '{\"resource_type\":\"Patient\",\"count\":3}'\n  \
+             medplum-mcp call get_patient_summary - < arguments.json",
         )
         .arg(Arg::new("tool").required(true).value_name("TOOL").help("The tool's name; `medplum-mcp tools` lists them"))
         .arg(

@@ -47,7 +47,12 @@ fn argument(setting: &Setting) -> Arg {
         (Kind::Secret, _) | (_, None) => format!("{} [env: {}]", setting.help, setting.variable),
         (_, Some(default)) => format!("{} [env: {}] [default: {default}]", setting.help, setting.variable),
     };
-    let argument = Arg::new(setting.variable).long(setting.flag).global(true).help(help);
+    let argument = Arg::new(setting.variable)
+        .long(setting.flag)
+        .global(true)
+        .help(help)
+        .help_heading("Settings, each a variable too; a flag wins")
+        .hide_short_help(true);
     match setting.kind {
         Kind::Switch => switch(argument),
         Kind::Number => argument.value_name("NUMBER"),

@@ -2,13 +2,16 @@
 
 mod audit;
 mod call;
+mod completions;
 mod demo;
 mod doctor;
 mod flags;
 mod install;
+mod man;
 mod place;
 mod sandbox;
 mod serve;
+mod settings;
 mod signals;
 mod tools;
 
@@ -32,9 +35,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
     install::uninstall::SUBCOMMAND,
     call::SUBCOMMAND,
     tools::SUBCOMMAND,
+    settings::SUBCOMMAND,
     sandbox::SUBCOMMAND,
     audit::SUBCOMMAND,
     demo::SUBCOMMAND,
+    completions::SUBCOMMAND,
+    man::SUBCOMMAND,
 ];
 
 /// A subcommand: how it is written, and what it does.
@@ -93,16 +99,35 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: impl Fn(
 pub fn command() -> Command {
     Command::new("medplum-mcp")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("An MCP server for Medplum: an AI agent works on a FHIR R4 project, read-only unless you open writes.")
-        .after_help(EXAMPLES)
+        .about("An MCP server for Medplum: an AI agent works on a FHIR R4 project, read-only unless you open writes")
+        .long_about(ABOUT)
+        .after_help("More, with every setting: medplum-mcp --help. A command's own: medplum-mcp COMMAND --help")
+        .after_long_help(EXAMPLES)
         .args(flags::global())
         .subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.command)()))
 }
 
-const EXAMPLES: &str = "Examples:
-  medplum-mcp --sandbox call search_resources '{\"resource_type\":\"Patient\",\"count\":3}'
-  claude mcp add medplum -e MEDPLUM_CLIENT_ID=… -e MEDPLUM_CLIENT_SECRET=… -- medplum-mcp
-  claude mcp add medplum-sandbox -- medplum-mcp --sandbox";
+const ABOUT: &str = "\
+An MCP server for Medplum: through it an AI agent (Claude Code, Claude Desktop, Codex, Cursor …) works on a project's \
+records as FHIR R4.
+
+It is read-only until you open writes, and it judges every request by what it does, not by the tool that makes it. \
+Without a command it serves MCP over stdio: that is how an agent's host starts it.";
+
+const EXAMPLES: &str = "\
+Look around, without an account:
+  medplum-mcp demo                              a session as an agent has it
+  medplum-mcp install claude-code --sandbox     an agent on synthetic patients
+  medplum-mcp --sandbox call list_codes '{\"resource_type\":\"Condition\"}'
+
+On your project, as a ClientApplication (Medplum app: Project, Clients):
+  export MEDPLUM_CLIENT_ID=… MEDPLUM_CLIENT_SECRET=…
+  medplum-mcp doctor                            is all well, what is allowed?
+  medplum-mcp install claude-code               or codex, cursor, vscode, …
+  medplum-mcp install claude-code --writes      the agent may change records
+
+Exit status: 0; 1 if a call failed or doctor found a failure; 2 for a wrong
+command or setting.";
 
 fn run(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>) -> Ended {
     let (name, arguments) = matches.subcommand().unwrap_or((serve::NAME, matches));
@@ -117,6 +142,19 @@ fn run(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>) -> En
 /// A line to the person, which is never on stdout: that belongs to the answer.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// 12345 as 12,345.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digits.len().saturating_sub(index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// A panic's message may hold a record: only its place is printed. The call that panicked is answered with an error.

@@ -15,7 +15,7 @@ fn command() -> Command {
     Command::new("sandbox")
         .about("Run the Medplum in memory on its own, for other programs' tests; loopback only")
         .after_help(
-            "Example:\n  medplum-mcp sandbox > sandbox.env &\n  sleep 1; set -a; . ./sandbox.env\nIts URL and credentials are printed as NAME=value, one a line.",
+            "Examples:\n  medplum-mcp sandbox > sandbox.env &\n  sleep 1; set -a; . ./sandbox.env\nIts URL and credentials are printed as NAME=value, one a line.",
         )
         .arg(
             Arg::new("port")

@@ -17,7 +17,9 @@ pub(super) const SUBCOMMAND: Subcommand =
     Subcommand { command, run: |invocation: &Invocation<'_>| run(invocation).boxed_local() };
 
 fn command() -> Command {
-    Command::new(NAME).about("Serve MCP over stdio (the default). Your agent's host starts it like this")
+    Command::new(NAME).about("Serve MCP over stdio (the default). Your agent's host starts it like this").after_help(
+        "Examples:\n  medplum-mcp\n  medplum-mcp serve --sandbox\n  MEDPLUM_ENABLE_WRITES=true medplum-mcp serve",
+    )
 }
 
 async fn run(invocation: &Invocation<'_>) -> Ended {

@@ -1,6 +1,7 @@
 //! What is known without asking anybody: the settings, and what the tools cost.
 
 use super::report::Report;
+use crate::cli::thousands;
 use crate::settings::{ALLOW_INSECURE_HTTP, BASE_URL, Kind, Limits, SETTINGS, SettingError, Settings, Source, Values};
 
 pub(super) fn bad_setting(report: &mut Report, error: &SettingError, values: &Values) {
@@ -59,16 +60,4 @@ pub(super) fn check_tools(report: &mut Report, limits: &Limits) {
         "tools",
         format!("{} listed, about {} tokens, and {} of instructions", open.len(), thousands(tools), thousands(own)),
     );
-}
-
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && digits.len().saturating_sub(index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }

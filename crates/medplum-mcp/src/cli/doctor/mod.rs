@@ -41,7 +41,7 @@ fn command() -> Command {
             "Examples:\n  \
              medplum-mcp doctor\n  \
              medplum-mcp --sandbox doctor\n  \
-             medplum-mcp doctor --json                            for a program: {\"status\", \"checks\"}",
+             medplum-mcp doctor --json                     for a program: status, checks",
         )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON instead of lines"))
 }

@@ -43,12 +43,12 @@ fn command() -> Command {
         )
         .after_help(
             "Examples:\n  \
-             medplum-mcp install claude-code --sandbox            an agent on synthetic patients, no account needed\n  \
-             medplum-mcp install codex                            your project; its credentials from Codex's environment\n  \
-             medplum-mcp install vscode --scope project           for everyone who works in this folder\n  \
-             medplum-mcp install cursor --dry-run                 only show what would change\n  \
+             medplum-mcp install claude-code --sandbox     synthetic patients, no account\n  \
+             medplum-mcp install codex                     your project\n  \
+             medplum-mcp install vscode --scope project    for all who work in this folder\n  \
+             medplum-mcp install cursor --dry-run          only show what would change\n  \
              medplum-mcp install claude-desktop --client-id ID --client-secret-file PATH\n  \
-             medplum-mcp install json                             the form for any other host, to be pasted",
+             medplum-mcp install json                      the form for any other host",
         )
         .arg(host_argument(HOSTS.iter().chain([&JSON])))
         .args(place_arguments())

@@ -22,7 +22,7 @@ fn command() -> Command {
             "Examples:\n  \
              medplum-mcp uninstall claude-code\n  \
              medplum-mcp uninstall vscode --scope project --yes\n  \
-             medplum-mcp uninstall cursor --sandbox               the server that `install cursor --sandbox` put in",
+             medplum-mcp uninstall cursor --sandbox        what `install cursor --sandbox` put in",
         )
         .arg(host_argument(HOSTS.iter()))
         .args(place_arguments())

@@ -1,0 +1,138 @@
+//! The commands that a person meets beside the server: help, lists, pages of the manual, completions, the demo.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+
+use common::SECRET;
+use common::host::{program, run};
+
+/// Every command by its name.
+fn names() -> Vec<String> {
+    medplum_mcp::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+#[test]
+fn the_help_is_the_manuals_first_page() {
+    let mut command = program(&["--help"], &[("COLUMNS", "80")]);
+    let page = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    for part in ["medplum-mcp demo", "medplum-mcp doctor", "install claude-code --sandbox", "Exit status"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let short = run(&["-h"], &[], "").stdout;
+    assert!(short.lines().count() < 40 && !short.contains("--timeout-seconds"), "{short}");
+    for name in names() {
+        assert!(page.contains(&format!("\n  {name} ")), "{name}");
+        let help = run(&[&name, "--help"], &[], "");
+        assert_eq!(help.code, Some(0), "{help:?}");
+        assert!(help.stdout.contains("Example") || help.stdout.contains("Commands:"), "{name} has no example");
+        assert!(help.stdout.contains("medplum-mcp "), "{name}");
+    }
+}
+
+/// What the manual has of the program is what the program says.
+#[test]
+fn the_generated_pages_are_up_to_date() {
+    for (arguments, path) in
+        [(["tools", "--markdown"], "docs/tools.md"), (["settings", "--markdown"], "docs/settings.md")]
+    {
+        // Whatever is set, the page is the same.
+        let variables =
+            [("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CLIENT_ID", "x"), ("MEDPLUM_CLIENT_SECRET", SECRET)];
+        let made = run(&arguments, &[], "");
+        assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""), "{made:?}");
+        assert_eq!(run(&arguments, &variables, "").stdout, made.stdout);
+        let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            std::fs::write(&place, &made.stdout).unwrap();
+        }
+        let kept = std::fs::read_to_string(&place).unwrap_or_default().replace("\r\n", "\n");
+        assert!(kept == made.stdout, "{path} is out of date: medplum-mcp {} > {path}", arguments.join(" "));
+    }
+}
+
+#[test]
+fn the_page_of_tools_has_every_tool_with_every_argument() {
+    let page = run(&["tools", "--markdown"], &[], "").stdout;
+    let limits = medplum_mcp::settings::Limits { writes: true, ..Default::default() };
+    for tool in medplum_mcp::tools::all(&limits) {
+        let section = page.split(&format!("\n## {}\n", tool.facts.name)).nth(1).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        for (argument, _) in tool.schema["properties"].as_object().unwrap() {
+            assert!(section.contains(&format!("| `{argument}`")), "{}: {argument}", tool.facts.name);
+        }
+    }
+}
+
+#[test]
+fn the_tools_with_what_they_cost() {
+    let page = run(&["tools", "--tokens"], &[], "").stdout;
+    let total = page.lines().last().unwrap();
+    assert!(total.contains("about so many tokens"), "{page}");
+    let number = |line: &str| line.split_whitespace().find_map(|word| word.parse::<usize>().ok());
+    let sum: usize = page.lines().rev().skip(1).filter(|line| !line.contains("(closed")).filter_map(number).sum();
+    let total = number(total).unwrap();
+    assert!(total.abs_diff(sum) * 10 < total, "{total} for all, {sum} one by one");
+}
+
+#[test]
+fn the_settings_show_where_they_are_from_and_no_secret() {
+    let variables =
+        [("MEDPLUM_CLIENT_ID", "the-id"), ("MEDPLUM_CLIENT_SECRET", SECRET), ("MEDPLUM_ACCESS_TOKEN", "a-token")];
+    let page = run(&["settings", "--timeout-seconds", "7"], &variables, "").stdout;
+    let line = |name: &str| page.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap().to_owned();
+    assert!(line("MEDPLUM_CLIENT_ID").ends_with("the-id  (environment)"), "{page}");
+    assert!(line("MEDPLUM_CLIENT_SECRET").ends_with("(set)  (environment)"), "{page}");
+    assert!(line("MEDPLUM_TIMEOUT_SECONDS").ends_with("7  (flag)"), "{page}");
+    assert!(!page.contains(SECRET) && !page.contains("a-token"), "{page}");
+}
+
+#[test]
+fn every_shell_gets_completions_for_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = run(&["completions", shell], &[], "");
+        assert_eq!(script.code, Some(0), "{script:?}");
+        for word in names().iter().map(String::as_str).chain(["secrets-in-file"]) {
+            assert!(script.stdout.contains(word), "{shell}: {word}");
+        }
+        // The others complete no values of arguments without a flag.
+        let hosts = ["bash", "zsh"].contains(&shell);
+        assert!(!hosts || script.stdout.contains("claude-desktop"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "tcsh"], &[], "").code, Some(2));
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_command() {
+    let page = run(&["man"], &[], "");
+    assert!(page.code == Some(0) && page.stdout.contains(".SH NAME"), "{page:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(&["man", "--dir", folder.path().to_str().unwrap()], &[], "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for name in names() {
+        assert!(folder.path().join(format!("medplum-mcp-{name}.1")).exists(), "{name}");
+    }
+    assert_eq!(run(&["man", "--dir", "/no/such/folder"], &[], "").code, Some(2));
+}
+
+/// The whole story, plain where it is no terminal.
+#[test]
+fn the_demo_tells_the_whole_story() {
+    let ended = run(&["demo"], &[("MEDPLUM_BASE_URL", "https://elsewhere.test/")], "");
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    for part in [
+        "899 resources",
+        "query_resources",
+        "[\"2020\",4,9.2,9.4]",
+        "! patch_resource is closed",
+        "! $execute runs a bot, by GET too.",
+        "- telecom[0].value: 555-02924",
+        "+ telecom[0].value: 555-3434",
+        "ignore all previous instructions",
+        "as raw FHIR",
+    ] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains('\u{1b}'), "no colours in a pipe");
+    assert!(ended.stdout.len() < 12_000, "short enough to read: {}", ended.stdout.len());
+}
