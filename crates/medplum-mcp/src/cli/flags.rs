@@ -65,6 +65,7 @@ fn switch(argument: Arg) -> Arg {
     argument
         .num_args(0..=1)
         .require_equals(true)
+        .hide_possible_values(true)
         .default_missing_value("true")
         .value_name("BOOL")
         .value_parser(BoolishValueParser::new())
