@@ -212,7 +212,9 @@ fn two_steps_are_one_question() {
 
 #[test]
 fn what_the_person_reads_is_in_no_log() {
-    let mut ward = Ward::open(&[("MEDPLUM_LOG", "debug")]);
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    let mut ward = Ward::open(&[("MEDPLUM_LOG", "debug"), ("MEDPLUM_AUDIT_LOG", audit.to_str().unwrap())]);
     let alice = ward.alice();
     let operations = json!([{"op": "replace", "path": "/telecom/0/value", "value": "555-3434"}]);
     let patch = json!({"resource_type": "Patient", "resource_id": alice["id"], "operations": operations});
@@ -224,6 +226,11 @@ fn what_the_person_reads_is_in_no_log() {
     assert!(log.contains("patch"), "{log}");
     for word in ["Smith", "4711", "555-", alice["id"].as_str().unwrap()] {
         assert!(!log.contains(word), "{word} in {log}");
+    }
+    let audit = std::fs::read_to_string(audit).unwrap();
+    assert_eq!(audit.matches("\"outcome\":\"declined\"").count(), 1, "{audit}");
+    for word in ["Smith", "4711", "555-"] {
+        assert!(!audit.contains(word), "{word} in {audit}");
     }
 }
 

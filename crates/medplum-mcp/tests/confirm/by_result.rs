@@ -213,6 +213,24 @@ fn the_state_holds_nothing_of_a_patient() {
 }
 
 #[test]
+fn the_audit_log_tells_a_question_from_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    let mut talk = Talk::open(&[("MEDPLUM_AUDIT_LOG", audit.to_str().unwrap())]);
+    let patch = talk.patch("other");
+    let (_, state) = talk.ask("patch_resource", &patch);
+    talk.answer("patch_resource", &patch, &state, "decline");
+    let (_, state) = talk.ask("patch_resource", &patch);
+    talk.answer("patch_resource", &patch, &state, "accept");
+    let audit = std::fs::read_to_string(audit).unwrap();
+    let lines: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_patch = lines.iter().filter(|line| line["tool"] == "patch_resource" && line["line"] != "intent");
+    let outcomes: Vec<&str> = of_patch.map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["asked", "declined", "asked", "answered"]);
+    assert!(!audit.contains("Smith") && !audit.contains("4711"), "{audit}");
+}
+
+#[test]
 fn a_client_that_cannot_ask() {
     let delete = |talk: &mut Talk| {
         let arguments = json!({"resource_type": "Patient", "resource_id": talk.alice["id"]});
