@@ -42,10 +42,7 @@ mod searchset;
 mod selected;
 mod throttle;
 mod token;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/rust-client.md")]
-struct RustClient;
+mod types;
 mod witness;
 
 pub use base_url::{BaseUrl, FhirPath};
@@ -75,4 +72,5 @@ pub use reply::{Body, Reply};
 pub use request::{Method, Request};
 pub use searchset::{SearchEntry, Searchset, Unread};
 pub use selected::{Of, Selected};
+pub use types::{Need, NeedKind};
 pub use witness::{Came, Ended, Passage, Witness};

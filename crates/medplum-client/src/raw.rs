@@ -63,6 +63,19 @@ impl Raw {
         self.fhir && of_type && self.method != Method::Get && !self.segments.iter().any(|s| s.contains('$'))
     }
 
+    /// What a known read is of: a resource type, or nothing of a record, as far as its path tells. None for a path that
+    /// is not known.
+    pub(crate) fn reads_of(&self) -> Option<Option<&'static str>> {
+        let parts: Vec<&str> = self.segments.iter().map(String::as_str).collect();
+        Some(match (self.fhir, parts.as_slice()) {
+            _ if !self.effect().is_read() => return None,
+            (true, ["job", ..]) => Some("AsyncJob"),
+            (false, ["admin", "projects", _, "members", _]) => Some("ProjectMembership"),
+            (false, ["admin", ..]) => Some("Project"),
+            _ => None,
+        })
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.method

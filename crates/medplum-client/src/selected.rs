@@ -199,17 +199,26 @@ impl Place {
     }
 }
 
-/// The place that a fragment's condition names: a nested type goes by its path without dots there.
+/// The type of a name of the schema: a nested type goes by its path without dots there, `PatientContact`.
+pub(crate) fn named(name: &str) -> Option<&'static TypeInfo> {
+    let definitions = Definitions::get();
+    let same = |info: &&TypeInfo| {
+        let own = info.name.bytes().filter(|byte| *byte != b'.').map(|byte| byte.to_ascii_lowercase());
+        own.eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+    };
+    definitions.type_info(name).or_else(|| definitions.types().filter(|info| info.kind == TypeKind::Nested).find(same))
+}
+
+/// The place that a fragment's condition names.
 fn condition(around: Place, name: &str) -> Place {
     let definitions = Definitions::get();
-    let same = |info: &&TypeInfo| info.name.chars().filter(|c| *c != '.').eq(name.chars());
     match (name, around) {
         ("Query" | "Mutation", _) => match name {
             "Query" => Place::Query,
             _ => Place::Mutation,
         },
         ("ResourceList", _) => Place::Any,
-        _ => match definitions.type_info(name).or_else(|| definitions.types().find(same)) {
+        _ => match named(name) {
             Some(info) => Place::Type(info),
             None => ["Connection", "Edge"]
                 .iter()

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
 use crate::answer::notes::Notes;
-use crate::cleanse::{cleanse, cleanse_text, refuse_renamed};
+use crate::cleanse::{Sieve, cleanse_text, refuse_renamed};
 use crate::confirm::{self, Confirmations, Way};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
@@ -22,6 +22,7 @@ use crate::transactions::Transactions;
 pub struct Context<'a> {
     client: &'a Client,
     limits: &'a Limits,
+    sieve: Sieve,
     kept: &'a Kept,
     call: Call,
     cursors: Cursors<'a>,
@@ -105,6 +106,7 @@ impl<'a> Context<'a> {
         Self {
             client,
             limits,
+            sieve: Sieve::new(limits),
             kept,
             call,
             cursors,
@@ -189,7 +191,7 @@ impl<'a> Context<'a> {
         refuse_renamed(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
         match &mut reply.body {
-            Body::Json(value) => cleanse(value),
+            Body::Json(value) => self.sieve.sift(value),
             Body::Other { content, .. } => {
                 if let Ok(text) = std::str::from_utf8(content) {
                     let mut text = text.to_owned();
@@ -216,7 +218,7 @@ impl<'a> Context<'a> {
         let page = self.client.page(&self.call, interaction).await;
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
         let next = self.client.next_page(&page)?;
-        Ok((page.into(), next))
+        Ok((Found::new(page, &self.sieve), next))
     }
 
     /// Reads a resource, which is cleansed when it is looked at.
@@ -226,7 +228,7 @@ impl<'a> Context<'a> {
     pub(crate) async fn resource(&self, interaction: &Interaction) -> Result<Entry, Failure> {
         self.only_reads(interaction)?;
         let unread = self.client.resource(&self.call, interaction).await;
-        unread.map(Entry::from).map_err(|error| self.with_nearest_type(interaction, error))
+        unread.map(|unread| Entry::new(unread, &self.sieve)).map_err(|error| self.with_nearest_type(interaction, error))
     }
 
     /// A resource as it is stored, secrets and all: to be compared with and written back, never to be shown. None if
@@ -263,6 +265,26 @@ impl<'a> Context<'a> {
         }
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stored.clone());
         Ok(Some(stored))
+    }
+
+    /// A stored resource as this call shows it.
+    pub(crate) fn shown(&self, stored: &Value) -> Value {
+        self.sieve.shown(stored)
+    }
+
+    /// The type of a closed resource that a write would add inside of another.
+    pub(crate) fn adds_closed(&self, resource: &Value, stored: &Value) -> Option<String> {
+        self.sieve.adds_closed(resource, stored)
+    }
+
+    /// Whether the operator lets resources of this type be read.
+    pub(crate) fn may_read(&self, of: &str) -> bool {
+        self.limits.types.as_ref().is_none_or(|types| types.may_read(of))
+    }
+
+    /// What was left out of what came, for the notes.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.sieve.notes()
     }
 
     /// The place that a cursor of this query stands for.

@@ -4,6 +4,7 @@
 //! tools/call ─▶ tool ─▶ Interaction ─▶ Gate ─▶ Client ─▶ Reply ─▶ Answer ─▶ content blocks
 //! ```
 
+pub mod allowed_types;
 pub mod answer;
 mod arguments;
 pub mod audit;

@@ -1,13 +1,11 @@
 //! Resources on their way to an answer: what there is is known, what is in it is read when it is shown.
 
-use std::borrow::Cow;
-
 use medplum_client::{Error, ResourceType, Searchset, Sent, Unread};
 use serde_json::Value;
 
 use crate::answer::lean::{Shown, lean};
 use crate::answer::lean_text::{is_compact, lean_text};
-use crate::cleanse::{cleanse, is_clean};
+use crate::cleanse::Sieve;
 use crate::failure::Failure;
 
 /// A searchset as Medplum sent it.
@@ -23,39 +21,45 @@ pub struct Found {
     pub entries: Vec<Entry>,
 }
 
-impl From<Searchset> for Found {
-    fn from(page: Searchset) -> Self {
-        let entry = |entry: medplum_client::SearchEntry| Entry { is_match: entry.is_match, unread: entry.resource };
+impl Found {
+    /// A page as it may be shown: what the operator has closed is not on it.
+    pub(crate) fn new(page: Searchset, sieve: &Sieve) -> Self {
+        let entry = |entry: medplum_client::SearchEntry| {
+            let of = &entry.resource.resource_type;
+            if of.is_empty() || sieve.admits(of) {
+                return Some(Entry { is_match: entry.is_match, ..Entry::new(entry.resource, sieve) });
+            }
+            sieve.left_out(of, &format!("{of}/{}", entry.resource.id));
+            None
+        };
         Self {
             total: page.total,
             self_link: page.self_link,
             has_next: page.next_link.is_some(),
-            entries: page.entries.into_iter().map(entry).collect(),
+            entries: page.entries.into_iter().filter_map(entry).collect(),
         }
     }
-}
 
-impl Found {
     /// The entries that match, without what was included.
     pub fn matches(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.is_match())
     }
 }
 
-/// A resource, on a page or alone. The only way to what is in it leads past [`cleanse`].
+/// A resource, on a page or alone. The only way to what is in it leads through the [`Sieve`].
 #[derive(Debug, Clone)]
 pub struct Entry {
     is_match: bool,
     unread: Unread,
-}
-
-impl From<Unread> for Entry {
-    fn from(unread: Unread) -> Self {
-        Self { is_match: true, unread }
-    }
+    sieve: Sieve,
 }
 
 impl Entry {
+    /// A resource that was read.
+    pub(crate) fn new(unread: Unread, sieve: &Sieve) -> Self {
+        Self { is_match: true, unread, sieve: sieve.clone() }
+    }
+
     /// Whether it matches; if not, it was included.
     pub fn is_match(&self) -> bool {
         self.is_match
@@ -88,10 +92,14 @@ impl Entry {
     pub fn resource(&self) -> Result<Value, Failure> {
         let unreadable = Error::NotFhir { status: 200, reason: "a resource in it cannot be read", sent: Sent::No };
         let mut resource = self.unread.value().map_err(|_| unreadable)?;
-        if !is_clean(self.unread.text()) {
-            cleanse(&mut resource);
+        if !self.is_clean() {
+            self.sieve.sift(&mut resource);
         }
         Ok(resource)
+    }
+
+    fn is_clean(&self) -> bool {
+        self.sieve.is_clean(&self.unread.resource_type, self.unread.text())
     }
 
     /// The JSON of the lean resource.
@@ -102,7 +110,7 @@ impl Entry {
     /// As [`Entry::resource`].
     pub fn lean(&self, shown: Shown) -> Result<String, Failure> {
         let text = self.unread.text();
-        if let Some(lean) = lean_text(text, shown).filter(|_| is_clean(text)) {
+        if let Some(lean) = lean_text(text, shown).filter(|_| self.is_clean()) {
             return Ok(lean);
         }
         let mut resource = self.resource()?;
@@ -110,16 +118,9 @@ impl Entry {
         Ok(resource.to_string())
     }
 
-    /// The JSON of the resource, compact, without secrets and invisible characters.
-    ///
-    /// # Errors
-    /// As [`Entry::resource`].
-    pub(crate) fn text(&self) -> Result<Cow<'_, str>, Failure> {
-        let text = self.unread.text();
-        if is_compact(text) && is_clean(text) {
-            return Ok(text.into());
-        }
-        Ok(self.resource()?.to_string().into())
+    /// Its JSON as it came, if that is compact and holds nothing that must be taken out.
+    pub(crate) fn clean_text(&self) -> Option<&str> {
+        Some(self.unread.text()).filter(|text| is_compact(text) && self.is_clean())
     }
 }
 
@@ -127,7 +128,9 @@ impl Entry {
 impl Entry {
     /// The resources, as if they had been found.
     pub(crate) fn all_of(resources: &[Value]) -> Vec<Self> {
-        let unread = |resource: &Value| Unread::look(resource.to_string().into()).map(Self::from);
+        let unread = |resource: &Value| {
+            Unread::look(resource.to_string().into()).map(|unread| Self::new(unread, &Sieve::default()))
+        };
         resources.iter().filter_map(unread).collect()
     }
 }

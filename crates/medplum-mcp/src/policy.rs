@@ -1,8 +1,9 @@
 //! The operator's limits, as the gate that every request passes.
 
-use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, Operation, Refusal};
+use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, NeedKind, Operation, Refusal};
 
-use crate::settings::Limits;
+use crate::allowed_types::AllowedTypes;
+use crate::settings::{ALLOWED_TYPES, Limits};
 
 /// The gate of this server.
 #[derive(Debug, Clone)]
@@ -67,12 +68,41 @@ impl Policy {
             )),
         }
     }
+
+    /// Every type that the request is about, on its way too: how many match a chain would tell of the other type.
+    fn check_types(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        let Some(allowed) = &self.limits.types else {
+            return Ok(());
+        };
+        for need in asked.interaction.types() {
+            let closed = match &need.kind {
+                NeedKind::Read(of) if allowed.may_read(of) || AllowedTypes::is_envelope(of) => continue,
+                NeedKind::Write(of) if allowed.may_write(of) || AllowedTypes::is_envelope(of) => continue,
+                NeedKind::ReadAny(of) if of.iter().any(|of| allowed.may_read(of)) => continue,
+                NeedKind::Read(of) | NeedKind::Write(of) => of.clone(),
+                NeedKind::ReadAny(of) => of.join(" or "),
+                NeedKind::Unclear => {
+                    return Err(Refusal::new(format!(
+                        "It cannot be told which resource types {} reaches, and the operator allows only {allowed} ({ALLOWED_TYPES}). Nothing was sent.",
+                        need.by
+                    )));
+                }
+            };
+            let closed: String = closed.chars().filter(|c| !c.is_control()).take(120).collect();
+            let by = if need.by.is_empty() { String::new() } else { format!(" ({})", need.by) };
+            return Err(Refusal::new(format!(
+                "{closed} is closed{by}: the operator allows only {allowed} ({ALLOWED_TYPES}). Nothing was sent."
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Gate for Policy {
     fn check(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
         self.check_membership(asked)?;
         self.check_effect(asked)?;
+        self.check_types(asked)?;
         self.check_bots(asked)?;
         self.check_record(asked)
     }

@@ -11,13 +11,13 @@ use fhir_definitions::validate::{Fault, FaultKind, Report, list, validate};
 use medplum_client::{Batch, Interaction, JsonPatch, Query, ResourceId, ResourceType};
 use serde_json::{Value, json};
 
-use crate::cleanse::cleanse;
 use crate::context::{Allowed, Context};
 use crate::failure::Failure;
 use crate::referrers::{self, Referrers};
 use crate::search::Search;
+use crate::settings::ALLOWED_TYPES;
 use crate::transactions;
-use crate::writeback::{merge, redacted};
+use crate::writeback::{hides, merge, redacted};
 
 /// Medplum takes no larger body.
 const LARGEST_RESOURCE: usize = 1_000_000;
@@ -102,7 +102,7 @@ async fn collect(
             let Some(stored) = cx.stored(resource_type, id).await? else {
                 return Ok(None);
             };
-            let resource = patched(&stored, patch, entry)?;
+            let resource = patched(cx, &stored, patch, entry)?;
             let patch = bound_to_version(&stored, patch);
             changes.push(Change { entry, stored: Some(stored), then: Some(resource) });
             return Ok(Some(Interaction::Patch { resource_type: resource_type.clone(), id: id.clone(), patch }));
@@ -131,7 +131,13 @@ pub(crate) fn version_of(resource: &Value) -> Option<ResourceId> {
 
 /// What the lean view hid from whoever sends this.
 fn put_back(cx: &Context<'_>, given: Value, stored: Option<&Value>, at: Option<String>) -> Result<Value, Failure> {
-    let merged = merge(given, stored.unwrap_or(&Value::Null));
+    let stored = stored.unwrap_or(&Value::Null);
+    let merged = merge(given, stored, &cx.shown(stored)).and_then(|merged| match cx.adds_closed(&merged.resource, stored) {
+        Some(of) => Err(Failure::teach(format!(
+            "{of} is closed (a resource inside): the operator does not allow it ({ALLOWED_TYPES}). Nothing was sent."
+        ))),
+        None => Ok(merged),
+    });
     let merged = merged.map_err(|failure| match &at {
         Some(at) => failure.at(at),
         None => failure,
@@ -155,7 +161,7 @@ async fn collect_batch(
 }
 
 /// The resource as the patch would leave it.
-fn patched(stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Value, Failure> {
+fn patched(cx: &Context<'_>, stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Value, Failure> {
     let mut resource = stored.clone();
     for (index, operation) in patch.operations().iter().enumerate() {
         let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
@@ -170,8 +176,14 @@ fn patched(stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Va
         if text("path").is_empty() && text("op") != "test" {
             return Err(refuse("a patch of the whole resource is an update: use update_resource."));
         }
-        if ["copy", "move"].contains(&text("op")) && moves_a_secret(&resource, text("from")) {
-            return Err(refuse("it would copy a secret, which is never done."));
+        match text("op") {
+            "copy" | "move" if is_left_out(cx, &resource, text("from")) => {
+                return Err(refuse("it would copy a secret or what is left out for you, which is never done."));
+            }
+            "test" if is_left_out(cx, &resource, text("path")) => {
+                return Err(refuse("it would tell of a secret or of what is left out for you."));
+            }
+            _ => {}
         }
         let one: json_patch::Patch = serde_json::from_value(json!([operation])).map_err(|_| {
             Failure::teach(format!("{at}operations[{index}] is no JSON Patch operation. Nothing was sent."))
@@ -198,11 +210,14 @@ fn patched(stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Va
     Ok(resource)
 }
 
-/// Whether what is copied is, holds or lies in a secret.
-fn moves_a_secret(resource: &Value, from: &str) -> bool {
-    let mut shown = resource.clone();
-    cleanse(&mut shown);
-    shown.pointer(from).is_some_and(|value| redacted(value, "").is_some())
+/// Whether what stands there is, holds or lies in what the agent cannot see.
+fn is_left_out(cx: &Context<'_>, resource: &Value, at: &str) -> bool {
+    let shown = cx.shown(resource);
+    match (shown.pointer(at), resource.pointer(at)) {
+        (Some(shown), Some(stored)) => redacted(shown, "").is_some() || hides(shown, stored),
+        (None, Some(_)) => true,
+        _ => false,
+    }
 }
 
 /// The patch for the version that it was looked at with: Medplum ignores If-Match on a PATCH.
@@ -269,12 +284,13 @@ fn added(change: &Change) -> Vec<LocalReference> {
 
 /// The references that lead nowhere, asked in one request: a search by `_id` a type, in a batch.
 ///
-/// Only a type that answers is trusted: a Binary cannot be searched, and some types are forbidden.
+/// Only a type that answers is trusted: a Binary cannot be searched, and some types are forbidden or closed.
 async fn missing(cx: &Context<'_>, changes: &[Change]) -> Result<BTreeSet<LocalReference>, Failure> {
     let mut by_type: BTreeMap<ResourceType, BTreeSet<ResourceId>> = BTreeMap::new();
     let wanted: Vec<LocalReference> = changes.iter().flat_map(added).collect();
     for reference in &wanted {
-        if reference.resource_type.as_str() != "Binary" {
+        let of = reference.resource_type.as_str();
+        if of != "Binary" && cx.may_read(of) {
             by_type.entry(reference.resource_type.clone()).or_default().insert(reference.id.clone());
         }
     }

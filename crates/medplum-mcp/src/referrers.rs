@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::search::{Search, entries, link};
+use crate::settings::ALLOWED_TYPES;
 
 /// So many searches in one batch.
 const SEARCHES_AT_ONCE: usize = 100;
@@ -135,7 +136,11 @@ async fn find(
 ) -> Result<Referrers, Failure> {
     let targets: Vec<String> = ids.iter().map(|id| format!("{of}/{id}")).collect();
     let list = targets.join(",");
-    let asked: Vec<Asked> = parameters_to(of.as_str())
+    let (open, closed): (Vec<_>, Vec<_>) = parameters_to(of.as_str()).into_iter().partition(|(of, _)| cx.may_read(of));
+    if !closed.is_empty() {
+        cx.note(format!("Resources of closed types ({ALLOWED_TYPES}) were not looked at: they may refer to it."));
+    }
+    let asked: Vec<Asked> = open
         .into_iter()
         .filter_map(|(name, parameter)| {
             let resource_type = ResourceType::parse(name).ok()?;

@@ -36,13 +36,14 @@ pub(crate) fn templates(server: &Server) -> Vec<ResourceTemplate> {
 }
 
 /// The resource types that start like this, for the `type` of a template.
-pub(crate) fn complete(argument: &str, start: &str) -> Vec<String> {
+pub(crate) fn complete(argument: &str, start: &str, limits: &Limits) -> Vec<String> {
     if argument != "type" {
         return Vec::new();
     }
     let start = start.to_ascii_lowercase();
     let types = Definitions::get().resource_types().map(|t| t.name);
-    types.filter(|name| name.to_ascii_lowercase().starts_with(&start)).map(str::to_owned).collect()
+    let is_open = |name: &&str| limits.types.as_ref().is_none_or(|types| types.may_read(name));
+    types.filter(is_open).filter(|name| name.to_ascii_lowercase().starts_with(&start)).map(str::to_owned).collect()
 }
 
 /// The call that reads a record by its URI; none for another URI.
@@ -120,6 +121,7 @@ fn server_info(limits: &Limits, config: &Config) -> String {
         ),
         format!("writes: {}", if limits.writes { "open" } else { "closed, read-only (MEDPLUM_ENABLE_WRITES)" }),
         format!("bots: {bots}"),
+        format!("resource types: {}", limits.types.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string)),
         format!("toolsets: {}", if limits.toolsets.are_all() { "all".to_owned() } else { limits.toolsets.to_string() }),
     ];
     let confirm = limits.writes.then(|| format!("confirmation of writes: {}", limits.confirm.as_str()));

@@ -170,7 +170,8 @@ impl Server {
         let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, way);
         let answer = tool.run(arguments, &cx).await;
         let closed = &self.inner.closed;
-        let limits = AnswerLimits { budget, closed, seal: &|position| cx.cursors().seal(position) };
+        let limits =
+            AnswerLimits { budget, closed, seal: &|position| cx.cursors().seal(position), left_out: &|| cx.left_out() };
         let result = match answer.map_err(Failure::into_stopped) {
             Ok(answer) => answer.notes(cx.take_notes()).into_result(&limits),
             Err(Ok(Stopped::Declined(text))) => {
@@ -319,7 +320,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let all = resources::complete(&request.argument.name, &request.argument.value);
+        let all = resources::complete(&request.argument.name, &request.argument.value, &self.inner.limits);
         let total = u32::try_from(all.len()).ok();
         let more = all.len() > CompletionInfo::MAX_VALUES;
         let values = all.into_iter().take(CompletionInfo::MAX_VALUES).collect();

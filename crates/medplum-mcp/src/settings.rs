@@ -9,6 +9,7 @@ use medplum_client::{BaseUrl, Config, Credentials, FhirPath, Membership, Resourc
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::allowed_types::AllowedTypes;
 use crate::toolset::Toolsets;
 
 /// What kind of value a setting takes.
@@ -76,6 +77,8 @@ settings! {
         "Open the tools that change records and run bots. Without it only reads leave";
     TOOLSETS = "MEDPLUM_TOOLSETS", "toolsets", Text, Some("all"), "discover,read,search,patient",
         "The toolsets that are open: all, or some of discover, read, search, patient, terminology, query, write, bundle, bot, operation, graphql, raw";
+    ALLOWED_TYPES = "MEDPLUM_ALLOWED_TYPES", "allowed-types", Text, None, "Patient,Observation,Condition,MedicationRequest",
+        "The only resource types that may be read or written, on every way to them. Unset: any";
     ALLOWED_BOT_IDS = "MEDPLUM_ALLOWED_BOT_IDS", "allowed-bot-ids", Text, None, "287f13cd-ce73-4f66-bb4b-28542e6acf24,40a58028-6dd7-4b89-a029-9a5c43e60c64",
         "The only bots that may be run or deployed, on every way to one. Unset: any";
     CONFIRM_WRITES = "MEDPLUM_CONFIRM_WRITES", "confirm-writes", Text, Some("auto"), "always",
@@ -242,6 +245,8 @@ impl ConfirmWrites {
 pub struct Limits {
     /// Whether writes and runs may leave.
     pub writes: bool,
+    /// The resource types that may be read and written; any if unset.
+    pub types: Option<AllowedTypes>,
     /// The groups of tools that are there.
     pub toolsets: Toolsets,
     /// Whether a call may name a membership of its own.
@@ -258,6 +263,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             writes: false,
+            types: None,
             toolsets: Toolsets::default(),
             obo_override: false,
             confirm: ConfirmWrites::Auto,
@@ -312,6 +318,7 @@ impl Settings {
             })?,
             limits: Limits {
                 writes,
+                types: types(values)?,
                 toolsets: toolsets(values, writes)?,
                 obo_override: values.switch(ALLOW_OBO_OVERRIDE)?,
                 confirm: ConfirmWrites::parse(values.get(CONFIRM_WRITES)?.unwrap_or("auto"))
@@ -412,6 +419,12 @@ fn bots(values: &Values) -> Result<Option<BTreeSet<ResourceId>>, SettingError> {
     ids.collect::<Result<_, _>>()
         .map(Some)
         .map_err(|_| SettingError::new(ALLOWED_BOT_IDS, "must be a list of bot ids with commas between them"))
+}
+
+fn types(values: &Values) -> Result<Option<AllowedTypes>, SettingError> {
+    let list = values.get(ALLOWED_TYPES)?;
+    let types = list.map(AllowedTypes::parse).transpose();
+    types.map_err(|reason| SettingError::new(ALLOWED_TYPES, reason))
 }
 
 fn toolsets(values: &Values, writes: bool) -> Result<Toolsets, SettingError> {

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::answer::lean::is_subsetted;
-use crate::cleanse::{REDACTED, cleanse};
+use crate::cleanse::REDACTED;
 use crate::failure::Failure;
+use crate::settings::ALLOWED_TYPES;
 
 /// The resource to store, and what an agent should know of it.
 pub(crate) struct WriteBack {
@@ -12,20 +13,20 @@ pub(crate) struct WriteBack {
     pub(crate) notes: Vec<String>,
 }
 
-/// Puts back what the agent was not shown: narrative, `meta`, secrets, and characters that were stripped.
+/// Puts back what the agent was not shown: narrative, `meta`, secrets, characters that were stripped, and what the
+/// operator has closed. `shown` is the stored resource as the agent may see it.
 ///
 /// # Errors
-/// [`Failure`] for a resource that was read in part, and for a redacted secret that is not the stored one's.
-pub(crate) fn merge(mut given: Value, stored: &Value) -> Result<WriteBack, Failure> {
+/// [`Failure`] for a resource that was read in part, for a redacted secret that is not the stored one's, and for one
+/// that would lose what the agent cannot see.
+pub(crate) fn merge(mut given: Value, stored: &Value, shown: &Value) -> Result<WriteBack, Failure> {
     let tags = given.pointer("/meta/tag").and_then(Value::as_array);
     if tags.into_iter().flatten().any(is_subsetted) {
         return Err(Failure::teach(
             "This resource was read in part (SUBSETTED), and writing it would remove the rest. Read it whole with read_resource and change that, or use patch_resource. Nothing was sent.",
         ));
     }
-    let mut shown = stored.clone();
-    cleanse(&mut shown);
-    restore(&mut given, &shown, stored);
+    restore(&mut given, shown, stored);
     if let Some(path) = redacted(&given, "") {
         return Err(Failure::teach(format!(
             "{path} holds a placeholder for a secret that was left out, and is not the stored one's. Leave the element out, or change others with patch_resource. Nothing was sent."
@@ -36,17 +37,31 @@ pub(crate) fn merge(mut given: Value, stored: &Value) -> Result<WriteBack, Failu
         merge_meta(resource, stored);
         notes.extend(merge_narrative(resource, stored));
     }
+    if let Some(path) = lost(&given, shown, stored) {
+        return Err(Failure::teach(format!(
+            "{path} is left out for you ({ALLOWED_TYPES}), and would be lost. Pass it back as it was shown, or remove it by name with patch_resource. Nothing was sent."
+        )));
+    }
     Ok(WriteBack { resource: given, notes })
 }
 
-/// A text that equals the stored one as it was shown becomes the stored one.
+/// What equals the stored as it was shown becomes the stored. An element that is missing and holds what cannot be seen
+/// is put back.
 fn restore(given: &mut Value, shown: &Value, stored: &Value) {
+    if given == shown {
+        given.clone_from(stored);
+        return;
+    }
     match (given, shown, stored) {
-        (Value::String(text), Value::String(was), Value::String(is)) if text == was => text.clone_from(is),
         (Value::Object(given), Value::Object(shown), Value::Object(stored)) => {
-            for (key, value) in given {
+            for (key, value) in given.iter_mut() {
                 if let (Some(shown), Some(stored)) = (shown.get(key), stored.get(key)) {
                     restore(value, shown, stored);
+                }
+            }
+            for (key, stored) in stored {
+                if !given.contains_key(key) && shown.get(key).is_some_and(|shown| hides(shown, stored)) {
+                    given.insert(key.clone(), stored.clone());
                 }
             }
         }
@@ -61,6 +76,96 @@ fn restore(given: &mut Value, shown: &Value, stored: &Value) {
         }
         _ => {}
     }
+}
+
+/// Whether something of the stored value is closed to the agent, in what is shown of it.
+pub(crate) fn hides(shown: &Value, stored: &Value) -> bool {
+    let mut found = false;
+    hidden(shown, stored, &mut Vec::new(), &mut |_, _| found = true);
+    found
+}
+
+/// A step to a value: a key, or a place in a list.
+enum Step<'v> {
+    Key(&'v str),
+    Index(usize),
+}
+
+/// Tells of each value that is closed to the agent, and where it stands.
+fn hidden<'v>(
+    shown: &Value,
+    stored: &'v Value,
+    path: &mut Vec<Step<'v>>,
+    tell: &mut dyn FnMut(&[Step<'v>], &'v Value),
+) {
+    match (shown, stored) {
+        // Of a resource that is closed, no more is shown than its name.
+        (Value::Object(was), Value::Object(is)) if is.keys().any(|key| !was.contains_key(key)) => tell(path, stored),
+        (Value::Object(was), Value::Object(is)) => {
+            for (key, stored) in is {
+                if let Some(shown) = was.get(key) {
+                    path.push(Step::Key(key));
+                    hidden(shown, stored, path, tell);
+                    path.pop();
+                }
+            }
+        }
+        (Value::Array(was), Value::Array(is)) => {
+            for (index, (shown, stored)) in was.iter().zip(is).enumerate() {
+                path.push(Step::Index(index));
+                hidden(shown, stored, path, tell);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where something is that the agent cannot see, and that is not there any more.
+fn lost(given: &Value, shown: &Value, stored: &Value) -> Option<String> {
+    let mut found: Option<String> = None;
+    let mut kept: Vec<&Value> = Vec::new();
+    hidden(shown, stored, &mut Vec::new(), &mut |path, value| {
+        let keys: Vec<&str> =
+            path.iter().filter_map(|step| if let Step::Key(key) = step { Some(*key) } else { None }).collect();
+        let mut there = Vec::new();
+        at(given, &keys, &mut there);
+        // Each stands for one: what was there twice must still be there twice.
+        let same = |list: &[&Value]| list.iter().filter(|other| **other == value).count();
+        if same(&there) > same(&kept) {
+            kept.push(value);
+        } else {
+            found.get_or_insert_with(|| written(path));
+        }
+    });
+    found
+}
+
+/// The values to which keys lead, through every item of the lists on the way.
+fn at<'v>(value: &'v Value, keys: &[&str], found: &mut Vec<&'v Value>) {
+    match (value, keys.split_first()) {
+        (Value::Array(values), _) => values.iter().for_each(|value| at(value, keys, found)),
+        (value, None) => found.push(value),
+        (Value::Object(object), Some((key, rest))) => {
+            if let Some(value) = object.get(*key) {
+                at(value, rest, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `contained[0]`
+fn written(path: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => text.push_str(&format!(".{key}")),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
 }
 
 /// The stored item that an item was. A secret is never given to another name than its own.
@@ -119,12 +224,18 @@ fn merge_narrative(given: &mut Map<String, Value>, stored: &Map<String, Value>) 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+    use crate::cleanse::Sieve;
+    use crate::settings::Limits;
+
+    fn merge(given: Value, stored: &Value) -> Result<WriteBack, Failure> {
+        super::merge(given, stored, &Sieve::default().shown(stored))
+    }
+
     fn lean_of(stored: &Value) -> Value {
-        let mut lean = stored.clone();
-        cleanse(&mut lean);
+        let mut lean = Sieve::default().shown(stored);
         crate::answer::lean::lean(&mut lean, crate::answer::lean::Shown::default());
         lean
     }
@@ -167,5 +278,37 @@ mod tests {
     fn a_part_is_never_written() {
         let part = json!({"resourceType": "Patient", "id": "1", "meta": {"tag": [{"code": "SUBSETTED"}]}});
         assert!(merge(part, &json!({})).is_err());
+    }
+
+    #[test]
+    fn what_is_closed_comes_back_and_is_never_lost() {
+        let types = crate::allowed_types::AllowedTypes::parse("Patient").unwrap();
+        let sieve = Sieve::new(&Limits { types: Some(types), ..Limits::default() });
+        let gp = json!({"resourceType": "Practitioner", "id": "gp", "name": [{"family": "Jones"}]});
+        let stored = json!({"resourceType": "Patient", "id": "1", "active": true, "contained": [gp, {"resourceType": "Patient", "id": "p"}],
+            "generalPractitioner": [{"reference": "#gp"}]});
+        let shown = sieve.shown(&stored);
+        assert_eq!(shown["contained"][0], json!({"resourceType": "Practitioner", "id": "gp"}));
+        let written = |given: Value| super::merge(given, &stored, &shown);
+        let mut edited = shown.clone();
+        edited["active"] = json!(false);
+        let mut expected = stored.clone();
+        expected["active"] = json!(false);
+        assert_eq!(written(edited.clone()).unwrap().resource, expected);
+        // Elsewhere in the list, and not there at all.
+        edited["contained"].as_array_mut().unwrap().reverse();
+        assert_eq!(written(edited.clone()).unwrap().resource["contained"][1], gp);
+        edited.as_object_mut().unwrap().remove("contained");
+        assert_eq!(written(edited.clone()).unwrap().resource["contained"], stored["contained"]);
+        // Taken out, changed, or replaced by another of its name.
+        for contained in [
+            json!([]),
+            json!([{"resourceType": "Practitioner", "id": "gp", "active": true}]),
+            json!([{"resourceType": "Patient", "id": "p"}]),
+        ] {
+            edited["contained"] = contained;
+            let Err(failure) = written(edited.clone()) else { panic!("it was lost: {edited}") };
+            assert!(format!("{failure:?}").contains("contained[0] is left out for you"), "{failure:?}");
+        }
     }
 }

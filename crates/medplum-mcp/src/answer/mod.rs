@@ -31,6 +31,8 @@ use crate::toolset::without_closed;
 const SMALLEST_RECORD: usize = 400;
 /// Room for what is said of a cut.
 const CUT_NOTE: usize = 250;
+/// Room for what is said at the end, at the most.
+const LAST_WORDS: usize = 240;
 /// Room for what is said of branches that were left out.
 const PRUNE_NOTE: usize = 450;
 
@@ -85,6 +87,8 @@ pub struct Limits<'a> {
     pub closed: &'a [&'a str],
     /// Seals a position into a cursor.
     pub seal: &'a dyn Fn(&Position) -> String,
+    /// What was left out of the record on its way: asked once all of it that is shown was read.
+    pub left_out: &'a dyn Fn() -> Vec<String>,
 }
 
 impl Answer {
@@ -158,9 +162,10 @@ impl Answer {
     /// # Errors
     /// A sentence for the agent, if a field cannot be worked out.
     pub fn into_result(self, limits: &Limits<'_>) -> Result<CallToolResult, crate::failure::Failure> {
-        let Self { record, view, notes } = self;
+        let Self { record, view, mut notes } = self;
         // However much is said, half of the budget is the record's.
-        let room = limits.budget.saturating_sub(notes.size().min(limits.budget / 2));
+        let said = notes.size().min(limits.budget / 2);
+        let room = limits.budget.saturating_sub(said).saturating_sub(last_words(limits.budget));
         let fitted = match record {
             Record::Json(value) => json_block(value, &view, room)?,
             Record::Resource(resource) => resource_block(&resource, &view, room)?,
@@ -168,6 +173,7 @@ impl Answer {
             Record::Table { columns, rows } => table_block(&columns, &rows, room),
             Record::Text(text) => text_block(text, room),
         };
+        (limits.left_out)().into_iter().for_each(|note| notes.missing(note));
         let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
         let left = limits.budget.saturating_sub(fitted.block.chars().count());
         let mut blocks = vec![ContentBlock::text(fitted.block)];
@@ -179,6 +185,11 @@ impl Answer {
         result.is_error = None;
         Ok(result)
     }
+}
+
+/// Room for what is known only once the record is there.
+fn last_words(budget: usize) -> usize {
+    (budget / 8).min(LAST_WORDS)
 }
 
 /// A record's text, and what was left out of it.

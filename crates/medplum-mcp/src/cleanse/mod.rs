@@ -4,14 +4,16 @@
 //! projection or a table cannot rename what is no longer there.
 
 mod clean;
+mod closed;
 mod hidden;
 mod secrets;
+mod sieve;
 mod texts;
 
 use serde_json::{Map, Value};
 
-pub(crate) use clean::is_clean;
 pub(crate) use secrets::refuse_renamed;
+pub(crate) use sieve::Sieve;
 
 /// What stands in place of a secret. It is never written back.
 pub(crate) const REDACTED: &str = "[secret left out]";

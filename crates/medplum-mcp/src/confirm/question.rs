@@ -267,7 +267,11 @@ impl Writer<'_, '_> {
         if self.names.len() >= READS {
             return Ok(vec![format!("{whose}id: {reference}")]);
         }
-        let lines = match self.cx.stored(resource_type, id).await? {
+        let known = match self.cx.may_read(resource_type.as_str()) {
+            true => self.cx.stored(resource_type, id).await?,
+            false => None,
+        };
+        let lines = match known {
             Some(resource) => own_name(&resource, whose),
             None => vec![format!("{whose}id: {reference}, {UNREADABLE}")],
         };

@@ -6,7 +6,6 @@
 
 pub(crate) mod columns;
 mod functions;
-mod json;
 pub(crate) mod sandboxed;
 pub(crate) mod statement;
 pub(crate) mod table;

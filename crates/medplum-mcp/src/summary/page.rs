@@ -9,6 +9,7 @@ use super::rules::{Rule, Section};
 use super::{Fetched, Row, Rows, Sources};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::settings::ALLOWED_TYPES;
 use crate::tokens::at_most as tokens;
 
 /// What the record and the notes may cost together. The count is rather too high, so that 2,000 are never reached.
@@ -135,9 +136,12 @@ impl Draft<'_> {
     /// What could not be had, and why. What is forbidden is named in one sentence.
     fn failures(&self, cx: &Context<'_>) -> Vec<String> {
         let mut forbidden: Vec<&str> = Vec::new();
+        let mut closed: Vec<&str> = Vec::new();
         let mut others: Vec<String> = Vec::new();
         for (rule, failure) in self.sections.iter().flat_map(|part| &part.failed) {
-            if failure.status() == Some(403) {
+            if !cx.may_read(rule.resource_type) {
+                closed.push(rule.resource_type);
+            } else if failure.status() == Some(403) {
                 forbidden.push(rule.resource_type);
             } else {
                 let reason = super::text::clipped(&failure.explain(cx), REASON);
@@ -147,12 +151,15 @@ impl Draft<'_> {
                 ));
             }
         }
+        closed.dedup();
         forbidden.dedup();
         others.dedup();
         let whom = if cx.acts_on_behalf() { "the membership on whose behalf this is asked" } else { "this client" };
         let forbidden = (!forbidden.is_empty())
             .then(|| format!("{}: not permitted for {whom}; of is null there.", forbidden.join(", ")));
-        forbidden.into_iter().chain(others).collect()
+        let closed = (!closed.is_empty())
+            .then(|| format!("{}: closed by the operator ({ALLOWED_TYPES}); of is null there.", closed.join(", ")));
+        forbidden.into_iter().chain(closed).chain(others).collect()
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::settings::ALLOWED_TYPES;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -71,6 +72,13 @@ impl Run for GetResourceCapabilities {
         } else {
             ""
         };
-        Ok(Answer::text(known.block).note(known.notes.unwrap_or_default()).note(offline))
+        let closed = match (&cx.limits().types, resource_type) {
+            (Some(types), Some(of)) if !types.may_read(of) => {
+                format!("{of} is closed: the operator allows only {types} ({ALLOWED_TYPES}).")
+            }
+            (Some(types), None) => format!("Open here: {types} ({ALLOWED_TYPES})."),
+            _ => String::new(),
+        };
+        Ok(Answer::text(known.block).note(known.notes.unwrap_or_default()).note(offline).note(closed))
     }
 }

@@ -16,6 +16,7 @@ use crate::context::{Context, resource_type};
 use crate::failure::{Failure, nearest_types};
 use crate::page::{Entry, Found};
 use crate::search::{LARGEST_PAGE, LAST_OFFSET};
+use crate::settings::ALLOWED_TYPES;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -53,7 +54,16 @@ impl Run for GetPatientEverything {
             _ => 0,
         };
         let mut narrowing = Query::new();
-        narrow_types(&self.types.unwrap_or_default(), &mut narrowing)?;
+        let types = self.types.filter(|types| !types.is_empty());
+        let mut only = String::new();
+        let types = types.unwrap_or_else(|| {
+            let allowed = allowed_types(cx);
+            if !allowed.is_empty() {
+                only = format!("Only types that the operator allows ({ALLOWED_TYPES}).");
+            }
+            allowed
+        });
+        narrow_types(&types, &mut narrowing)?;
         for (name, value) in [("_since", self.since), ("start", self.start), ("end", self.end)] {
             narrowing.extend(value.map(|value| (name, value)));
         }
@@ -71,8 +81,15 @@ impl Run for GetPatientEverything {
             }
         }
         let note = if first == 0 { chart.by_type() } else { String::new() };
-        Ok(Answer::page(chart.into_page()).view(view).note(note))
+        Ok(Answer::page(chart.into_page()).view(view).note(note).note(only))
     }
+}
+
+/// What a chart is narrowed to where the operator allows some types alone: what is closed is not even fetched.
+fn allowed_types(cx: &Context<'_>) -> Vec<String> {
+    let allowed = cx.limits().types.iter().flat_map(|types| types.iter());
+    let of_chart = |of: &&str| *of == "Patient" || Definitions::get().compartment_entry("Patient", of).is_some();
+    allowed.filter(of_chart).map(str::to_owned).collect()
 }
 
 /// Medplum fails on a single `_type` and on a list with commas: each is named for itself, and at least twice.

@@ -195,9 +195,7 @@ async fn stale(
         Interaction::VersionRead { resource_type: resource_type.clone(), id: id.clone(), version: read.clone() };
     let changed = match cx.ask(&version).await {
         Ok(reply) => {
-            let mut shown = stored.clone();
-            crate::cleanse::cleanse(&mut shown);
-            let changes = changes(reply.json(), &shown);
+            let changes = changes(reply.json(), &cx.shown(stored));
             if changes.is_empty() { String::new() } else { format!(": {}", changes.join(", ")) }
         }
         Err(_) => String::new(),
