@@ -45,6 +45,10 @@ mod token;
 mod types;
 mod witness;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust-client.md")]
+struct RustClient;
+
 pub use base_url::{BaseUrl, FhirPath};
 pub use bots::BotReach;
 pub use bundle::{Batch, BatchEntry, BatchKind};

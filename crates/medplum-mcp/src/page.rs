@@ -1,5 +1,7 @@
 //! Resources on their way to an answer: what there is is known, what is in it is read when it is shown.
 
+use std::borrow::Cow;
+
 use medplum_client::{Error, ResourceType, Searchset, Sent, Unread};
 use serde_json::Value;
 
@@ -118,9 +120,16 @@ impl Entry {
         Ok(resource.to_string())
     }
 
-    /// Its JSON as it came, if that is compact and holds nothing that must be taken out.
-    pub(crate) fn clean_text(&self) -> Option<&str> {
-        Some(self.unread.text()).filter(|text| is_compact(text) && self.is_clean())
+    /// The JSON of the resource, compact, without secrets and invisible characters.
+    ///
+    /// # Errors
+    /// As [`Entry::resource`].
+    pub(crate) fn text(&self) -> Result<Cow<'_, str>, Failure> {
+        let text = self.unread.text();
+        if is_compact(text) && self.is_clean() {
+            return Ok(text.into());
+        }
+        Ok(self.resource()?.to_string().into())
     }
 }
 

@@ -24,10 +24,36 @@ fn the_readme_lists_every_setting_with_its_default() {
     }
 }
 
+/// Every page of the manual.
+fn documents() -> Vec<String> {
+    let folder = std::fs::read_dir(format!("{}/../../docs", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let pages = folder.map(|page| format!("docs/{}", page.unwrap().file_name().into_string().unwrap()));
+    let mut documents: Vec<String> = pages.filter(|page| page.ends_with(".md")).collect();
+    documents.push("README.md".to_owned());
+    documents
+}
+
+/// A page that another one leads to is there.
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    for path in documents() {
+        let folder = std::path::Path::new(&path).parent().unwrap().to_owned();
+        let text = document(&path);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&folder).join(file);
+            assert!(target.exists(), "{path}: {link} leads nowhere");
+        }
+    }
+}
+
 #[test]
 fn the_json_in_the_documents_is_json() {
-    for path in ["README.md", "docs/answers.md", "docs/query.md"] {
-        for block in document(path).split("```json").skip(1) {
+    for path in documents() {
+        for block in document(&path).split("```json").skip(1) {
             let json = block.split("```").next().unwrap();
             serde_json::from_str::<serde_json::Value>(json).unwrap_or_else(|error| panic!("{path}: {error}: {json}"));
         }

@@ -10,7 +10,6 @@ pub(crate) struct Bare {
     runtime: Runtime,
     client: reqwest::Client,
     patient: String,
-    page: String,
 }
 
 impl Bare {
@@ -20,7 +19,6 @@ impl Bare {
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
             client: reqwest::Client::builder().no_proxy().build().expect("a client"),
             patient: stub.url(&format!("fhir/R4/Patient/{PATIENT}")),
-            page: stub.url("fhir/R4/Patient?name=Testpatient&_count=20"),
         }
     }
 
@@ -29,9 +27,24 @@ impl Bare {
         self.time(&self.patient)
     }
 
-    /// One page of a search and how long it took.
-    pub(crate) fn search(&self) -> Duration {
-        self.time(&self.page)
+    /// These pages, one after the other, and how long they took.
+    pub(crate) fn pages(&self, urls: &[String]) -> Duration {
+        let start = Instant::now();
+        for url in urls {
+            self.runtime.block_on(get(self.client.clone(), url.clone()));
+        }
+        start.elapsed()
+    }
+
+    /// The same, and reads what came into values, which is the least that anybody does with it.
+    pub(crate) fn pages_as_json(&self, urls: &[String]) -> Duration {
+        let start = Instant::now();
+        for url in urls {
+            let body = self.runtime.block_on(get(self.client.clone(), url.clone()));
+            let value: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert!(value["entry"].is_array());
+        }
+        start.elapsed()
     }
 
     fn time(&self, url: &str) -> Duration {
@@ -57,7 +70,7 @@ impl Bare {
     }
 }
 
-async fn get(client: reqwest::Client, url: String) {
+async fn get(client: reqwest::Client, url: String) -> bytes::Bytes {
     let response = client
         .get(url)
         .bearer_auth("eyJhbGciOiJSUzI1NiJ9.eyJsb2dpbl9pZCI6IjEifQ.c2lnbmF0dXJl")
@@ -67,4 +80,5 @@ async fn get(client: reqwest::Client, url: String) {
         .expect("an answer");
     let body = response.bytes().await.expect("a body");
     assert!(body.len() > 1000, "a whole patient");
+    body
 }

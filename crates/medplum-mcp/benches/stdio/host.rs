@@ -62,11 +62,11 @@ impl Host {
         start.elapsed()
     }
 
-    /// One page of a search and how long it took.
-    pub(crate) fn search(&mut self) -> Duration {
+    /// Any call, how long it took; `expected` stands in its answer.
+    pub(crate) fn timed(&mut self, tool: &str, arguments: &str, expected: &str) -> Duration {
         let start = Instant::now();
-        self.call("search_resources", r#"{"resource_type":"Patient","params":{"name":"Testpatient"},"count":20}"#);
-        self.hear("Testpatient");
+        self.call(tool, arguments);
+        self.hear(expected);
         start.elapsed()
     }
 

@@ -36,11 +36,16 @@ const FLOWN: usize = 1024;
 /// The first turns warm up and are not counted.
 const WARM: usize = 5;
 
-type Part = (&'static str, fn(&Stub, &mut Report));
+type Part = fn(&Stub, &mut Report);
 
 /// What can be measured on its own: `cargo bench -p medplum-mcp --bench stdio -- one`.
-const PARTS: &[Part] =
-    &[("starts", starts), ("one at a time", one_at_a_time), ("many in flight", many_in_flight), ("searches", searches)];
+const PARTS: &[(&str, Part)] = &[
+    ("starts", starts),
+    ("one at a time", one_at_a_time),
+    ("many in flight", many_in_flight),
+    ("searches", searches),
+    ("large chart", large_chart),
+];
 
 fn main() {
     let stub = Stub::start();
@@ -122,17 +127,107 @@ fn many_in_flight(stub: &Stub, report: &mut Report) {
     }
 }
 
+/// A question over pages: what is asked of the server, and what a bare client fetches for it.
+struct Asked {
+    name: &'static str,
+    tool: &'static str,
+    arguments: &'static str,
+    expected: &'static str,
+    urls: Vec<String>,
+    rounds: usize,
+    /// What its ratio to a bare client that reads what comes as JSON should be.
+    target: Option<f64>,
+}
+
 fn searches(stub: &Stub, report: &mut Report) {
+    let patients = |count: usize| vec![stub.url(&format!("fhir/R4/Patient?name=Testpatient&_count={count}"))];
+    let observations = || -> Vec<String> {
+        (0..stub::OBSERVATIONS / 1000)
+            .map(|page| {
+                stub.url(&format!("fhir/R4/Observation?code=x&_count=1000&_sort=_lastUpdated&_cursor=2-{page}"))
+            })
+            .collect()
+    };
+    let asked = [
+        Asked {
+            name: "a page of 20",
+            tool: "search_resources",
+            arguments: r#"{"resource_type":"Patient","params":{"name":"Testpatient"},"count":20}"#,
+            expected: "Testpatient",
+            urls: patients(20),
+            rounds: 20 * SEARCH_ROUNDS,
+            target: None,
+        },
+        Asked {
+            name: "a search of 100",
+            tool: "search_resources",
+            arguments: r#"{"resource_type":"Patient","params":{"name":"Testpatient"},"count":100}"#,
+            expected: "Testpatient",
+            urls: patients(100),
+            rounds: 10 * SEARCH_ROUNDS,
+            target: Some(1.5),
+        },
+        Asked {
+            name: "search_all of 5,000",
+            tool: "search_all_resources",
+            arguments: r#"{"resource_type":"Observation","params":{"code":"http://loinc.org|4548-4"},"max_resources":5000}"#,
+            expected: "more match",
+            urls: observations(),
+            rounds: SEARCH_ROUNDS,
+            target: Some(1.3),
+        },
+        Asked {
+            name: "SQL over 5,000",
+            tool: "query_resources",
+            arguments: r#"{"resource_type":"Observation","params":{"code":"http://loinc.org|4548-4"},"sql":"select count(*) n, round(avg(value_value),2) mean from Observation"}"#,
+            expected: "5000",
+            urls: observations(),
+            rounds: SEARCH_ROUNDS,
+            target: Some(2.0),
+        },
+    ];
+    for asked in &asked {
+        measure(stub, asked, report);
+    }
+}
+
+fn measure(stub: &Stub, asked: &Asked, report: &mut Report) {
     let bare = Bare::new(stub);
     let mut host = Host::start(stub);
-    let mut ratios = Vec::new();
-    for round in 0..WARM + SEARCH_ROUNDS {
-        let alone: Vec<Duration> = (0..READS).map(|_| bare.search()).collect();
-        let served: Vec<Duration> = (0..READS).map(|_| host.search()).collect();
+    let (mut ratios, mut read_ratios, mut bare_times, mut host_times) = (vec![], vec![], vec![], vec![]);
+    for round in 0..WARM + asked.rounds {
+        let alone = bare.pages(&asked.urls);
+        let served = host.timed(asked.tool, asked.arguments, asked.expected);
+        let read = bare.pages_as_json(&asked.urls);
         if round >= WARM {
-            ratios.push(median(&served).as_secs_f64() / median(&alone).as_secs_f64());
+            ratios.push(served.as_secs_f64() / alone.as_secs_f64());
+            read_ratios.push(served.as_secs_f64() / read.as_secs_f64());
+            bare_times.push(alone);
+            host_times.push(served);
         }
     }
-    report.shown("one page of 20 at a time, × bare", report::middle(&ratios));
-    report.spread(&ratios);
+    report.shown(&format!("{}, bare fetch (ms)", asked.name), median(&bare_times).as_secs_f64() * 1e3);
+    report.shown(&format!("{}, {} (ms)", asked.name, asked.tool), median(&host_times).as_secs_f64() * 1e3);
+    report.shown("  × the bytes alone, unread", report::middle(&ratios));
+    // Whoever asks for a page reads it: bytes that nobody has looked at are no answer.
+    let (name, ratio) = (format!("{}, × bare fetch read as JSON", asked.name), report::middle(&read_ratios));
+    match asked.target {
+        Some(target) => report.at_most(&name, ratio, target),
+        None => report.shown(&name, ratio),
+    }
+    report.spread(&read_ratios);
+    if let Some(memory) = host.memory() {
+        report.shown("  the highest memory of its server (MiB)", memory.highest);
+    }
+}
+
+/// What a chart of 13 MB costs at its peak.
+fn large_chart(stub: &Stub, report: &mut Report) {
+    let mut host = Host::start(stub);
+    let arguments = format!(r#"{{"patient_id":"{}"}}"#, stub::PATIENT);
+    let took = host.timed("get_patient_everything", &arguments, "DocumentReference 850");
+    report.shown("$everything of 13 MB (ms)", took.as_secs_f64() * 1e3);
+    if let Some(memory) = host.memory() {
+        report.at_most("its highest memory (MiB)", memory.highest, 60.0);
+    }
 }

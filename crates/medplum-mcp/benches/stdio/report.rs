@@ -10,7 +10,7 @@ pub(crate) struct Report {
 impl Report {
     /// A figure without a target.
     pub(crate) fn shown(&mut self, name: &str, value: f64) {
-        let _ = writeln!(self.lines, "{name:<44}{value:>10.2}");
+        let _ = writeln!(self.lines, "{name:<52}{value:>10.2}");
     }
 
     /// A figure that should stay below its target.
@@ -37,7 +37,7 @@ impl Report {
 
     fn judged(&mut self, name: &str, value: f64, relation: &str, target: f64, met: bool) {
         let verdict = if met { "met" } else { "MISSED" };
-        let _ = writeln!(self.lines, "{name:<44}{value:>10.2}   {relation} {target:<6} {verdict}");
+        let _ = writeln!(self.lines, "{name:<52}{value:>10.2}   {relation} {target:<6} {verdict}");
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod columns;
 mod functions;
+mod json;
 pub(crate) mod sandboxed;
 pub(crate) mod statement;
 pub(crate) mod table;

@@ -1,12 +1,13 @@
 //! Tables, filled from resources.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement};
-use serde_json::{Map, Value};
 
 use super::columns::{Field, Fields, Layout};
+use super::json::Json;
 use super::sandboxed::LONGEST_VALUE;
 use super::time::utc;
 use super::trouble::Trouble;
@@ -53,15 +54,16 @@ pub(super) fn fill(
     let mut seen: HashSet<String> = HashSet::with_capacity(resources.len());
     // Each resource is let go as soon as its row is there, so that not everything is held twice.
     for entry in resources {
-        let resource = entry.resource().map_err(|_| Trouble::Unreadable)?;
-        let id = resource.get("id").and_then(Value::as_str).unwrap_or_default();
+        let text = entry.text().map_err(|_| Trouble::Unreadable)?;
+        let resource: Json<'_> = serde_json::from_str(&text).map_err(|_| Trouble::Unreadable)?;
+        let id = resource.get("id").and_then(Json::as_str).unwrap_or_default();
         if !id.is_empty() && !seen.insert(id.to_owned()) {
             continue;
         }
         if stop() {
             break;
         }
-        row.add(layout, &resource, entry.clean_text()).map_err(Trouble::running)?;
+        row.add(layout, &resource, &text).map_err(Trouble::running)?;
     }
     Ok(Filled { rows: seen.len(), holds: row.holds, first_of_several: row.first_of_several })
 }
@@ -76,33 +78,29 @@ struct Row<'c> {
 }
 
 impl Row<'_> {
-    /// Adds a resource; with its text, where that need not be made anew.
-    fn add(&mut self, layout: &Layout, resource: &Value, text: Option<&str>) -> rusqlite::Result<()> {
+    /// Adds a resource, which has this text.
+    fn add(&mut self, layout: &Layout, resource: &Json<'_>, text: &str) -> rusqlite::Result<()> {
         self.insert.clear_bindings();
         self.bound.fill(false);
-        if let Value::Object(object) = resource {
+        if let Json::Object(object) = resource {
             self.object(object, &layout.fields, false)?;
         }
-        let column = layout.names.len().saturating_sub(1);
-        match text {
-            Some(text) => self.bind(column, ValueRef::Text(text.as_bytes()))?,
-            None => self.json(column, resource)?,
-        }
+        self.bind(layout.names.len().saturating_sub(1), ValueRef::Text(text.as_bytes()))?;
         self.insert.raw_execute()?;
         Ok(())
     }
 
     /// Writes what is in an object, which may be the first of several.
-    fn object(&mut self, object: &Map<String, Value>, fields: &Fields, several: bool) -> rusqlite::Result<()> {
+    fn object(&mut self, object: &[(Cow<'_, str>, Json<'_>)], fields: &Fields, several: bool) -> rusqlite::Result<()> {
         for (name, value) in object {
-            if let Some(field) = fields.get(name) {
+            if let Some(field) = fields.get(name.as_ref()) {
                 self.field(value, field, several)?;
             }
         }
         Ok(())
     }
 
-    fn field(&mut self, value: &Value, field: &Field, mut several: bool) -> rusqlite::Result<()> {
+    fn field(&mut self, value: &Json<'_>, field: &Field, mut several: bool) -> rusqlite::Result<()> {
         if let Some(column) = field.whole {
             self.json(column, value)?;
         }
@@ -119,32 +117,32 @@ impl Row<'_> {
             }
         }
         match first {
-            Value::Object(object) if !field.inside.is_empty() => self.object(object, &field.inside, several),
+            Json::Object(object) if !field.inside.is_empty() => self.object(object, &field.inside, several),
             _ => Ok(()),
         }
     }
 
-    fn leaf(&mut self, column: usize, value: &Value, as_utc: bool) -> rusqlite::Result<()> {
+    fn leaf(&mut self, column: usize, value: &Json<'_>, as_utc: bool) -> rusqlite::Result<()> {
         match value {
-            Value::String(text) if as_utc => match utc(text) {
+            Json::Text(text) if as_utc => match utc(text) {
                 Some(moment) => self.bind(column, ValueRef::Text(moment.as_bytes())),
                 None => Ok(()),
             },
             _ if as_utc => Ok(()),
-            Value::String(text) => self.bind(column, ValueRef::Text(text.as_bytes())),
-            Value::Bool(flag) => self.bind(column, ValueRef::Integer(i64::from(*flag))),
-            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            Json::Text(text) => self.bind(column, ValueRef::Text(text.as_bytes())),
+            Json::Flag(flag) => self.bind(column, ValueRef::Integer(i64::from(*flag))),
+            Json::Number(number) => match (number.as_i64(), number.as_f64()) {
                 (Some(whole), _) => self.bind(column, ValueRef::Integer(whole)),
                 (None, Some(real)) => self.bind(column, ValueRef::Real(real)),
                 (None, None) => Ok(()),
             },
-            Value::Null => Ok(()),
+            Json::Null => Ok(()),
             // Not what the definitions say; shown rather than dropped.
-            Value::Array(_) | Value::Object(_) => self.json(column, value),
+            Json::List(_) | Json::Object(_) => self.json(column, value),
         }
     }
 
-    fn json(&mut self, column: usize, value: &Value) -> rusqlite::Result<()> {
+    fn json(&mut self, column: usize, value: &Json<'_>) -> rusqlite::Result<()> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         let written = serde_json::to_writer(&mut text, value).is_ok();
@@ -168,13 +166,13 @@ impl Row<'_> {
 }
 
 /// What a path leads to, by the first of what repeats.
-fn at<'v>(value: &'v Value, path: &[&str], several: &mut bool) -> Option<&'v Value> {
+fn at<'v, 'a>(value: &'v Json<'a>, path: &[&str], several: &mut bool) -> Option<&'v Json<'a>> {
     path.iter().try_fold(value, |value, step| first(value.get(step)?, several))
 }
 
-fn first<'v>(value: &'v Value, several: &mut bool) -> Option<&'v Value> {
+fn first<'v, 'a>(value: &'v Json<'a>, several: &mut bool) -> Option<&'v Json<'a>> {
     match value {
-        Value::Array(values) => {
+        Json::List(values) => {
             *several |= values.len() > 1;
             values.first()
         }
