@@ -152,14 +152,16 @@ fn named_by(text: &str) -> BotReach {
     if text.starts_with("urn:uuid:") || text.contains("Bot?") || text.contains('%') && text.contains("Bot") {
         return BotReach::Any;
     }
-    let Some((before, after)) = text.split_once("Bot/") else {
-        return BotReach::none();
-    };
-    if !before.is_empty() && !before.ends_with('/') {
-        return BotReach::none();
+    let mut steps = text.split(['/', '?', '#']);
+    let mut reach = BotReach::none();
+    while let Some(step) = steps.next() {
+        if step == "Bot"
+            && let Some(id) = steps.clone().next()
+        {
+            reach = reach.and(ResourceId::parse(id).map_or(BotReach::Any, |id| BotReach::one(&id)));
+        }
     }
-    let id = after.split(['/', '?', '#']).next().unwrap_or_default();
-    ResourceId::parse(id).map_or(BotReach::Any, |id| BotReach::one(&id))
+    reach
 }
 
 #[cfg(test)]
@@ -183,6 +185,12 @@ mod tests {
             |e: &str| json!({"resourceType": "Subscription", "channel": {"type": "rest-hook", "endpoint": e}});
         assert_eq!(reach(endpoint(&format!("Bot/{BOT}"))), one());
         assert_eq!(reach(endpoint(&format!("https://api.medplum.com/fhir/R4/Bot/{BOT}"))), one());
+        assert_eq!(reach(endpoint(&format!("https://h.example/aBot/1/Bot/{BOT}"))), one());
+        assert_eq!(
+            reach(endpoint(&format!("https://h.example/Bot/{BOT}/Bot/1"))),
+            one().and(BotReach::one(&"1".parse().unwrap()))
+        );
+        assert_eq!(reach(endpoint("Bot/2Bot/1")), BotReach::one(&"2Bot".parse().unwrap()));
         assert_eq!(reach(endpoint("urn:uuid:1")), BotReach::Any);
         assert_eq!(reach(endpoint("Bot?identifier=x")), BotReach::Any);
         assert_eq!(reach(endpoint("https://hooks.example/in")), BotReach::none());

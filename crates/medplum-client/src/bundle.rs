@@ -161,10 +161,12 @@ impl BatchEntry {
     fn resource(&self) -> Option<Value> {
         match &self.interaction {
             Interaction::Create { resource, .. } | Interaction::Update { resource, .. } => Some(resource.clone()),
-            Interaction::Patch { patch, .. } => {
-                let data = STANDARD.encode(patch.to_value().to_string());
-                Some(json!({ "resourceType": "Binary", "contentType": "application/json-patch+json", "data": data }))
-            }
+            Interaction::Patch { patch, .. } => Some(in_binary(&patch.to_value())),
+            // Taken out of its Binary when it was read.
+            Interaction::Raw(raw) if raw.method == Method::Patch => raw.body.as_ref().map(|body| match body {
+                Value::Array(_) => in_binary(body),
+                other => other.clone(),
+            }),
             Interaction::Operation(operation) => operation.body.clone(),
             Interaction::GraphQl(document) => Some(document.to_body()),
             Interaction::Raw(raw) => raw.body.clone(),
@@ -276,6 +278,12 @@ fn entry_interaction(
         }
         _ => Err(InvalidRequest::Body("ifNoneExist belongs to a POST of a type, such as Patient".into())),
     }
+}
+
+/// The operations of a patch, as an entry carries them.
+fn in_binary(operations: &Value) -> Value {
+    let data = STANDARD.encode(operations.to_string());
+    json!({ "resourceType": "Binary", "contentType": "application/json-patch+json", "data": data })
 }
 
 /// The operations of a PATCH entry. A Binary carries them as base64; a Parameters resource goes on as it is.

@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::reads::Wire;
 use common::scanner::{definitions, only_queries};
 use common::{PATIENT, entry, with};
 use medplum_client::Effect::Read;
@@ -12,7 +13,6 @@ use medplum_client::Method::{Delete, Get, Patch, Post, Put};
 use medplum_client::{Batch, FhirPath, GraphQl, Interaction, Method, Query, Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use url::Url;
 
 #[test]
 fn the_scanner_tells_documents_apart() {
@@ -24,154 +24,9 @@ fn the_scanner_tells_documents_apart() {
     assert_eq!(definitions("# mutation {\nquery { a }"), ["query"]);
 }
 
-/// Whether a request only reads, by a plain reading of its URL and body.
+/// Whether a request only reads, by a plain reading of what goes onto the wire.
 fn reads(request: &Request) -> Result<(), String> {
-    let fail = |why: &str| Err(format!("{why}: {} {}", request.method.as_str(), request.relative_url()));
-    let base = if request.fhir { "http://h.example/fhir/R4/" } else { "http://h.example/" };
-    let text = format!("{base}{}", request.relative_url());
-    let url = Url::parse(&text).map_err(|error| error.to_string())?;
-    if url.as_str() != text {
-        return fail(&format!("a URL parser reads it as {url}"));
-    }
-    if url.host_str() != Some("h.example") || url.fragment().is_some() {
-        return fail("another host, or a fragment");
-    }
-    let Some(path) = url.path().strip_prefix(&base["http://h.example".len()..]) else {
-        return fail("out of its base");
-    };
-    if path.contains(['%', '\\', ';', ':', '?', '#', '@', ' ']) {
-        return fail("a character that needs thought");
-    }
-    if url.query().unwrap_or_default().contains(['/', '$', '+', ' ', '#']) {
-        return fail("a slash or dollar sign in the query");
-    }
-    if !request.headers.is_empty() {
-        return fail("a header of its own");
-    }
-    let segments: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
-    if segments.iter().any(|s| s.is_empty() || *s == "." || *s == "..") {
-        return fail("a segment that is none");
-    }
-    let operations = segments.iter().filter(|s| s.contains('$')).count();
-    if text.matches("/$").count() != operations || operations > 1 {
-        return fail("more operations than one");
-    }
-    let get = request.method == Get && request.body.is_none();
-    let post = request.method == Post;
-    let json = || {
-        let (content_type, body) = request.body.as_ref().ok_or("no body")?;
-        if content_type != "application/fhir+json" {
-            return Err(format!("a body of {content_type}"));
-        }
-        serde_json::from_slice::<Value>(body).map_err(|error| error.to_string())
-    };
-    let known = if request.fhir {
-        match &segments[..] {
-            [] if post => return reads_bundle(&json()?),
-            ["$graphql"] if post => return reads_graphql(&json()?),
-            [] => get && url.query_pairs().any(|(key, _)| key == "_type"),
-            ["metadata" | "$versions"] => get,
-            [".well-known", _, ..] => get && operations == 0,
-            ["job", id, "status"] => get && is_id(id),
-            [t] => get && is_type(t),
-            [t, "_search"] => post && is_type(t) && url.query().is_none() && is_form(request),
-            [t, op] if op.starts_with('$') => is_type(t) && native(request.method, t, false, op),
-            [t, id] => get && is_type(t) && is_id(id),
-            [t, id, "_history"] => get && is_type(t) && is_id(id),
-            [t, id, op] if op.starts_with('$') => is_type(t) && is_id(id) && native(request.method, t, true, op),
-            [t, id, "_history", version] => get && is_type(t) && is_id(id) && is_id(version),
-            _ => false,
-        }
-    } else {
-        get && match &segments[..] {
-            ["auth", "me"] | ["oauth2", "userinfo"] | ["healthcheck"] | ["openapi.json"] => true,
-            [".well-known", _, ..] => operations == 0,
-            ["admin", "projects", id] => is_id(id),
-            ["admin", "projects", id, "members", member] => is_id(id) && is_id(member),
-            _ => false,
-        }
-    };
-    if known { Ok(()) } else { fail("no read that this file knows") }
-}
-
-fn is_type(text: &str) -> bool {
-    text.len() > 1
-        && text.starts_with(|c: char| c.is_ascii_uppercase())
-        && text.chars().all(|c| c.is_ascii_alphanumeric())
-}
-
-fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
-}
-
-fn is_form(request: &Request) -> bool {
-    request.body.as_ref().is_some_and(|(content_type, _)| content_type == "application/x-www-form-urlencoded")
-}
-
-/// The operations that Medplum routes itself, written down once more, in the order of its own documentation.
-fn native(method: Method, t: &str, on_instance: bool, operation: &str) -> bool {
-    let get_or_post = matches!(method, Get | Post);
-    match (operation, t) {
-        ("$everything" | "$summary", "Patient") => on_instance && get_or_post,
-        ("$lookup" | "$validate-code" | "$subsumes", "CodeSystem") => get_or_post,
-        ("$validate-code", "ValueSet") | ("$translate", "ConceptMap") => get_or_post,
-        ("$expand", "ValueSet") => !on_instance && get_or_post,
-        ("$csv", _) => !on_instance && method == Get,
-        ("$graph", _) => on_instance && method == Get,
-        ("$validate", _) => !on_instance && method == Post,
-        _ => false,
-    }
-}
-
-fn reads_graphql(body: &Value) -> Result<(), String> {
-    let known = ["query", "variables", "operationName"];
-    let object = body.as_object().ok_or("no object")?;
-    if let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(format!("{key} in a GraphQL request"));
-    }
-    let query = object["query"].as_str().ok_or("no query")?;
-    if only_queries(query) { Ok(()) } else { Err(format!("not a query: {query}")) }
-}
-
-fn reads_bundle(bundle: &Value) -> Result<(), String> {
-    let object = bundle.as_object().ok_or("no object")?;
-    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
-    let kind = bundle["type"].as_str().ok_or("no type")?;
-    if keys != ["resourceType", "type", "entry"]
-        || bundle["resourceType"] != "Bundle"
-        || !["batch", "transaction"].contains(&kind)
-    {
-        return Err(format!("not a bundle of requests: {bundle}"));
-    }
-    for entry in bundle["entry"].as_array().ok_or("no entries")? {
-        let (asked, url) = (&entry["request"], entry["request"]["url"].as_str().ok_or("no url")?);
-        let method = match asked["method"].as_str() {
-            Some("GET") => Get,
-            Some("POST") => Post,
-            other => return Err(format!("{other:?} in a bundle")),
-        };
-        // The URL of an entry, joined to the base as a browser would.
-        let joined = Url::parse("http://h.example/fhir/R4/").unwrap().join(url).map_err(|error| error.to_string())?;
-        if joined.as_str() != format!("http://h.example/fhir/R4/{url}") {
-            return Err(format!("{url} in a bundle is {joined}"));
-        }
-        let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        let body = entry.get("resource").map(|r| ("application/fhir+json".to_owned(), r.to_string().into()));
-        let request = Request {
-            method,
-            fhir: true,
-            path: path.to_owned(),
-            query: Query::parse(query).map_err(|error| error.to_string())?,
-            headers: Vec::new(),
-            accept: "",
-            body,
-        };
-        if path.is_empty() && method == Post {
-            return Err("a bundle in a bundle".to_owned());
-        }
-        reads(&request)?;
-    }
-    Ok(())
+    Wire::of(request).reads()
 }
 
 /// Pieces of paths: what means something to Medplum, to Express, or to a URL parser.

@@ -9,7 +9,7 @@ pub mod answer;
 mod arguments;
 pub mod audit;
 mod changes;
-mod cleanse;
+pub mod cleanse;
 pub mod cli;
 pub mod confirm;
 pub mod context;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 #![allow(missing_docs, dead_code, unreachable_pub)]
 
+pub mod reads;
 pub mod scanner;
 
 use std::collections::BTreeMap;

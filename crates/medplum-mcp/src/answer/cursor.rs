@@ -117,7 +117,7 @@ impl Position {
         if let Some(offset) = body.strip_prefix('o') {
             return offset.parse().ok().map(Self::Offset);
         }
-        let (instant, seen) = body.strip_prefix('t')?.split_once('/')?;
+        let (instant, seen) = body.strip_prefix('t')?.rsplit_once('/')?;
         let seen = seen.split('.').filter(|hash| !hash.is_empty()).map(|hash| u32::from_str_radix(hash, 16).ok());
         Some(Self::Since(instant.to_owned(), seen.collect::<Option<_>>()?))
     }
@@ -140,6 +140,7 @@ mod tests {
             Position::Offset(12),
             Position::Since("2026-01-05T08:00:00.629Z".into(), vec![1, 0xffff_ffff]),
             Position::Since("x".into(), vec![]),
+            Position::Since("2026/01/05".into(), vec![7]),
         ] {
             let cursor = key.seal(&position, "search Patient name=Smith");
             assert_eq!(key.open(&cursor, "search Patient name=Smith").unwrap(), position);

@@ -10,7 +10,7 @@ use super::{hidden, secrets, texts};
 
 /// Whether the text of a JSON value can hold nothing that [`cleanse`](super::cleanse) would take out. It may say no where
 /// nothing would be taken out, never the other way.
-pub(crate) fn is_clean(json: &str) -> bool {
+pub fn is_clean(json: &str) -> bool {
     !has_escape(json)
         && !json.contains("eyJ")
         && !texts::has_user_in_url(json)

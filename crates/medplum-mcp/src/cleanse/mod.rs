@@ -12,6 +12,7 @@ mod texts;
 
 use serde_json::{Map, Value};
 
+pub use clean::is_clean;
 pub(crate) use secrets::refuse_renamed;
 pub(crate) use sieve::Sieve;
 
@@ -19,7 +20,7 @@ pub(crate) use sieve::Sieve;
 pub(crate) const REDACTED: &str = "[secret left out]";
 
 /// Takes secrets and invisible characters out of a value, in place.
-pub(crate) fn cleanse(value: &mut Value) {
+pub fn cleanse(value: &mut Value) {
     match value {
         Value::String(text) => cleanse_text(text),
         Value::Array(values) => values.iter_mut().for_each(cleanse),
@@ -54,9 +55,7 @@ pub(crate) fn strip_value(value: &mut Value) {
 }
 
 fn cleanse_object(object: &mut Map<String, Value>) {
-    if object.keys().any(|key| hidden::without_hidden(key).is_some()) {
-        rename(object);
-    }
+    rename(object);
     let own = secrets::of_object(object);
     let names_a_secret = |key: &str| object.get(key).and_then(Value::as_str).is_some_and(secrets::names_a_secret);
     let url = object.get("url").and_then(Value::as_str);
@@ -77,6 +76,9 @@ fn cleanse_object(object: &mut Map<String, Value>) {
 
 /// Keys without what cannot be seen. Two that look the same stay two.
 fn rename(object: &mut Map<String, Value>) {
+    if object.keys().all(|key| hidden::without_hidden(key).is_none()) {
+        return;
+    }
     for (mut key, value) in std::mem::take(object) {
         strip(&mut key);
         while object.contains_key(&key) {
@@ -93,6 +95,7 @@ fn redact(value: &mut Value) {
         Value::Number(_) => *value = REDACTED.into(),
         Value::Array(values) => values.iter_mut().for_each(redact),
         Value::Object(object) => {
+            rename(object);
             for (key, value) in object.iter_mut() {
                 if key == "name" { cleanse(value) } else { redact(value) }
             }
