@@ -70,3 +70,37 @@ fn architecture_names_every_file_of_the_server() {
         assert!(named, "ARCHITECTURE.md does not name {name}");
     }
 }
+
+/// The sources of all tests, each with its path.
+fn tests(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.to_string_lossy().replace('\\', "/"), std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn each_test_that_security_names_exists() {
+    let mut sources = Vec::new();
+    for of_crate in ["fhir-definitions", "fhirpath", "medplum-client", "medplum-mcp", "medplum-sandbox"] {
+        let folder = format!("{}/../{of_crate}/tests", env!("CARGO_MANIFEST_DIR"));
+        tests(std::path::Path::new(&folder), &mut sources);
+    }
+    let text = document("SECURITY.md");
+    let named: Vec<(&str, &str)> =
+        text.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::")).collect();
+    let named: Vec<(&str, &str)> = named.into_iter().filter(|(file, _)| *file != "file").collect();
+    assert!(named.len() > 30, "{}", named.len());
+    for (file, test) in named {
+        let is_in = |path: &str| path.ends_with(&format!("/{file}.rs")) || path.contains(&format!("/{file}/"));
+        // The mutations of the fuzz targets are made by a macro: a name, and its target in quotes.
+        let (function, made) = (format!("fn {test}("), format!("{test} \""));
+        let exists =
+            sources.iter().any(|(path, source)| is_in(path) && (source.contains(&function) || source.contains(&made)));
+        assert!(exists, "SECURITY.md names {file}::{test}, which there is not");
+    }
+}
