@@ -172,12 +172,21 @@ async fn the_version_that_was_read_is_tested_by_medplum_itself() {
 async fn a_failed_test_is_named_by_its_place_and_shows_no_value() {
     let world = World::new();
     let client = json!({"resourceType": "ClientApplication", "id": world.sandbox.client_id()});
-    let operations = json!([{"op": "test", "path": "/name", "value": "Sandbox Client"}, {"op": "test", "path": "/secret", "value": "a guess"}]);
-    let mut guess = patch(&client, operations);
     let stored = world.call("read_resource", of(&client)).await.record();
-    guess["version_id"] = stored["meta"]["versionId"].clone();
+    let version = stored["meta"]["versionId"].clone();
+    let mut wrong = patch(
+        &client,
+        json!([{"op": "test", "path": "/id", "value": id(&client)}, {"op": "test", "path": "/name", "value": "another"}]),
+    );
+    wrong["version_id"] = version.clone();
+    let told = world.call("patch_resource", wrong).await;
+    assert!(told.error().contains("operations[1] (test /name) does not fit"), "{told:?}");
+    assert!(!told.error().contains(stored["name"].as_str().unwrap()), "{told:?}");
+    // A yes or a no would tell of a secret, guess by guess.
+    let mut guess = patch(&client, json!([{"op": "test", "path": "/secret", "value": "a guess"}]));
+    guess["version_id"] = version;
     let told = world.call("patch_resource", guess).await;
-    assert!(told.error().contains("operations[1] (test /secret) does not fit"), "{told:?}");
+    assert!(told.error().contains("operations[0] (test /secret)"), "{told:?}");
     assert!(!told.error().contains(world.sandbox.client_secret()), "{told:?}");
 }
 
