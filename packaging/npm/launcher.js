@@ -46,6 +46,10 @@ package-lock.json that was written on another kind of machine. Either of these b
 }
 
 function run(program) {
+  // Before it starts: a signal that comes between would end us and leave it behind.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => child.kill(signal));
+  }
   const child = spawn(program, process.argv.slice(2), { stdio: 'inherit', windowsHide: true });
   child.on('error', (error) => fail(`${program} cannot be started (${error.code}).`));
   child.on('exit', (code, signal) => {
@@ -58,9 +62,6 @@ function run(program) {
       process.exit(code);
     }
   });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => child.kill(signal));
-  }
 }
 
 function fail(problem) {

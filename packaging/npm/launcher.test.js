@@ -44,7 +44,7 @@ test('the end of its input ends it', unix, () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   test(`${signal} reaches the program, and its end is ours`, unix, async () => {
     const name = signal.slice(3);
-    const tidy = spawn(process.execPath, [installed(`trap 'echo tidied; exit 3' ${name}; echo up; while :; do sleep 0.05; done`)]);
+    const tidy = spawn(process.execPath, [installed(`trap 'echo tidied; exit 3' ${name}; echo up; for i in 0 1 2 3 4 5 6 7 8 9; do sleep 1; done`)]);
     const lines = [];
     tidy.stdout.on('data', (data) => {
       lines.push(...String(data).split('\n').filter(Boolean));
