@@ -1,6 +1,6 @@
 //! A GraphQL document, sent as it was judged.
 
-use apollo_compiler::ast::{Definition, Document, OperationType, Selection};
+use apollo_compiler::ast::{Argument, Definition, Document, OperationType, Selection, Value as Literal};
 use apollo_compiler::parser::Parser;
 use serde_json::{Map, Value, json};
 
@@ -102,6 +102,51 @@ impl GraphQl {
         names
     }
 
+    /// The first filter of a search (`PatientList`, `PatientConnection`) that has no value, which Medplum takes for none:
+    /// the field and the argument. An argument whose variable is not given counts, but for those that shape the page.
+    pub fn empty_filter(&self) -> Option<String> {
+        self.document.definitions.iter().find_map(|definition| match definition {
+            Definition::OperationDefinition(operation) => self.empty_within(&operation.selection_set),
+            Definition::FragmentDefinition(fragment) => self.empty_within(&fragment.selection_set),
+            _ => None,
+        })
+    }
+
+    fn empty_within(&self, selections: &[Selection]) -> Option<String> {
+        selections.iter().find_map(|selection| match selection {
+            Selection::Field(field) => {
+                let searches = ["List", "Connection"].iter().any(|end| field.name.ends_with(end));
+                let empty = field.arguments.iter().find(|argument| searches && self.is_empty(argument));
+                let named = empty.map(|argument| format!("{}({})", field.name, argument.name));
+                named.or_else(|| self.empty_within(&field.selection_set))
+            }
+            Selection::InlineFragment(fragment) => self.empty_within(&fragment.selection_set),
+            Selection::FragmentSpread(_) => None,
+        })
+    }
+
+    fn is_empty(&self, argument: &Argument) -> bool {
+        let filters = !argument.name.starts_with('_');
+        match &*argument.value {
+            Literal::Variable(name) => match self.variables.as_ref().and_then(|given| given.get(name.as_str())) {
+                Some(value) => is_nothing(value, filters),
+                None => filters && !self.has_default(name),
+            },
+            literal => is_empty_literal(literal, filters),
+        }
+    }
+
+    fn has_default(&self, variable: &str) -> bool {
+        let operations = self.document.definitions.iter().filter_map(|definition| match definition {
+            Definition::OperationDefinition(operation) => Some(operation),
+            _ => None,
+        });
+        let mut variables = operations.flat_map(|operation| &operation.variables);
+        variables.any(|known| {
+            known.name == variable && known.default_value.as_ref().is_some_and(|value| !is_empty_literal(value, true))
+        })
+    }
+
     pub(crate) fn to_body(&self) -> Value {
         let mut body = json!({ "query": self.document.serialize().no_indent().to_string() });
         if let Some(object) = body.as_object_mut() {
@@ -113,6 +158,25 @@ impl GraphQl {
             }
         }
         body
+    }
+}
+
+/// A text without a letter, a list that holds one, and null where a filter is meant.
+fn is_nothing(value: &Value, filters: bool) -> bool {
+    match value {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(values) => values.iter().any(|value| is_nothing(value, filters)),
+        Value::Null => filters,
+        _ => false,
+    }
+}
+
+fn is_empty_literal(value: &Literal, filters: bool) -> bool {
+    match value {
+        Literal::String(text) => text.trim().is_empty(),
+        Literal::List(values) => values.iter().any(|value| is_empty_literal(value, filters)),
+        Literal::Null => filters,
+        _ => false,
     }
 }
 
@@ -170,6 +234,38 @@ mod tests {
         assert!(!printed.contains("comment"));
         let again = GraphQl::parse(printed, None, Some("Q".into())).unwrap();
         assert_eq!(again.to_body(), body);
+    }
+
+    #[test]
+    fn a_filter_without_a_value_is_found() {
+        let given = |query: &str, variables: Value| {
+            GraphQl::parse(query, variables.as_object().cloned(), None).unwrap().empty_filter()
+        };
+        for (query, variables) in [
+            ("{ PatientList(name: \"\") { id } }", json!({})),
+            ("{ PatientList(name: \" \") { id } }", json!({})),
+            ("{ PatientList(name: null) { id } }", json!({})),
+            ("{ PatientList(name: [\"a\", \"\"]) { id } }", json!({})),
+            ("{ PatientConnection(name: \"\") { count } }", json!({})),
+            ("query($n: String) { PatientList(name: $n) { id } }", json!({"n": ""})),
+            ("query($n: String) { PatientList(name: $n) { id } }", json!({"n": null})),
+            ("query($n: String) { PatientList(name: $n) { id } }", json!({})),
+            ("{ Patient(id: \"1\") { ObservationList(_reference: patient, code: \"\") { id } } }", json!({})),
+            ("{ PatientList(_id: \"\") { id } }", json!({})),
+        ] {
+            assert!(given(query, variables.clone()).is_some(), "{query} {variables}");
+        }
+        assert_eq!(given("{ a: PatientList(name: \"\") { id } }", json!({})).as_deref(), Some("PatientList(name)"));
+        for (query, variables) in [
+            ("{ PatientList(name: \"Smith\", _count: 5) { id } }", json!({})),
+            ("{ PatientList { id } }", json!({})),
+            ("query($n: String = \"Smith\") { PatientList(name: $n) { id } }", json!({})),
+            ("query($n: String, $c: Int) { PatientList(name: $n, _count: $c) { id } }", json!({"n": "Smith"})),
+            ("{ PatientList(active: false) { id } }", json!({})),
+            ("mutation { PatientCreate(res: {name: \"\"}) { id } }", json!({})),
+        ] {
+            assert_eq!(given(query, variables.clone()), None, "{query} {variables}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
 use crate::page::{Entry, Found};
 use crate::preflight;
+use crate::progress::Progress;
+use crate::search::{compare, refuse_empty};
 use crate::settings::Limits;
 use crate::transactions::Transactions;
 
@@ -26,7 +28,7 @@ pub struct Context<'a> {
     kept: &'a Kept,
     call: Call,
     cursors: Cursors<'a>,
-    way: Way,
+    caller: Caller,
     notes: Mutex<Notes>,
     stored: Mutex<HashMap<String, Value>>,
     /// Whether this call has sent something that acts.
@@ -52,6 +54,22 @@ impl Kept {
             transactions: Transactions::default(),
             confirmations: Confirmations::new(clock.monotonic()),
         }
+    }
+}
+
+/// Who called: how they are asked, and told how far the call has come.
+#[derive(Debug)]
+pub struct Caller {
+    /// How the person is asked.
+    pub way: Way,
+    /// How the client is told.
+    pub progress: Progress,
+}
+
+impl Caller {
+    /// One that can neither be asked nor told.
+    pub fn nobody() -> Self {
+        Self { way: Way::Nobody, progress: Progress::default() }
     }
 }
 
@@ -101,7 +119,7 @@ impl<'a> Context<'a> {
         kept: &'a Kept,
         call: Call,
         cursors: Cursors<'a>,
-        way: Way,
+        caller: Caller,
     ) -> Self {
         Self {
             client,
@@ -110,7 +128,7 @@ impl<'a> Context<'a> {
             kept,
             call,
             cursors,
-            way,
+            caller,
             notes: Mutex::default(),
             stored: Mutex::default(),
             acted: AtomicBool::new(false),
@@ -130,16 +148,20 @@ impl<'a> Context<'a> {
     /// # Errors
     /// As [`Context::send`].
     pub async fn send_with(&self, interaction: &Interaction, allowed: Allowed) -> Result<Reply, Failure> {
-        if interaction.effect().is_read() {
+        refuse_empty(interaction)?;
+        let reply = if interaction.effect().is_read() {
             self.limits.toolsets.admit(interaction)?;
-            return self.ask(interaction).await;
-        }
-        let ready = self.ready(std::slice::from_ref(interaction), allowed).await?;
-        let mut last = Err(Failure::teach("Nothing was sent."));
-        for one in ready {
-            last = self.carry_out(one).await;
-        }
-        last
+            self.ask(interaction).await?
+        } else {
+            let ready = self.ready(std::slice::from_ref(interaction), allowed).await?;
+            let mut last = Err(Failure::teach("Nothing was sent."));
+            for one in ready {
+                last = self.carry_out(one).await;
+            }
+            last?
+        };
+        compare(self, interaction, reply.json())?;
+        Ok(reply)
     }
 
     /// Looks at several steps that belong together, and asks the person once for all of them, before the first leaves.
@@ -287,6 +309,11 @@ impl<'a> Context<'a> {
         self.sieve.notes()
     }
 
+    /// How far this call has come.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.caller.progress
+    }
+
     /// The place that a cursor of this query stands for.
     ///
     /// # Errors
@@ -330,7 +357,7 @@ impl<'a> Context<'a> {
 
     /// How the person can be asked.
     pub(crate) fn way(&self) -> &Way {
-        &self.way
+        &self.caller.way
     }
 
     /// Whether this call has sent something that acts.

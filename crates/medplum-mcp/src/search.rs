@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fhir_definitions::search::{Rewritten, check_with, compare_self};
 use fhir_definitions::{Definitions, ParameterKind};
-use medplum_client::{Interaction, Query, ResourceType};
+use medplum_client::{BatchEntry, Interaction, Query, ResourceType};
 use serde_json::Value;
 
 use crate::answer::Page;
@@ -16,6 +16,7 @@ use crate::answer::cursor::Position;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::page::{Entry, Found};
+use crate::pages::{Pages, behind};
 
 /// The largest page that Medplum gives.
 pub(crate) const LARGEST_PAGE: usize = 1_000;
@@ -131,29 +132,33 @@ impl Search {
             }
             None => {}
         }
+        cx.progress().begin();
+        let mut pages = Pages::new(cx);
         let (mut page, mut next) = self.page_and_next(cx).await?;
         let mut asked = self.interaction();
         loop {
-            let before = walk.entries.len();
+            let (before, matched, total) = (walk.entries.len(), walk.matched, page.total);
             let wants_more = walk.take(page, cx);
             let stands_still = next.as_ref() == Some(&asked) || (before > 0 && walk.entries.len() == before);
             if let Some(next) = &next {
                 asked = next.clone();
             }
-            match next.filter(|_| wants_more) {
-                Some(_) if stands_still => {
-                    cx.missing("Medplum's link to the next page leads nowhere new: there may be more than this.");
-                    walk.more = true;
-                    return Ok(walk);
-                }
-                Some(next) if beyond_last_offset(&next) => {
-                    cx.missing("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
-                    walk.more = true;
-                    return Ok(walk);
-                }
-                Some(link) => (page, next) = cx.page(&link).await?,
-                None => return Ok(walk),
+            let Some(link) = next.filter(|_| wants_more) else { return Ok(walk) };
+            if stands_still {
+                cx.missing("Medplum's link to the next page leads nowhere new: there may be more than this.");
+                walk.more = true;
+                return Ok(walk);
             }
+            if beyond_last_offset(&link) {
+                cx.missing("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
+                walk.more = true;
+                return Ok(walk);
+            }
+            let of = total.filter(|_| walk.is_whole()).map(|total| total.min(most as u64));
+            cx.progress().fetched(walk.matched.saturating_sub(matched), of).await;
+            // By time, where the next page begins is not known before this one ends.
+            let behind = behind(&link).filter(|(_, count)| !by_time && walk.matched.saturating_add(*count) < most);
+            (page, next) = pages.follow(link, behind.map(|(page, _)| page)).await?;
         }
     }
 
@@ -200,21 +205,80 @@ impl Search {
 
     /// Compares what was asked with what the server's own link says that it did.
     pub(crate) fn obeyed(&self, self_link: Option<&str>) -> Result<(), Failure> {
-        let Some(done) = self_link else {
-            return Ok(());
-        };
-        let asked: Vec<(String, String)> = self.query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let dropped = compare_self(&asked, done);
-        if dropped.is_empty() {
-            return Ok(());
+        match dropped(&self.query, self_link) {
+            None => Ok(()),
+            Some(dropped) => Err(thrown_away(&dropped)),
         }
-        let dropped: Vec<String> = dropped.iter().map(ToString::to_string).collect();
-        Err(Failure::teach(format!(
-            "{} The result answers another question, and was thrown away. get_resource_capabilities lists the parameters and modifiers of {}.",
-            dropped.join(" "),
-            self.resource_type
-        )))
     }
+}
+
+/// Refuses a search, be it an entry of a batch or a field of a GraphQL document, one of whose filters has no value:
+/// Medplum would take it for no filter, and answer for everyone.
+///
+/// # Errors
+/// [`Failure`] that names it.
+pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
+    let empty = match interaction {
+        Interaction::Search(search) => {
+            search.query.iter().find(|(_, value)| value.trim().is_empty()).map(|(key, _)| key.to_owned())
+        }
+        Interaction::GraphQl(document) => document.empty_filter(),
+        Interaction::Batch(batch) => {
+            let refuse = |(index, entry): (usize, &BatchEntry)| {
+                refuse_empty(&entry.interaction).map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))
+            };
+            return batch.entries().iter().enumerate().try_for_each(refuse);
+        }
+        _ => None,
+    };
+    match empty {
+        Some(name) => Err(Failure::teach(format!(
+            "{name} has no value: Medplum would answer for everyone. Give it one, or leave it out. Nothing was sent."
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Compares the searches of an interaction, alone or in a batch, with what the server says that it did.
+///
+/// # Errors
+/// [`Failure`] if one was carried out as another: that is no answer. Where something was written beside it, it is said
+/// instead.
+pub(crate) fn compare(cx: &Context<'_>, interaction: &Interaction, reply: &Value) -> Result<(), Failure> {
+    match interaction {
+        Interaction::Search(search) => match dropped(&search.query, link(reply, "self")) {
+            Some(dropped) => Err(thrown_away(&dropped)),
+            None => Ok(()),
+        },
+        Interaction::Batch(batch) => {
+            let acts = !interaction.effect().is_read();
+            for (index, (entry, answer)) in batch.entries().iter().zip(entries(reply)).enumerate() {
+                let (Interaction::Search(search), Some(page)) = (&entry.interaction, answer.get("resource")) else {
+                    continue;
+                };
+                let Some(dropped) = dropped(&search.query, link(page, "self")) else { continue };
+                if !acts {
+                    return Err(thrown_away(&dropped).at(&format!("bundle.entry[{index}]")));
+                }
+                cx.missing(format!("bundle.entry[{index}]: {dropped} Its result answers another question."));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the server's own link does not show of what was asked.
+fn dropped(query: &Query, self_link: Option<&str>) -> Option<String> {
+    let asked: Vec<(String, String)> = query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let dropped: Vec<String> = compare_self(&asked, self_link?).iter().map(ToString::to_string).collect();
+    (!dropped.is_empty()).then(|| dropped.join(" "))
+}
+
+fn thrown_away(dropped: &str) -> Failure {
+    Failure::teach(format!(
+        "{dropped} The result answers another question, and was thrown away. get_resource_capabilities lists the parameters and modifiers of a type."
+    ))
 }
 
 /// A newer server may know more than the definitions: it is asked before a parameter is refused.
@@ -332,6 +396,11 @@ impl Walk {
         }
         self.more = page.has_next && self.matched == self.most;
         self.matched < self.most
+    }
+
+    /// Whether it began where the matches begin, so that what the server counts is what there is to fetch.
+    fn is_whole(&self) -> bool {
+        self.since.is_none() && self.before == 0
     }
 
     /// What was collected.

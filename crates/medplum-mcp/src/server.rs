@@ -24,8 +24,9 @@ use crate::answer::{Answer, Limits as AnswerLimits};
 use crate::audit::{Ending, Record, Recorder, Unwritten};
 use crate::cleanse::cleanse_text;
 use crate::confirm::Way;
-use crate::context::{Context, Cursors, Kept};
+use crate::context::{Caller, Context, Cursors, Kept};
 use crate::failure::{Failure, Stopped};
+use crate::progress::Progress;
 use crate::resources;
 use crate::settings::Limits;
 use crate::tool::{Tool, split_on_behalf_of};
@@ -99,7 +100,7 @@ impl Server {
 
     /// Calls a tool, with nobody to ask. Whatever goes wrong is an answer that says so.
     pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
-        completed(self.recorded(self.record(name, None), name, arguments, Way::Nobody).await)
+        completed(self.recorded(self.record(name, None), name, arguments, Caller::nobody()).await)
     }
 
     /// The same, until `cancelled`: then there is no answer. What acts is carried on, and [`Server::settle`] waits for it.
@@ -111,7 +112,7 @@ impl Server {
     ) -> Option<CallToolResult> {
         let record = self.record(name, None);
         let (server, its, name) = (self.clone(), record.clone(), name.to_owned());
-        let call = async move { server.recorded(its, &name, arguments, Way::Nobody).await };
+        let call = async move { server.recorded(its, &name, arguments, Caller::nobody()).await };
         record.unless_cancelled(cancelled, call).await.map(completed)
     }
 
@@ -128,8 +129,8 @@ impl Server {
     }
 
     /// Calls a tool, and gives out no more of its answer than is recorded.
-    async fn recorded(&self, record: Record, name: &str, arguments: JsonObject, way: Way) -> CallToolResponse {
-        let result = self.run(&record, name, arguments, way).await;
+    async fn recorded(&self, record: Record, name: &str, arguments: JsonObject, caller: Caller) -> CallToolResponse {
+        let result = self.run(&record, name, arguments, caller).await;
         let recorded = record.end(record.ending(result.is_ok())).await;
         match (result, recorded) {
             (Ok(response), Err(unwritten)) => unrecorded(completed(response), &unwritten).into(),
@@ -147,7 +148,7 @@ impl Server {
         record: &Record,
         name: &str,
         arguments: JsonObject,
-        way: Way,
+        caller: Caller,
     ) -> Result<CallToolResponse, String> {
         let Some(tool) = self.inner.tools.iter().find(|tool| tool.facts.name == name) else {
             return Err(self.unknown_tool(name));
@@ -167,7 +168,7 @@ impl Server {
         let (arguments, budget) = self.budget(arguments)?;
         let cursors = Cursors { key: &self.inner.cursor_key, query: query_of(name, &arguments, on_behalf_of.as_ref()) };
         let call = Call::on_behalf_of(on_behalf_of).watched_by(record.witness());
-        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, way);
+        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, caller);
         let answer = tool.run(arguments, &cx).await;
         let closed = &self.inner.closed;
         let limits =
@@ -213,7 +214,7 @@ impl Server {
         (tool, arguments): (&str, JsonObject),
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _permit = self.inner.calls.acquire().await;
-        let result = completed(self.recorded(record, tool, arguments, Way::Nobody).await);
+        let result = completed(self.recorded(record, tool, arguments, Caller::nobody()).await);
         let mut texts = result.content.iter().filter_map(ContentBlock::as_text).map(|block| block.text.clone());
         let first = texts.next().unwrap_or_default();
         if result.is_error == Some(true) {
@@ -268,12 +269,13 @@ impl ServerHandler for Server {
         } else {
             Way::Nobody
         };
+        let caller = Caller { way, progress: Progress::of(&cx) };
         let record = self.record(&request.name, cx.client_info());
         let (server, its) = (self.clone(), record.clone());
         let call = caught(async move {
             // The semaphore is never closed, so a permit always comes.
             let _permit = server.inner.calls.acquire().await;
-            Ok(server.recorded(its, &request.name, arguments, way).await)
+            Ok(server.recorded(its, &request.name, arguments, caller).await)
         });
         record.unless_cancelled(cx.ct.cancelled(), call).await.unwrap_or_else(nobody_waits)
     }

@@ -14,7 +14,7 @@ use crate::answer::fields::Fields;
 use crate::answer::{Answer, batch};
 use crate::context::{Allowed, Context};
 use crate::failure::Failure;
-use crate::search::{Search, entries, link};
+use crate::search::{Search, entries};
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -56,14 +56,13 @@ impl Run for ExecuteBatch {
             return Err(Failure::teach("bundle.entry is empty. Nothing was sent."));
         }
         let fields = fields_of(&batch, self.fields)?;
-        let searches = look_at_searches(cx, &mut batch, fields.as_ref()).await?;
-        let (kind, acts) = (batch.kind(), !batch.effect().is_read());
+        look_at_searches(cx, &mut batch, fields.as_ref()).await?;
+        let kind = batch.kind();
         let asked: Vec<Asked> = batch.entries().iter().map(Asked::of).collect();
         let partial = self.allow_partial == Some(true);
         let allowed = Allowed { partial, ..Allowed::by_check_references(self.check_references) };
         let sent = cx.send_with(&Interaction::Batch(batch), allowed).await;
         let reply = sent.map_err(|failure| explain(failure, kind, &asked))?.into_json();
-        disobeyed(cx, &searches, &reply, acts)?;
         let note = report(&asked, &reply, kind);
         let more = batch::more_behind(&reply);
         let answer = match &fields {
@@ -122,13 +121,8 @@ enum Fate {
     Unknown(String),
 }
 
-/// The searches among the entries, looked at like any other, each with its place.
-async fn look_at_searches(
-    cx: &Context<'_>,
-    batch: &mut Batch,
-    fields: Option<&Fields>,
-) -> Result<Vec<(usize, Search)>, Failure> {
-    let mut searches = Vec::new();
+/// Looks at the searches among the entries like at any other.
+async fn look_at_searches(cx: &Context<'_>, batch: &mut Batch, fields: Option<&Fields>) -> Result<(), Failure> {
     for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
         let Interaction::Search(asked) = &entry.interaction else { continue };
         let Some(resource_type) = asked.resource_type.clone() else { continue };
@@ -137,22 +131,6 @@ async fn look_at_searches(
         let search = Search::new(cx, resource_type, query).await;
         let search = search.map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))?;
         entry.interaction = search.interaction();
-        searches.push((index, search));
-    }
-    Ok(searches)
-}
-
-/// A search that Medplum carried out as another is no answer. Where nothing was written the whole is thrown away;
-/// else it is said.
-fn disobeyed(cx: &Context<'_>, searches: &[(usize, Search)], reply: &Value, acts: bool) -> Result<(), Failure> {
-    for (index, search) in searches {
-        let result = entries(reply).get(*index).and_then(|entry| entry.get("resource"));
-        let Some(Err(failure)) = result.map(|bundle| search.obeyed(link(bundle, "self"))) else { continue };
-        let failure = failure.at(&format!("bundle.entry[{index}]"));
-        if !acts {
-            return Err(failure);
-        }
-        cx.note(failure.explain(cx));
     }
     Ok(())
 }

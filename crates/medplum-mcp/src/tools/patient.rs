@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use fhir_definitions::Definitions;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
 use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceId, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -64,21 +67,25 @@ impl Run for GetPatientEverything {
             allowed
         });
         narrow_types(&types, &mut narrowing)?;
-        for (name, value) in [("_since", self.since), ("start", self.start), ("end", self.end)] {
-            narrowing.extend(value.map(|value| (name, value)));
-        }
+        narrow_time(
+            &[("since", "_since", self.since), ("start", "start", self.start), ("end", "end", self.end)],
+            &mut narrowing,
+        )?;
         let mut chart = Chart { room: cx.limits().budget, before: first, ..Chart::default() };
         let mut offset = first;
+        cx.progress().begin();
         loop {
             let (page, _) = cx.page(&everything(&id, &narrowing, offset)?).await?;
             // Its next link is another search, which loses what the chart refers to: only that it is there counts.
             chart.more = page.has_next;
+            let before = chart.seen.len();
             chart.take(page);
             offset = offset.saturating_add(LARGEST_PAGE);
             // The first call counts the whole chart; those behind it take what fits.
             if !chart.more || offset > LAST_OFFSET || (first > 0 && chart.is_full()) {
                 break;
             }
+            cx.progress().fetched(chart.seen.len().saturating_sub(before), None).await;
         }
         let note = if first == 0 { chart.by_type() } else { String::new() };
         Ok(Answer::page(chart.into_page()).view(view).note(note).note(only))
@@ -106,6 +113,80 @@ fn narrow_types(types: &[String], query: &mut Query) -> Result<(), Failure> {
         query.push("_type", only.as_str());
     }
     Ok(())
+}
+
+/// Times as FHIR writes them. A day, a month or a year is all of it: to Medplum it would be the instant of its beginning.
+fn narrow_time(given: &[(&str, &str, Option<String>); 3], query: &mut Query) -> Result<(), Failure> {
+    let mut bounds = Vec::new();
+    for (argument, parameter, value) in given {
+        let Some(value) = value.as_deref().map(str::trim) else { continue };
+        let Some(time) = Time::read(value) else {
+            return Err(Failure::teach(format!(
+                "{argument} is not a FHIR date. Write 2025, 2025-03, 2025-03-14 or 2025-03-14T08:00:00Z. Nothing was sent."
+            )));
+        };
+        let is_end = *parameter == "end";
+        query.push(*parameter, if is_end { time.until() } else { time.from() });
+        if *parameter != "_since" {
+            bounds.push(time);
+        }
+    }
+    match bounds.as_slice() {
+        [start, end] if start.first > end.last => {
+            Err(Failure::teach("end lies before start, and nothing between them. Nothing was sent."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A FHIR dateTime (<https://hl7.org/fhir/R4/datatypes.html#dateTime>).
+struct Time {
+    /// As it was given, if it is an instant.
+    instant: Option<String>,
+    first: Timestamp,
+    last: Timestamp,
+    days: (Date, Date),
+}
+
+impl Time {
+    fn read(text: &str) -> Option<Self> {
+        if text.contains('T') {
+            let at: Timestamp = text.parse().ok()?;
+            let day = Offset::UTC.to_datetime(at).date();
+            return Some(Self { instant: Some(text.to_owned()), first: at, last: at, days: (day, day) });
+        }
+        let number = |part: &str, digits: usize| {
+            let plain = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse::<i16>().ok().filter(|_| plain)
+        };
+        let parts: Vec<&str> = text.split('-').collect();
+        let (year, rest) = parts.split_first()?;
+        let year = number(year, 4)?;
+        let small = |part: &str| number(part, 2).and_then(|n| i8::try_from(n).ok());
+        let (first, last) = match rest {
+            [] => (Date::new(year, 1, 1).ok()?, Date::new(year, 12, 31).ok()?),
+            [month] => {
+                let first = Date::new(year, small(month)?, 1).ok()?;
+                (first, first.last_of_month())
+            }
+            [month, day] => {
+                let day = Date::new(year, small(month)?, small(day)?).ok()?;
+                (day, day)
+            }
+            _ => return None,
+        };
+        let begins = Offset::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok()?;
+        let ends = Offset::UTC.to_timestamp(last.at(23, 59, 59, 999_000_000)).ok()?;
+        Some(Self { instant: None, first: begins, last: ends, days: (first, last) })
+    }
+
+    fn from(&self) -> String {
+        self.instant.clone().unwrap_or_else(|| self.days.0.to_string())
+    }
+
+    fn until(&self) -> String {
+        self.instant.clone().unwrap_or_else(|| format!("{}T23:59:59.999Z", self.days.1))
+    }
 }
 
 fn everything(id: &ResourceId, narrowing: &Query, offset: usize) -> Result<Interaction, Failure> {
@@ -173,5 +254,55 @@ impl Chart {
         };
         let total = (before == 0 && !more).then_some(matched as u64);
         Page { entries, total, before, after: Box::new(after) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn narrowed(since: Option<&str>, start: Option<&str>, end: Option<&str>) -> Result<String, Failure> {
+        let text = |given: Option<&str>| given.map(str::to_owned);
+        let mut query = Query::new();
+        let given = [("since", "_since", text(since)), ("start", "start", text(start)), ("end", "end", text(end))];
+        narrow_time(&given, &mut query)?;
+        Ok(query.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&"))
+    }
+
+    #[test]
+    fn a_day_a_month_and_a_year_are_all_of_it() {
+        for (given, from, until) in [
+            ("2025", "2025-01-01", "2025-12-31T23:59:59.999Z"),
+            ("2024-02", "2024-02-01", "2024-02-29T23:59:59.999Z"),
+            ("2025-03-14", "2025-03-14", "2025-03-14T23:59:59.999Z"),
+            ("2025-03-14T08:00:00+02:00", "2025-03-14T08:00:00+02:00", "2025-03-14T08:00:00+02:00"),
+        ] {
+            let expected = format!("_since={from}&start={from}&end={until}");
+            assert_eq!(narrowed(Some(given), Some(given), Some(given)).ok(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for bad in [
+            "",
+            "last week",
+            "2025-13",
+            "2025-02-30",
+            "25-03-14",
+            "2025-3-14",
+            "14.03.2025",
+            "2025-03-14 08:00",
+            "2025-03-14T08:00:00",
+            "-2025",
+            "2025-",
+            "2025-03-14Z",
+        ] {
+            for (since, start, end) in [(Some(bad), None, None), (None, Some(bad), None), (None, None, Some(bad))] {
+                assert!(narrowed(since, start, end).is_err(), "{bad}");
+            }
+        }
+        assert!(narrowed(None, Some("2025-03-15"), Some("2025-03-14")).is_err());
+        assert!(narrowed(None, Some("2025-03"), Some("2025-03-14")).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Any path of Medplum.
 
-use medplum_client::{Interaction, Method, Query, Search};
+use medplum_client::{Interaction, Method, Query};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +10,6 @@ use super::operation::any_answer;
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::search::link;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -95,10 +94,6 @@ impl Run for RawRequest {
         let interaction =
             Interaction::from_path(cx.fhir_path(), method, &self.path, query, self.body.map(|body| body.0))?;
         let reply = cx.send(&interaction).await?;
-        // A filter that Medplum dropped is no answer here either.
-        if let Interaction::Search(Search { resource_type: Some(resource_type), query, .. }) = interaction {
-            crate::search::Search::as_it_is(resource_type, query).obeyed(link(reply.json(), "self"))?;
-        }
         Ok(any_answer(reply).whole())
     }
 }

@@ -1,0 +1,326 @@
+//! Walks over pages: what they ask for, what they tell on the way, and where they end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+
+use common::host::program;
+use common::{Answer, Host, Says, Stub};
+use medplum_client::Client;
+use medplum_mcp::policy::Policy;
+use medplum_mcp::server::Server;
+use medplum_mcp::settings::{Settings, Values};
+use medplum_sandbox::{Data, Sandbox};
+use serde_json::{Value, json};
+
+/// A server over a sandbox with so many observations and nothing else.
+struct Ward {
+    server: Server,
+    sandbox: Sandbox,
+}
+
+impl Ward {
+    fn of(observations: usize) -> Self {
+        let line = |n: usize| {
+            json!({"resourceType": "Observation", "id": format!("5a4d0b0c-0000-4000-8000-00000001{n:04}"),
+                "status": "final", "code": {"text": "x"}, "effectiveDateTime": format!("2024-01-{:02}T08:00:00Z", n % 28 + 1)})
+            .to_string()
+        };
+        let data = Data::parse(&(0..observations).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        let sandbox = Sandbox::builder().unpopulated().data(data).record_requests().start_on_thread().unwrap();
+        let mut settings = Settings::new(&Values::find(|_| None, |_| None)).unwrap();
+        settings.use_sandbox(&sandbox).unwrap();
+        let client = Client::new(settings.config().unwrap(), Policy::new(settings.limits.clone()));
+        Self { server: Server::new(client, settings.limits.clone()).unwrap(), sandbox }
+    }
+
+    async fn blocks(&self, tool: &str, arguments: Value) -> Vec<String> {
+        let result = self.server.call(tool, arguments.as_object().unwrap().clone()).await;
+        assert_ne!(result.is_error, Some(true), "{result:?}");
+        result.content.iter().filter_map(|block| block.as_text()).map(|block| block.text.clone()).collect()
+    }
+
+    /// The ids of a walk, and the offsets of the pages that it asked for.
+    async fn walk(&self, arguments: Value) -> (Vec<String>, Vec<usize>) {
+        self.sandbox.clear_requests();
+        let mut call = json!({"resource_type": "Observation", "fields": ["id"]});
+        call.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
+        let table: Value = serde_json::from_str(&self.blocks("search_all_resources", call).await[0]).unwrap();
+        let ids = table["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned());
+        let offset = |asked: &str| {
+            let offset = asked.split(['?', '&']).find_map(|pair| pair.strip_prefix("_offset="));
+            offset.map_or(0, |offset| offset.parse().unwrap())
+        };
+        let requests = self.sandbox.requests();
+        let searches = requests.iter().filter(|request| request.path_and_query.contains("Observation"));
+        (ids.collect(), searches.map(|request| offset(&request.path_and_query)).collect())
+    }
+}
+
+/// A page of observations with these numbers, and a link to the next.
+fn page(stub: &Stub, numbers: std::ops::Range<usize>, next: Option<&str>) -> Says {
+    let entry = |n: usize| json!({"resource": {"resourceType": "Observation", "id": format!("o{n}"), "meta": {"lastUpdated": format!("2026-01-05T08:00:{n:02}.000Z")}}});
+    let link: Vec<Value> =
+        next.iter().map(|next| json!({"relation": "next", "url": format!("{}fhir/R4/{next}", stub.url)})).collect();
+    let entries: Vec<Value> = numbers.map(entry).collect();
+    Says::json(200, &json!({"resourceType": "Bundle", "type": "searchset", "link": link, "entry": entries}))
+}
+
+#[tokio::test]
+async fn a_walk_by_offset_asks_one_page_ahead_and_no_further() {
+    let ward = Ward::of(130);
+    let (all, _) = ward.walk(json!({"params": {"_count": "1000"}, "sort": "-date", "max_resources": 500})).await;
+    assert_eq!(all.len(), 130);
+
+    let by_twenty = |most: usize| json!({"params": {"_count": "20"}, "sort": "-date", "max_resources": most});
+    let (found, mut offsets) = ward.walk(by_twenty(500)).await;
+    assert_eq!(found, all, "the order and the content are those of one page");
+    offsets.sort_unstable();
+    let needed = [0, 20, 40, 60, 80, 100, 120];
+    assert!(offsets == needed || offsets == [&needed[..], &[140]].concat(), "{offsets:?}");
+
+    // What is wanted ends with a page: nothing is asked beyond it.
+    let (found, mut offsets) = ward.walk(by_twenty(60)).await;
+    assert_eq!(found, all[..60]);
+    offsets.sort_unstable();
+    assert_eq!(offsets, [0, 20, 40]);
+
+    // Most searches are one page, and then nothing is asked in vain.
+    let (_, offsets) = ward.walk(json!({"sort": "-date", "max_resources": 200})).await;
+    assert_eq!(offsets, [0]);
+}
+
+#[test]
+fn the_page_ahead_is_asked_for_before_the_one_in_front_of_it_is_there() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let holder = stub.holder();
+    stub.look(move |asked| {
+        if asked.target.contains("_offset=20") {
+            holder.send_replace(true);
+        }
+    });
+    stub.say(page(&stub, 0..20, Some("Observation?_count=20&_sort=-date,_id&_offset=20")));
+    let call =
+        json!({"resource_type": "Observation", "sort": "-date", "max_resources": 500, "params": {"_count": "20"}});
+    let id = host.ask("tools/call", json!({"name": "search_all_resources", "arguments": call}));
+    stub.wait_for("GET /fhir/R4/Observation?_count=20&_sort=-date,_id&_offset=20");
+    stub.wait_for("GET /fhir/R4/Observation?_count=20&_sort=-date,_id&_offset=40");
+    stub.release();
+    let answer = Answer::of(&host.answer_to(id));
+    assert_eq!(answer.record()["entry"].as_array().unwrap().len(), 20);
+    assert!(!stub.lines().iter().any(|line| line.contains("_offset=60")));
+}
+
+#[test]
+fn a_walk_that_is_cancelled_asks_for_no_further_page() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let holder = stub.holder();
+    stub.look(move |asked| {
+        if asked.target.contains("_cursor=1") {
+            holder.send_replace(true);
+        }
+    });
+    stub.say(page(&stub, 0..20, Some("Observation?_cursor=1")));
+    stub.say(page(&stub, 20..40, Some("Observation?_cursor=2")));
+    let call = json!({"resource_type": "Observation", "max_resources": 500});
+    let id = host.ask("tools/call", json!({"name": "search_all_resources", "arguments": call}));
+    stub.wait_for("GET /fhir/R4/Observation?_cursor=1");
+    host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}));
+    host.request("ping", json!({}));
+    stub.release();
+    for _ in 0..5 {
+        host.call("search_resources", json!({"resource_type": "Patient", "params": {"name": "Smith"}}));
+    }
+    let lines = stub.lines();
+    assert!(!lines.iter().any(|line| line.contains("_cursor=2")), "{lines:?}");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_new_ends_a_walk_and_is_said_first() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let same = "Observation?_cursor=1";
+    let say = || {
+        stub.say(page(&stub, 0..20, Some(same)));
+        stub.say(page(&stub, 0..20, Some(same)));
+    };
+    say();
+    let call = json!({"resource_type": "Observation", "max_resources": 500, "budget": 1_000, "fields": ["id", "meta.lastUpdated"]});
+    let answer = host.call("search_all_resources", call);
+    assert!(answer.note().starts_with("Medplum's link to the next page leads nowhere new"), "{answer:?}");
+    assert_eq!(stub.lines().len(), 2);
+    say();
+    let sql = json!({"resource_type": "Observation", "sql": "select count(*) from Observation"});
+    assert!(host.call("query_resources", sql).error().contains("allow_partial: true"));
+}
+
+#[tokio::test]
+async fn exactly_as_many_as_there_are_is_not_cut() {
+    let ward = Ward::of(50);
+    for sort in [Value::Null, json!("-date")] {
+        for (tool, most) in [("search_resources", "count"), ("search_all_resources", "max_resources")] {
+            let call = |n: usize| {
+                let mut call = json!({"resource_type": "Observation", "fields": ["id"], "sort": sort});
+                call[most] = n.into();
+                call
+            };
+            let blocks = ward.blocks(tool, call(50)).await;
+            assert_eq!(blocks.len(), 1, "{tool} {sort}: 50 of 50 is not cut: {blocks:?}");
+            let blocks = ward.blocks(tool, call(49)).await;
+            assert!(blocks[1].starts_with("49 shown; more match. next: "), "{tool} {sort}: {blocks:?}");
+        }
+    }
+}
+
+/// What a client with a token for it is told while a call runs.
+fn told(host: &mut Host, revision: &str, tool: &str, arguments: Value) -> Vec<Value> {
+    let mut meta = json!({"progressToken": "walk"});
+    if revision == "2026-07-28" {
+        meta["io.modelcontextprotocol/protocolVersion"] = revision.into();
+        meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "test", "version": "1"});
+        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
+    let id = host.ask("tools/call", json!({"name": tool, "arguments": arguments, "_meta": meta}));
+    let mut told = Vec::new();
+    loop {
+        let message = host.hear();
+        if message["id"] == id {
+            assert!(!Answer::of(&message).failed, "{message}");
+            return told;
+        }
+        assert_eq!(message["method"], "notifications/progress", "{message}");
+        assert_eq!(message["params"]["progressToken"], "walk");
+        told.push(message["params"].clone());
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_it_is_told_how_far_a_walk_is() {
+    for revision in ["2025-11-25", "2026-07-28"] {
+        let mut host = Host::spawn(program(&["--sandbox"], &[]));
+        if revision == "2025-11-25" {
+            host.initialize(revision);
+        }
+        let walk = |more: Value| {
+            let mut call = json!({"resource_type": "Observation", "max_resources": 5_000, "fields": ["id"]});
+            call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            call
+        };
+        let counted = told(
+            &mut host,
+            revision,
+            "search_all_resources",
+            walk(json!({"sort": "date", "params": {"_total": "accurate"}})),
+        );
+        let total = counted[0]["total"].as_f64().unwrap();
+        assert!(total > 3_000.0);
+        for (page, told) in (1..).zip(&counted) {
+            let grouped = format!("{},{:03}", total as u64 / 1_000, total as u64 % 1_000);
+            assert_eq!(told["progress"].as_f64(), Some(f64::from(page) * 1_000.0), "{revision}");
+            assert_eq!(told["message"], format!("{page},000 of {grouped} fetched"), "{revision}");
+        }
+        assert_eq!(counted.len(), 3, "{revision}");
+
+        // A total that nobody counted is not made up; nor is that of one search told for several.
+        for (tool, call) in [
+            ("search_all_resources", walk(json!({}))),
+            (
+                "query_resources",
+                json!({"resource_type": "Observation", "also": [{"resource_type": "Patient", "params": {"_total": "accurate"}}],
+                "sql": "select count(*) from Observation"}),
+            ),
+        ] {
+            let uncounted = told(&mut host, revision, tool, call);
+            assert!(!uncounted.is_empty(), "{revision} {tool}");
+            let progress: Vec<f64> = uncounted.iter().map(|told| told["progress"].as_f64().unwrap()).collect();
+            assert!(progress.windows(2).all(|pair| pair[0] < pair[1]), "{progress:?}");
+            for told in &uncounted {
+                assert!(told.get("total").is_none(), "{told}");
+                let message = told["message"].as_str().unwrap();
+                let only_counts = message.trim_end_matches(" fetched").chars().all(|c| c.is_ascii_digit() || c == ',');
+                assert!(only_counts, "{message}");
+            }
+        }
+        // One page is no walk.
+        assert!(told(&mut host, revision, "search_resources", json!({"resource_type": "Patient"})).is_empty());
+    }
+}
+
+#[test]
+fn every_search_is_compared_with_what_was_done() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    // What Medplum says that it did, where it dropped `status:zzz`.
+    let done = |target: &str| {
+        json!({"resourceType": "Bundle", "type": "searchset",
+            "link": [{"relation": "self", "url": format!("{}fhir/R4{target}", stub.url)}]})
+    };
+    let dropped = "Medplum took \"status:zzz=final\" for \"status=final\". The result answers another question";
+    for (asked, did) in [
+        ("/Observation?status:zzz=final", "/Observation?status=final"),
+        ("?_type=Observation,Condition&status:zzz=final", "?_type=Observation,Condition&status=final"),
+    ] {
+        stub.say(Says::json(200, &done(did)));
+        let answer = host.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4{asked}")}));
+        assert!(answer.error().contains(dropped), "{asked}: {answer:?}");
+    }
+    let reply = json!({"resourceType": "Bundle", "type": "batch-response",
+        "entry": [{"response": {"status": "200"}, "resource": done("/Observation?code=x")}]});
+    stub.say(Says::json(200, &reply));
+    let entry = json!({"request": {"method": "GET", "url": "Observation?code=x&status=final"}});
+    let answer = host.call("execute_batch", json!({"bundle": {"type": "batch", "entry": [entry]}}));
+    let says = answer.error();
+    assert!(
+        says.contains("bundle.entry[0]")
+            && says.contains("Medplum ignored \"status=final\". The result answers another"),
+        "{says}"
+    );
+}
+
+#[test]
+fn a_filter_without_a_value_is_no_filter_and_is_not_sent() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let entry = |request: Value, resource: Value| json!({"bundle": {"type": "batch", "entry": [{"request": request, "resource": resource}]}});
+    let graphql = "{ PatientList(name: \"\") { id } }";
+    for (tool, arguments, named) in [
+        ("raw_request", json!({"method": "GET", "path": "fhir/R4/Patient?name="}), "name"),
+        ("raw_request", json!({"method": "GET", "path": "fhir/R4?_type=Patient,Person&name="}), "name"),
+        ("execute_graphql", json!({"query": graphql}), "PatientList(name)"),
+        (
+            "execute_graphql",
+            json!({"query": "query($n: String) { PatientList(name: $n) { id } }"}),
+            "PatientList(name)",
+        ),
+        (
+            "execute_batch",
+            entry(json!({"method": "POST", "url": "$graphql"}), json!({"query": graphql})),
+            "PatientList(name)",
+        ),
+    ] {
+        let answer = host.call(tool, arguments.clone());
+        assert!(answer.error().contains(&format!("{named} has no value")), "{tool} {arguments}: {answer:?}");
+    }
+    assert_eq!(stub.lines(), [""; 0]);
+}
+
+#[test]
+fn a_day_of_a_chart_is_the_whole_day() {
+    let mut host = Host::sandboxed(&[]);
+    let patient = "5a4d0b0c-0000-4000-8000-000000000201";
+    let visit = json!({"resource_type": "Encounter", "params": {"patient": format!("Patient/{patient}")}, "sort": "-date",
+        "fields": ["id", "period.start"]});
+    let visit = host.call("search_one", visit).record()["rows"][0].clone();
+    let day = &visit[1].as_str().unwrap()[..10];
+    let chart = json!({"patient_id": patient, "start": day, "end": day, "types": ["Encounter"], "fields": ["id", "resourceType"]});
+    let found = host.call("get_patient_everything", chart).record();
+    assert!(found["rows"].as_array().unwrap().contains(&json!([visit[0], "Encounter"])), "{found}");
+    for (argument, value) in [("since", "yesterday"), ("start", "14.03.2025"), ("end", "2025-02-30")] {
+        let mut chart = json!({"patient_id": patient});
+        chart[argument] = value.into();
+        let answer = host.call("get_patient_everything", chart);
+        assert!(answer.error().starts_with(&format!("{argument} is not a FHIR date. Write 2025")), "{answer:?}");
+    }
+}
