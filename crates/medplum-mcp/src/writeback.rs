@@ -198,6 +198,9 @@ pub(crate) fn redacted(value: &Value, path: &str) -> Option<String> {
 /// Tags, security labels and profiles stay, unless others are given.
 fn merge_meta(given: &mut Map<String, Value>, stored: &Map<String, Value>) {
     let Some(Value::Object(kept)) = stored.get("meta") else { return };
+    if given.get("meta").is_some_and(Value::is_null) {
+        given.shift_remove("meta");
+    }
     let meta = given.entry("meta").or_insert_with(|| Value::Object(Map::new()));
     if let Some(meta) = meta.as_object_mut() {
         for (key, value) in kept {
@@ -206,9 +209,12 @@ fn merge_meta(given: &mut Map<String, Value>, stored: &Map<String, Value>) {
     }
 }
 
-/// The narrative that was not shown: one that was generated from data that changed is dropped, another is kept.
+/// The narrative, unless another is given: one that was generated from data that changed is dropped, another is kept.
 fn merge_narrative(given: &mut Map<String, Value>, stored: &Map<String, Value>) -> Option<String> {
-    let text = stored.get("text").filter(|_| !given.contains_key("text"))?;
+    let text = stored.get("text")?;
+    if given.get("text").is_some_and(|own| own != text) {
+        return None;
+    }
     let data = |resource: &Map<String, Value>| {
         let kept = resource.iter().filter(|(key, _)| !["text", "meta"].contains(&key.as_str()));
         kept.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>()
@@ -216,6 +222,7 @@ fn merge_narrative(given: &mut Map<String, Value>, stored: &Map<String, Value>) 
     let changed = data(given) != data(stored);
     let generated = text.get("status").and_then(Value::as_str) == Some("generated");
     if changed && generated {
+        given.shift_remove("text");
         return Some("The narrative was generated from the data before this change, and was dropped.".into());
     }
     given.insert("text".into(), text.clone());
@@ -261,6 +268,21 @@ mod tests {
         let mut edited = lean_of(&stored);
         edited["active"] = json!(false);
         assert!(merge(edited, &stored).unwrap().resource.get("text").is_none());
+        // Read with it, and sent back as it was.
+        let mut edited = stored.clone();
+        edited["active"] = json!(false);
+        let written = merge(edited.clone(), &stored).unwrap();
+        assert!(written.resource.get("text").is_none() && written.notes.len() == 1);
+        edited["text"]["div"] = json!("<div>new</div>");
+        assert_eq!(merge(edited.clone(), &stored).unwrap().resource["text"], edited["text"]);
+    }
+
+    #[test]
+    fn a_meta_of_nothing_loses_no_label() {
+        let stored =
+            json!({"resourceType": "Patient", "id": "1", "meta": {"versionId": "v", "security": [{"code": "R"}]}});
+        let given = json!({"resourceType": "Patient", "id": "1", "meta": null});
+        assert_eq!(merge(given, &stored).unwrap().resource["meta"]["security"], json!([{"code": "R"}]));
     }
 
     #[test]

@@ -247,6 +247,34 @@ async fn stored(sandbox: &Sandbox, id: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_lean_resource_written_back_as_it_was_read_changes_nothing() {
+    let world = World::start();
+    let types = [
+        "Patient",
+        "Observation",
+        "Condition",
+        "MedicationRequest",
+        "Encounter",
+        "Practitioner",
+        "DiagnosticReport",
+        "AllergyIntolerance",
+        "Task",
+        "Appointment",
+        "DocumentReference",
+        "Organization",
+    ];
+    for of in types {
+        let history = world.sandbox.history(of);
+        let id = &history[0].0;
+        let lean = world.json("read_resource", json!({"resource_type": of, "resource_id": id})).await;
+        let (blocks, failed) = world.call("update_resource", &json!({"resource": lean})).await;
+        assert!(!failed, "{of}: {blocks:?}");
+        let after = world.sandbox.history(of);
+        assert_eq!(after, history, "{of}: Medplum keeps the version of what did not change");
+    }
+}
+
+#[tokio::test]
 async fn a_part_of_a_resource_is_never_written() {
     let world = World::start();
     let part = world.json("search_one", json!({"resource_type": "Patient", "params": {"_elements": "name"}})).await;
