@@ -1,7 +1,7 @@
 //! Statements over made-up resources, without a server.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -16,7 +16,11 @@ fn table(of: &str, resources: Vec<Value>) -> Fetched {
     Fetched { layout: Layout::of(of), resources: Entry::all_of(&resources), complete: true }
 }
 
+/// One at a time, as `on_sqlite` does it: what SQLite may hold is counted for the whole process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn ask(tables: Vec<Fetched>, sql: &str, watch: &Watch) -> Result<Outcome, String> {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     Question { tables, sql: Some(sql.to_owned()) }.ask(watch).map_err(|failure| format!("{failure:?}"))
 }
 
@@ -140,7 +144,10 @@ fn results_end_somewhere() {
 #[test]
 fn a_statement_is_looked_at_before_anything_is_fetched() {
     let types = ["Observation".to_owned(), "Group".to_owned()];
-    let told = |sql: &str| plan(&types, sql, &Watch::default()).map_err(|failure| format!("{failure:?}"));
+    let told = |sql: &str| {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        plan(&types, sql, &Watch::default()).map_err(|failure| format!("{failure:?}"))
+    };
     assert_eq!(told("select max(value_value) from Observation").unwrap().of_many.as_deref(), Some("max"));
     assert!(told("select id from Observation").unwrap().of_many.is_none());
     assert!(told("select statuss from Observation").unwrap().wrong_column);
