@@ -303,7 +303,7 @@ fn refused(answer: &Value) -> String {
 
 #[test]
 fn whatever_a_host_sends_it_gets_an_answer_and_the_server_lives_on() {
-    let mut host = Host::sandboxed(&[]);
+    let mut host = Host::sandboxed(&[("MEDPLUM_LOG", "warn")]);
     let call = |id: u64, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
     let mut pages = String::new();
     let cases: Vec<(String, &str)> = vec![

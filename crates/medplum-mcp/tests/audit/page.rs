@@ -6,9 +6,16 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::common::host::{Ended, PATIENCE, run};
+use crate::common::leaks;
 
 pub(crate) struct AuditFile {
     folder: tempfile::TempDir,
+}
+
+impl Drop for AuditFile {
+    fn drop(&mut self) {
+        leaks::assert_none("the audit log", &self.text());
+    }
 }
 
 impl AuditFile {

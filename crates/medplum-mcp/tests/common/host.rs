@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Answer, SECRET, Stub};
+use super::{Answer, SECRET, Stub, leaks};
 
 /// Long enough for any machine; a test that gets here has failed.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,6 +24,11 @@ pub fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     command.args(arguments).envs(variables.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// As much is logged as there is, unless the test says otherwise: all of it is searched at the end.
+fn talkative<'a>(variables: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[("MEDPLUM_LOG", "debug")], variables].concat()
 }
 
 /// What a run of the program left behind.
@@ -76,12 +81,12 @@ impl Host {
 
     /// A server on a sandbox, in a conversation that was opened.
     pub fn sandboxed(variables: &[(&str, &str)]) -> Self {
-        Self::spawn(program(&["--sandbox"], variables)).opened()
+        Self::spawn(program(&["--sandbox"], &talkative(variables))).opened()
     }
 
     /// A server on a stub, in a conversation that was opened.
     pub fn on_stub(stub: &Stub, variables: &[(&str, &str)]) -> Self {
-        Self::spawn_on(stub, variables).opened()
+        Self::spawn_on(stub, &talkative(variables)).opened()
     }
 
     /// A server on a stub.
@@ -238,7 +243,9 @@ impl Host {
         while Arc::strong_count(&self.stderr) > 1 && started.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ended { code, stdout, stderr: self.stderr() }
+        let stderr = self.stderr();
+        leaks::assert_none("stderr", &stderr);
+        Ended { code, stdout, stderr }
     }
 
     fn wait(&mut self) -> ExitStatus {
@@ -257,5 +264,6 @@ impl Drop for Host {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        leaks::assert_none("stderr", &self.stderr());
     }
 }

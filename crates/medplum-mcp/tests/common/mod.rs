@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod attempt;
 pub mod host;
+pub mod leaks;
 pub mod pipe;
 pub mod recorded;
 pub mod redact;
