@@ -22,8 +22,8 @@ MATURIN=1.16.0
 UV=0.13.9
 MCPB=2.1.2
 
-# 15 MiB
-LIMIT=$((15 * 1024 * 1024))
+# 15 MB
+LIMIT=15000000
 
 passed=0
 skipped=0

@@ -29,6 +29,8 @@ class MedplumMcp < Formula
   def install
     bin.install "medplum-mcp", "pymedplum-mcp"
     generate_completions_from_executable(bin/"medplum-mcp", "completions")
+    man1.mkpath
+    system bin/"medplum-mcp", "man", "--dir", man1
   end
 
   test do

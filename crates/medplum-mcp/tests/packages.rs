@@ -133,3 +133,84 @@ fn the_image_is_built_with_a_rust_that_is_new_enough() {
     let needed = workspace()["workspace"]["package"]["rust-version"].as_str().unwrap().to_owned();
     assert!(minor(image) >= minor(&needed), "the Dockerfile takes Rust {image}, and {needed} is needed");
 }
+
+/// Whether the image's build gets a file: the last pattern that fits it, or a folder that it is in, decides.
+fn is_sent_to_docker(path: &str) -> bool {
+    let fits = |pattern: &str| {
+        let (pattern, path): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+        pattern.len() <= path.len() && pattern.iter().zip(&path).all(|(part, name)| *part == "*" || part == name)
+    };
+    let ignored = read("packaging/docker/Dockerfile.dockerignore");
+    let patterns = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    patterns.fold(true, |sent, line| match line.strip_prefix('!') {
+        Some(pattern) => sent || fits(pattern),
+        None => sent && !fits(line),
+    })
+}
+
+/// What the sources embed and what the build scripts read is in what Docker is sent.
+#[test]
+fn the_image_is_built_from_all_that_the_build_reads() {
+    let mut sources = Vec::new();
+    files(&root().join("crates"), &mut sources);
+    let mut needed: Vec<String> =
+        ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "README.md"].map(str::to_owned).into();
+    for path in sources {
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        let krate = path.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+        let folder = path.rsplit_once('/').unwrap().0.to_owned();
+        if path.ends_with("/build.rs") {
+            let text = read(&path);
+            let named = text.split('"').skip(1).step_by(2).filter(|name| root().join(&krate).join(name).is_file());
+            needed.extend(named.map(|name| format!("{krate}/{name}")));
+        } else if path.contains("/src/") && path.ends_with(".rs") {
+            let text = read(&path);
+            for line in text.lines().filter(|line| line.contains("include_") && !line.contains("OUT_DIR")) {
+                let Some(name) = line.split("include_").nth(1).and_then(|rest| rest.split('"').nth(1)) else {
+                    continue;
+                };
+                // The Rust page of the manual is for `cargo test --doc` alone.
+                if !name.ends_with("docs/rust-client.md") {
+                    needed.push(format!("{folder}/{name}"));
+                }
+            }
+            needed.push(path);
+        } else if path.ends_with("/Cargo.toml") && path.matches('/').count() == 2 {
+            needed.push(path);
+        }
+    }
+    assert!(needed.len() > 150 && needed.iter().any(|path| path.ends_with("metadata.json")), "{}", needed.len());
+    for path in needed {
+        // `src/search/../../data/x` is `data/x`.
+        let mut plain: Vec<&str> = Vec::new();
+        for part in path.split('/') {
+            match part {
+                ".." => plain.truncate(plain.len() - 1),
+                part => plain.push(part),
+            }
+        }
+        let path = plain.join("/");
+        assert!(root().join(&path).exists(), "{path}");
+        assert!(is_sent_to_docker(&path), "Docker is not sent {path}");
+    }
+    assert!(!is_sent_to_docker(".git/config") && !is_sent_to_docker("target/release/medplum-mcp"));
+}
+
+/// What Homebrew runs while it installs is taken by the command line.
+#[test]
+fn the_formula_runs_commands_that_exist() {
+    let formula = read("packaging/homebrew/medplum-mcp.rb");
+    let taken = |arguments: &[&str]| {
+        let words = std::iter::once("medplum-mcp").chain(arguments.iter().copied());
+        medplum_mcp::cli::command().try_get_matches_from(words).map(drop)
+    };
+    assert!(formula.contains("generate_completions_from_executable(bin/\"medplum-mcp\", \"completions\")"));
+    // The shells for which Homebrew asks.
+    for shell in ["bash", "zsh", "fish"] {
+        taken(&["completions", shell]).unwrap();
+    }
+    assert!(formula.contains("system bin/\"medplum-mcp\", \"man\", \"--dir\", man1"));
+    taken(&["man", "--dir", "man1"]).unwrap();
+    assert!(formula.contains("%w[--sandbox call search_resources]"));
+    taken(&["--sandbox", "call", "search_resources", "{}"]).unwrap();
+}
