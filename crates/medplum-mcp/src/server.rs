@@ -74,13 +74,7 @@ impl Server {
     /// # Errors
     /// As [`Server::new`].
     pub fn recorded_by(recorder: Recorder, client: Client, limits: Limits) -> std::io::Result<Self> {
-        let mut tools = tools::all(&limits);
-        let closed: Vec<&'static str> =
-            tools.iter().filter(|tool| !tool.is_open(&limits)).map(|tool| tool.facts.name).collect();
-        if !closed.is_empty() {
-            let others = tools.clone();
-            tools.iter_mut().for_each(|tool| tool.forget(&closed, &others));
-        }
+        let (tools, closed) = tools::told(&limits);
         let cursor_key = CursorKey::random()?;
         let kept = Kept::new(client.clock());
         let inner =

@@ -106,6 +106,14 @@ fn every_shell_gets_completions_for_every_command() {
 fn there_is_a_manual_page_for_every_command() {
     let page = run(&["man"], &[], "");
     assert!(page.code == Some(0) && page.stdout.contains(".SH NAME"), "{page:?}");
+    // A setting is told there, not only named.
+    for setting in medplum_mcp::settings::SETTINGS {
+        let flag = setting.flag.replace('-', "\\-");
+        let entry = page.stdout.split(&format!("\\fB\\-\\-{flag}\\fR")).last().unwrap();
+        let told = entry.lines().nth(1).unwrap_or_default();
+        let first = setting.help.split(' ').next().unwrap();
+        assert!(told.contains(first), "{}: {told:?} {entry:.200}", setting.flag);
+    }
     let folder = tempfile::tempdir().unwrap();
     let ended = run(&["man", "--dir", folder.path().to_str().unwrap()], &[], "");
     assert_eq!(ended.code, Some(0), "{ended:?}");

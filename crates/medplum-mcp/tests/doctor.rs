@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::host::{Ended, run};
+use common::host::{Ended, program, run};
 use common::redact::redact;
 use common::sandbox::Elsewhere;
-use common::{NOBODY, SECRET, Says, Stub, TOKEN};
+use common::{Host, NOBODY, SECRET, Says, Stub, TOKEN};
 use serde_json::{Value, json};
 
 /// The page with what differs from run to run replaced.
@@ -129,6 +129,27 @@ fn where_the_credentials_are_refused() {
     let token = [("MEDPLUM_BASE_URL", sandbox.base_url.as_str()), ("MEDPLUM_ACCESS_TOKEN", "a-stale-token")];
     let ended = doctor(1, &[], &token);
     assert!(ended.stdout.contains("Set MEDPLUM_ACCESS_TOKEN anew"), "{ended:?}");
+}
+
+/// What is listed and told is what an agent pays for: closed toolsets cost nothing, in the instructions either.
+#[test]
+fn the_tools_cost_what_a_host_hears() {
+    let cost = |toolsets: &str| {
+        let page = doctor(0, &["--sandbox"], &[("MEDPLUM_TOOLSETS", toolsets)]).stdout;
+        let line = page.lines().find(|line| line.starts_with("ok    tools")).unwrap().replace(',', "");
+        let numbers: Vec<usize> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let mut host = Host::sandboxed(&[("MEDPLUM_TOOLSETS", toolsets)]);
+        let tools = host.tools();
+        assert_eq!(numbers[0], tools.len(), "{line}");
+        let listed = medplum_mcp::tokens::about(&serde_json::to_string(&tools).unwrap());
+        assert!(numbers[1].abs_diff(listed) * 50 < listed, "{line} {listed}");
+        let told = Host::spawn(program(&["--sandbox"], &[("MEDPLUM_TOOLSETS", toolsets)])).initialize("2025-11-25");
+        let told = medplum_mcp::tokens::about(told["result"]["instructions"].as_str().unwrap());
+        assert_eq!(numbers[2], told, "{line}");
+        numbers
+    };
+    let (all, some) = (cost("all"), cost("read,search"));
+    assert!(all[1] > 2 * some[1] && all[2] > some[2], "{all:?} {some:?}");
 }
 
 fn signed(stub: &Stub) -> Vec<(&str, &str)> {

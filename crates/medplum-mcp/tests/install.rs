@@ -396,6 +396,10 @@ fn settings_go_along_and_writes_only_by_flag() {
         home.succeeds(&["install", "cursor", "--yes", writes], &[]);
         assert_eq!(server(&path)["env"]["MEDPLUM_ENABLE_WRITES"], "true");
     }
+    // The client's id is no secret: one that is given for this very host goes with it.
+    home.succeeds(&["install", "cursor", "--yes", "--client-id", "the-id"], &[("MEDPLUM_CLIENT_ID", "another")]);
+    assert_eq!(server(&path)["env"]["MEDPLUM_CLIENT_ID"], "the-id");
+    assert_eq!(server(&path)["env"]["MEDPLUM_CLIENT_SECRET"], "${env:MEDPLUM_CLIENT_SECRET}");
     for (arguments, says) in [
         (&["--base-url", "http://medplum.test/"][..], "MEDPLUM_BASE_URL cannot be used"),
         (&["--name", "a b"], "--name takes letters"),
@@ -410,7 +414,8 @@ fn settings_go_along_and_writes_only_by_flag() {
     let path = home.write(".codeium/windsurf/mcp_config.json", theirs);
     home.succeeds(&["install", "windsurf", "--yes"], &[]);
     home.succeeds(&["install", "windsurf", "--yes", "--name", "two"], &[]);
-    home.succeeds(&["uninstall", "windsurf", "--yes"], &[]);
+    let ended = home.succeeds(&["uninstall", "windsurf", "--yes"], &[]);
+    assert!(ended.stdout.ends_with("If Windsurf is running, restart it.\n"), "{ended:?}");
     home.succeeds(&["uninstall", "windsurf", "--yes", "--name", "two"], &[]);
     assert_eq!(read("windsurf", &std::fs::read(path).unwrap()), read("windsurf", theirs));
     let ended = home.succeeds(&["uninstall", "gemini", "--yes"], &[]);

@@ -50,7 +50,9 @@ fn argument(setting: &Setting) -> Arg {
     let argument = Arg::new(setting.variable)
         .long(setting.flag)
         .global(true)
-        .help(help)
+        .help(help.clone())
+        // The manual's page takes this one where the short help lacks the flag.
+        .long_help(help)
         .help_heading("Settings, each a variable too; a flag wins")
         .hide_short_help(true);
     match setting.kind {

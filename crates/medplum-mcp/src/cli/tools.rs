@@ -56,7 +56,7 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
 
 /// A line a tool.
 fn table(limits: &Limits, tokens: bool) -> String {
-    let tools = crate::tools::all(limits);
+    let (tools, _) = crate::tools::told(limits);
     let width = tools.iter().map(|tool| tool.facts.name.len()).max().unwrap_or_default();
     let mut page = String::new();
     for tool in &tools {
@@ -88,7 +88,7 @@ fn cost(tool: &Tool, limits: &Limits) -> usize {
 
 /// What the list of the open ones costs.
 fn listed(limits: &Limits) -> usize {
-    let tools = crate::tools::all(limits);
+    let (tools, _) = crate::tools::told(limits);
     let open: Vec<_> = tools.iter().filter(|tool| tool.is_open(limits)).map(|tool| tool.listing(limits)).collect();
     about(&serde_json::to_string(&open).unwrap_or_default())
 }

@@ -18,6 +18,18 @@ mod write;
 use crate::settings::Limits;
 use crate::tool::Tool;
 
+/// Every tool, as it is told where some are closed: nothing speaks of those, whose names come beside.
+pub(crate) fn told(limits: &Limits) -> (Vec<Tool>, Vec<&'static str>) {
+    let mut tools = all(limits);
+    let closed: Vec<&'static str> =
+        tools.iter().filter(|tool| !tool.is_open(limits)).map(|tool| tool.facts.name).collect();
+    if !closed.is_empty() {
+        let others = tools.clone();
+        tools.iter_mut().for_each(|tool| tool.forget(&closed, &others));
+    }
+    (tools, closed)
+}
+
 /// Every tool, in the order in which they are listed.
 pub fn all(limits: &Limits) -> Vec<Tool> {
     vec![

@@ -16,8 +16,12 @@ const REFUSED: Style = AnsiColor::Red.on_default();
 const ASIDE: Style = Style::new().dimmed();
 const ADDED: Style = AnsiColor::Green.on_default();
 
-/// How much of a record is shown.
-const SHOWN: usize = 560;
+/// A text of this size is shown whole, of a longer one the start.
+const WHOLE: usize = 430;
+const START: usize = 280;
+
+/// How wide a line is, behind its mark.
+const WIDTH: usize = 96;
 
 /// What the session is printed on.
 pub(super) struct Page<W>(pub(super) W);
@@ -35,7 +39,7 @@ impl<W: Write> Page<W> {
 
     /// What the agent asks.
     pub(super) fn call(&mut self, tool: &str, arguments: &Value) -> io::Result<()> {
-        writeln!(self.0, "  {CALL}> {tool} {arguments}{CALL:#}")
+        self.rows('>', CALL, &format!("{tool} {arguments}"))
     }
 
     /// What it gets, and about how many tokens that costs it.
@@ -47,10 +51,19 @@ impl<W: Write> Page<W> {
                 (false, _) => ('i', OURS),
             };
             for line in shortened(block).lines() {
-                writeln!(self.0, "  {style}{mark} {line}{style:#}")?;
+                self.rows(mark, style, line)?;
             }
         }
         writeln!(self.0, "  {ASIDE}about {} tokens{ASIDE:#}\n", thousands(tokens))
+    }
+
+    /// A line of somebody's, in rows that fit on a page.
+    fn rows(&mut self, mark: char, style: Style, line: &str) -> io::Result<()> {
+        for (index, row) in rows(line).into_iter().enumerate() {
+            let mark = if index == 0 { mark } else { ' ' };
+            writeln!(self.0, "  {style}{mark} {row}{style:#}")?;
+        }
+        Ok(())
     }
 
     /// What a write changed.
@@ -68,7 +81,45 @@ impl<W: Write> Page<W> {
     }
 }
 
+/// Behind what a row ends, at best first.
+const ENDS: [&[&str]; 3] = [&["],"], &[" ", ","], &["/", "|", "-"]];
+
+/// A line in rows that fit.
+fn rows(line: &str) -> Vec<&str> {
+    let mut rows = Vec::new();
+    let mut rest = line;
+    while let Some((must, _)) = rest.char_indices().nth(WIDTH) {
+        let full = rest.get(..must).unwrap_or(rest);
+        let last =
+            |ends: &&[&str]| ends.iter().filter_map(|end| Some(full.rfind(end)?.saturating_add(end.len()))).max();
+        let end = ENDS.iter().filter_map(last).find(|end| *end > must / 2).unwrap_or(must);
+        let Some((row, after)) = rest.split_at_checked(end) else { break };
+        rows.push(row.trim_end());
+        rest = after;
+    }
+    rows.push(rest);
+    rows
+}
+
 fn shortened(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN).collect();
-    if start.len() == text.len() { start } else { format!("{start} …") }
+    if text.chars().count() <= WHOLE {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(START).collect();
+    format!("{start} …")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_rows_that_fit_and_lose_nothing() {
+        for line in [String::new(), "short".into(), "word ".repeat(90), "ü,".repeat(200), "x".repeat(300)] {
+            let rows = rows(&line);
+            assert!(rows.iter().all(|row| row.chars().count() <= WIDTH), "{rows:?}");
+            let without = |text: &str| text.replace(' ', "");
+            assert_eq!(without(&rows.concat()), without(&line));
+        }
+    }
 }

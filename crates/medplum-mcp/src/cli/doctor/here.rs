@@ -3,6 +3,7 @@
 use super::report::Report;
 use crate::cli::thousands;
 use crate::settings::{ALLOW_INSECURE_HTTP, BASE_URL, Kind, Limits, SETTINGS, SettingError, Settings, Source, Values};
+use crate::toolset::without_closed;
 
 pub(super) fn bad_setting(report: &mut Report, error: &SettingError, values: &Values) {
     let text = error.to_string();
@@ -52,10 +53,11 @@ pub(super) fn check_settings(report: &mut Report, settings: &Settings, values: &
 }
 
 pub(super) fn check_tools(report: &mut Report, limits: &Limits) {
-    let tools = crate::tools::all(limits);
+    let (tools, closed) = crate::tools::told(limits);
     let open: Vec<_> = tools.iter().filter(|tool| tool.is_open(limits)).map(|tool| tool.listing(limits)).collect();
     let listing = serde_json::to_string(&open).unwrap_or_default();
-    let (tools, own) = (crate::tokens::about(&listing), crate::tokens::about(crate::server::INSTRUCTIONS));
+    let instructions = without_closed(crate::server::INSTRUCTIONS, &closed);
+    let (tools, own) = (crate::tokens::about(&listing), crate::tokens::about(&instructions));
     report.ok(
         "tools",
         format!("{} listed, about {} tokens, and {} of instructions", open.len(), thousands(tools), thousands(own)),

@@ -156,13 +156,15 @@ fn credentials(host: &Host, values: &Values, secrets: Secrets) -> Result<Vec<(&'
         let value = |name| set(name).map(|value| (name, Given::Value(value))).ok_or(Missing::NoValue(names));
         return if by_token { Ok(vec![value(secret)?]) } else { Ok(vec![value(CLIENT_ID)?, value(secret)?]) };
     }
+    // The id is no secret: one that is given for this very call goes with it.
+    let id_for_this = || set(CLIENT_ID).filter(|_| values.source(CLIENT_ID) == Some(Source::Flag));
     // A file's name is no secret.
     if let (Some(file), None, false) = (set(CLIENT_SECRET_FILE), set(CLIENT_SECRET), by_token) {
         let file = std::path::absolute(&file).map_or(file, |path| path.display().to_string());
         let id = match (set(CLIENT_ID), host.reference) {
             (Some(id), Reference::Nothing) => Given::Value(id),
             (None, Reference::Nothing) => return Err(Missing::NoValue(CLIENT_ID)),
-            _ => Given::Reference,
+            _ => id_for_this().map_or(Given::Reference, Given::Value),
         };
         return Ok(vec![(CLIENT_ID, id), (CLIENT_SECRET_FILE, Given::Value(file))]);
     }
@@ -176,7 +178,8 @@ fn credentials(host: &Host, values: &Values, secrets: Secrets) -> Result<Vec<(&'
     if by_token {
         Ok(vec![(secret, given(secret))])
     } else {
-        Ok(vec![(CLIENT_ID, given(CLIENT_ID)), (secret, given(secret))])
+        let id = id_for_this().map_or_else(|| given(CLIENT_ID), Given::Value);
+        Ok(vec![(CLIENT_ID, id), (secret, given(secret))])
     }
 }
 

@@ -247,8 +247,12 @@ mod tests {
         ] {
             let environment =
                 |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-            let machine =
-                Machine { os, environment: &environment, folder: PathBuf::from("/work"), program: PathBuf::new() };
+            let machine = Machine {
+                os,
+                environment: &environment,
+                folder: PathBuf::from("/home/ann/project"),
+                program: PathBuf::new(),
+            };
             page.push_str(&format!("{os:?} {pairs:?}\n"));
             for host in HOSTS {
                 for scope in [Scope::User, Scope::Project] {
@@ -259,7 +263,12 @@ mod tests {
         }
         insta::assert_snapshot!("the_files_of_every_host", page);
         let nowhere = |_: &str| None;
-        let machine = Machine { os: Os::Linux, environment: &nowhere, folder: "/work".into(), program: PathBuf::new() };
+        let machine = Machine {
+            os: Os::Linux,
+            environment: &nowhere,
+            folder: "/home/ann/project".into(),
+            program: PathBuf::new(),
+        };
         assert!(HOSTS.iter().all(|host| host.file(Scope::User, &machine).is_none()), "no home, no place");
     }
 }

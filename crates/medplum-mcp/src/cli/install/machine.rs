@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn machine<'a>(os: Os, environment: &'a dyn Fn(&str) -> Option<String>, program: &str) -> Machine<'a> {
-        Machine { os, environment, folder: PathBuf::from("/work"), program: PathBuf::from(program) }
+        Machine { os, environment, folder: PathBuf::from("/home/ann/project"), program: PathBuf::from(program) }
     }
 
     #[test]

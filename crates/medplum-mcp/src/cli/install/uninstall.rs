@@ -65,11 +65,8 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
         Becomes::Nothing => format!("{shown} held nothing else and is gone"),
         Becomes::Text(_) => format!("it is out of {shown}; the rest is as it was"),
     };
-    print(&format!(
-        "{}: {what}. {}.\n",
-        aim.host.title,
-        aim.host.then.trim_end_matches(" has it; /mcp shows it there")
-    ))?;
+    let title = aim.host.title;
+    print(&format!("{title}: {what}. If {title} is running, restart it.\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
