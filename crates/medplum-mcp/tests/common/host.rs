@@ -149,10 +149,16 @@ impl Host {
         self.write(format!("{message}\n").as_bytes());
     }
 
-    /// The next line that the program writes.
+    /// The next message that the program writes.
     pub fn hear(&mut self) -> Value {
+        let line = self.line();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The next line that the program writes.
+    pub fn line(&mut self) -> String {
         match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")),
+            Ok(line) => line,
             Err(error) => panic!("no answer ({error}); stderr: {}", self.stderr()),
         }
     }

@@ -1,5 +1,15 @@
 //! What the documents say of the program, held against the program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod commands;
+mod hosts;
+mod recording;
+mod shell;
+mod words;
 
 use medplum_mcp::settings::SETTINGS;
 
@@ -24,13 +34,64 @@ fn the_readme_lists_every_setting_with_its_default() {
     }
 }
 
-/// Every page of the manual.
+/// Every document, by its path: the manual, what stands beside it, and the parts' own pages.
 fn documents() -> Vec<String> {
-    let folder = std::fs::read_dir(format!("{}/../../docs", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let pages = folder.map(|page| format!("docs/{}", page.unwrap().file_name().into_string().unwrap()));
-    let mut documents: Vec<String> = pages.filter(|page| page.ends_with(".md")).collect();
-    documents.push("README.md".to_owned());
+    let mut documents: Vec<String> =
+        ["", "docs", "packaging", "crates/medplum-sandbox", "crates/fhir-definitions/generate"]
+            .iter()
+            .flat_map(|folder| {
+                let pages = std::fs::read_dir(format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+                let names = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+                names.filter(|name| name.ends_with(".md")).map(move |name| match folder.is_empty() {
+                    true => name,
+                    false => format!("{folder}/{name}"),
+                })
+            })
+            .collect();
+    documents.sort();
+    assert!(documents.len() > 15, "{documents:?}");
     documents
+}
+
+/// The blocks of a document between fences, each with its language.
+fn blocks(path: &str) -> Vec<(String, String)> {
+    let text = document(path);
+    let mut blocks = Vec::new();
+    let mut open: Option<(String, usize, String)> = None;
+    for line in text.lines() {
+        let start = line.trim_start();
+        match (&mut open, start.strip_prefix("```")) {
+            (None, Some(language)) => {
+                open = Some((language.trim().to_owned(), line.len() - start.len(), String::new()))
+            }
+            (Some((language, _, block)), Some("")) => {
+                blocks.push((std::mem::take(language), std::mem::take(block)));
+                open = None;
+            }
+            (Some((_, indent, block)), _) => {
+                block.push_str(line.get(*indent..).unwrap_or_default());
+                block.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "{path}: a block without an end");
+    blocks
+}
+
+/// Shell is called sh, so that no command is overlooked.
+#[test]
+fn every_block_is_in_a_language_that_is_looked_at() {
+    for path in documents() {
+        for (language, text) in blocks(&path) {
+            let known = ["sh", "json", "toml", "rust", "rust,no_run", ""].contains(&language.as_str());
+            assert!(known, "{path}: a block in {language:?}, which no test looks at");
+            assert!(
+                !language.is_empty() || !text.contains("medplum-mcp "),
+                "{path}: commands without a language: {text}"
+            );
+        }
+    }
 }
 
 /// A page that another one leads to is there.
@@ -53,9 +114,8 @@ fn links_between_the_documents_lead_somewhere() {
 #[test]
 fn the_json_in_the_documents_is_json() {
     for path in documents() {
-        for block in document(&path).split("```json").skip(1) {
-            let json = block.split("```").next().unwrap();
-            serde_json::from_str::<serde_json::Value>(json).unwrap_or_else(|error| panic!("{path}: {error}: {json}"));
+        for (_, json) in blocks(&path).into_iter().filter(|(language, _)| language == "json") {
+            serde_json::from_str::<serde_json::Value>(&json).unwrap_or_else(|error| panic!("{path}: {error}: {json}"));
         }
     }
 }
