@@ -30,6 +30,19 @@ fn the_help_is_the_manuals_first_page() {
     }
 }
 
+/// Where something is left out that there is no guess for, the help says what there is.
+#[test]
+fn a_command_alone_shows_what_it_takes() {
+    for (command, shows) in [("install", "claude-desktop"), ("uninstall", "claude-desktop"), ("call", "TOOL")] {
+        let ended = run(&[command], &[], "");
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(shows) && ended.stderr.contains("Examples:"), "{ended:?}");
+    }
+    let ended = run(&["--sandbox", "call", "search_one", "{resource_type:Patient}"], &[], "");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("are not JSON (line 1, column 2). For example:"), "{ended:?}");
+}
+
 /// What the manual has of the program is what the program says.
 #[test]
 fn the_generated_pages_are_up_to_date() {

@@ -22,6 +22,7 @@ fn command() -> Command {
              medplum-mcp --sandbox call search_resources '{\"resource_type\":\"Patient\",\"count\":3}'\n  \
              medplum-mcp call get_patient_summary - < arguments.json",
         )
+        .arg_required_else_help(true)
         .arg(Arg::new("tool").required(true).value_name("TOOL").help("The tool's name; `medplum-mcp tools` lists them"))
         .arg(
             Arg::new("arguments").value_name("JSON").default_value("{}").help("Its arguments; - reads them from stdin"),
@@ -53,7 +54,11 @@ fn arguments(given: &str) -> Result<JsonObject, String> {
     match serde_json::from_str(given) {
         Ok(Value::Object(arguments)) => Ok(arguments),
         Ok(_) => Err("the arguments must be a JSON object, such as '{\"resource_type\":\"Patient\"}'".into()),
-        Err(error) => Err(format!("the arguments are not JSON (line {}, column {})", error.line(), error.column())),
+        Err(error) => Err(format!(
+            "the arguments are not JSON (line {}, column {}). For example: '{{\"resource_type\":\"Patient\"}}'; - reads them from stdin, where no shell takes the quotes away",
+            error.line(),
+            error.column()
+        )),
     }
 }
 

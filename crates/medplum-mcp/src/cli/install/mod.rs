@@ -50,6 +50,7 @@ fn command() -> Command {
              medplum-mcp install claude-desktop --client-id ID --client-secret-file PATH\n  \
              medplum-mcp install json                      the form for any other host",
         )
+        .arg_required_else_help(true)
         .arg(host_argument(HOSTS.iter().chain([&JSON])))
         .args(place_arguments())
         .arg(

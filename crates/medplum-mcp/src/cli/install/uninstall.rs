@@ -24,6 +24,7 @@ fn command() -> Command {
              medplum-mcp uninstall vscode --scope project --yes\n  \
              medplum-mcp uninstall cursor --sandbox        what `install cursor --sandbox` put in",
         )
+        .arg_required_else_help(true)
         .arg(host_argument(HOSTS.iter()))
         .args(place_arguments())
 }
