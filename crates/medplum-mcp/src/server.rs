@@ -200,7 +200,7 @@ impl Server {
         }
     }
 
-    /// A record, through the tool that reads it.
+    /// A record, through the tool that reads it, and our notes behind it, if there are any.
     async fn read(
         &self,
         record: Record,
@@ -215,7 +215,8 @@ impl Server {
             return Err(ErrorData::resource_not_found(first, None));
         }
         let record = ResourceContents::text(first, uri).with_mime_type("application/fhir+json");
-        Ok(ReadResourceResult::new(vec![record]).into())
+        let notes = |text| ResourceContents::text(text, format!("{uri}#notes")).with_mime_type("text/plain");
+        Ok(ReadResourceResult::new(std::iter::once(record).chain(texts.next().map(notes)).collect()).into())
     }
 
     /// A text of ours, without what speaks of tools that are closed.

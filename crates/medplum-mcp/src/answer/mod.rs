@@ -24,6 +24,7 @@ use lean::Shown;
 use notes::Notes;
 
 use crate::cleanse::{strip, strip_value};
+use crate::flags::{self, Form};
 use crate::page::Entry;
 use crate::toolset::without_closed;
 
@@ -52,8 +53,10 @@ enum Record {
     Page(Page),
     /// A table of them.
     Table { columns: Vec<String>, rows: Vec<Vec<Value>> },
-    /// Text as it is: a schema, a CSV, the content of a Binary.
+    /// Text as it is: a CSV, the content of a Binary.
     Text(String),
+    /// A text of our own: a schema.
+    Ours(String),
 }
 
 /// How the record is shown.
@@ -121,6 +124,11 @@ impl Answer {
         Self::of(Record::Text(text.into()))
     }
 
+    /// An answer that says nothing of the record.
+    pub fn ours(text: impl Into<String>) -> Self {
+        Self::of(Record::Ours(text.into()))
+    }
+
     /// The same answer, shown like this.
     #[must_use]
     pub fn view(mut self, view: View) -> Self {
@@ -166,16 +174,25 @@ impl Answer {
         // However much is said, half of the budget is the record's.
         let said = notes.size().min(limits.budget / 2);
         let room = limits.budget.saturating_sub(said).saturating_sub(last_words(limits.budget));
+        let form = match record {
+            Record::Ours(_) => None,
+            Record::Text(_) => Some(Form::Lines),
+            _ => Some(Form::Json),
+        };
         let fitted = match record {
             Record::Json(value) => json_block(value, &view, room)?,
             Record::Resource(resource) => resource_block(&resource, &view, room)?,
             Record::Page(page) => page_block(page, &view, room, limits)?,
             Record::Table { columns, rows } => table_block(&columns, &rows, room),
-            Record::Text(text) => text_block(text, room),
+            Record::Text(text) | Record::Ours(text) => text_block(text, room),
         };
         (limits.left_out)().into_iter().for_each(|note| notes.missing(note));
         let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
         let left = limits.budget.saturating_sub(fitted.block.chars().count());
+        let left_for_flag = left.saturating_sub(notes.chars().count()).saturating_sub(1);
+        if let Some(flag) = form.and_then(|form| flags::note(&fitted.block, form, left_for_flag)) {
+            notes = if notes.is_empty() { flag } else { format!("{flag}\n{notes}") };
+        }
         let mut blocks = vec![ContentBlock::text(fitted.block)];
         strip(&mut notes);
         if !notes.is_empty() {

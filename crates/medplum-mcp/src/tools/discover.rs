@@ -41,7 +41,7 @@ impl Run for GetResourceSchema {
         };
         let schema =
             schema::render(self.resource_type.trim(), &options).map_err(|error| Failure::teach(error.to_string()))?;
-        Ok(Answer::text(schema.block).note(schema.notes.unwrap_or_default()))
+        Ok(Answer::ours(schema.block).note(schema.notes.unwrap_or_default()))
     }
 }
 
@@ -79,6 +79,6 @@ impl Run for GetResourceCapabilities {
             (Some(types), None) => format!("Open here: {types} ({ALLOWED_TYPES})."),
             _ => String::new(),
         };
-        Ok(Answer::text(known.block).note(known.notes.unwrap_or_default()).note(offline).note(closed))
+        Ok(Answer::ours(known.block).note(known.notes.unwrap_or_default()).note(offline).note(closed))
     }
 }

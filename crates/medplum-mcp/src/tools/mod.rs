@@ -1,4 +1,4 @@
-//! The tools. Each is its arguments, facts about it, and a run; a new one is a file here and a line in [`all`].
+//! The tools. Each is its arguments, facts about it, and a run; a new one is a file here and a line in `tools!`.
 
 mod bot;
 mod bundle;
@@ -16,7 +16,7 @@ mod terminology;
 mod write;
 
 use crate::settings::Limits;
-use crate::tool::Tool;
+use crate::tool::{Run, Tool};
 
 /// Every tool, as it is told where some are closed: nothing speaks of those, whose names come beside.
 pub(crate) fn told(limits: &Limits) -> (Vec<Tool>, Vec<&'static str>) {
@@ -30,35 +30,44 @@ pub(crate) fn told(limits: &Limits) -> (Vec<Tool>, Vec<&'static str>) {
     (tools, closed)
 }
 
-/// Every tool, in the order in which they are listed.
-pub fn all(limits: &Limits) -> Vec<Tool> {
-    vec![
-        Tool::of::<discover::GetResourceSchema>(limits),
-        Tool::of::<discover::GetResourceCapabilities>(limits),
-        Tool::of::<read::ReadResource>(limits),
-        Tool::of::<search::SearchResources>(limits),
-        Tool::of::<search::SearchOne>(limits),
-        Tool::of::<search::SearchAllResources>(limits),
-        Tool::of::<query::QueryResources>(limits),
-        Tool::of::<codes::ListCodes>(limits),
-        Tool::of::<patient::GetPatientEverything>(limits),
-        Tool::of::<summary::GetPatientSummary>(limits),
-        Tool::of::<write::CreateResource>(limits),
-        Tool::of::<write::CreateResourceIfNoneExist>(limits),
-        Tool::of::<write::UpdateResource>(limits),
-        Tool::of::<write::PatchResource>(limits),
-        Tool::of::<write::DeleteResource>(limits),
-        Tool::of::<terminology::ValidateCode>(limits),
-        Tool::of::<terminology::ValidateCodesystemCode>(limits),
-        Tool::of::<terminology::ExpandValueset>(limits),
-        Tool::of::<terminology::LookupConcept>(limits),
-        Tool::of::<terminology::TranslateConcept>(limits),
-        Tool::of::<operation::ExecuteOperation>(limits),
-        Tool::of::<graphql::ExecuteGraphql>(limits),
-        Tool::of::<bundle::ExecuteBatch>(limits),
-        Tool::of::<bot::ExecuteBot>(limits),
-        Tool::of::<bot::CreateBot>(limits),
-        Tool::of::<bot::SaveAndDeployBot>(limits),
-        Tool::of::<raw::RawRequest>(limits),
-    ]
+macro_rules! tools {
+    ($($arguments:ty,)*) => {
+        /// Every tool, in the order in which they are listed.
+        pub fn all(limits: &Limits) -> Vec<Tool> {
+            vec![$(Tool::of::<$arguments>(limits)),*]
+        }
+
+        /// Their names.
+        pub(crate) const NAMES: &[&str] = &[$(<$arguments as Run>::FACTS.name),*];
+    };
+}
+
+tools! {
+    discover::GetResourceSchema,
+    discover::GetResourceCapabilities,
+    read::ReadResource,
+    search::SearchResources,
+    search::SearchOne,
+    search::SearchAllResources,
+    query::QueryResources,
+    codes::ListCodes,
+    patient::GetPatientEverything,
+    summary::GetPatientSummary,
+    write::CreateResource,
+    write::CreateResourceIfNoneExist,
+    write::UpdateResource,
+    write::PatchResource,
+    write::DeleteResource,
+    terminology::ValidateCode,
+    terminology::ValidateCodesystemCode,
+    terminology::ExpandValueset,
+    terminology::LookupConcept,
+    terminology::TranslateConcept,
+    operation::ExecuteOperation,
+    graphql::ExecuteGraphql,
+    bundle::ExecuteBatch,
+    bot::ExecuteBot,
+    bot::CreateBot,
+    bot::SaveAndDeployBot,
+    raw::RawRequest,
 }
