@@ -41,6 +41,11 @@ impl Failure {
         Self { kind: Kind::Said(text.into()), hint: None }
     }
 
+    /// Whether Medplum failed with a 500, as it does on a page by time all of which is of one instant.
+    pub(crate) fn is_internal(&self) -> bool {
+        matches!(&self.kind, Kind::Client(Error::Outcome(outcome)) if outcome.status == 500)
+    }
+
     /// The person does not want it. That is an answer, and ends the call.
     pub(crate) fn declined(text: &'static str) -> Self {
         Self { kind: Kind::Declined(text), hint: None }

@@ -35,4 +35,5 @@ pub mod tools;
 pub mod toolset;
 pub mod transactions;
 pub mod transport;
+mod walk;
 mod writeback;

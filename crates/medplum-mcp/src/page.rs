@@ -1,6 +1,7 @@
 //! Resources on their way to an answer: what there is is known, what is in it is read when it is shown.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use medplum_client::{Error, ResourceType, Searchset, Sent, Unread};
 use serde_json::Value;
@@ -38,7 +39,7 @@ impl Found {
             total: page.total,
             self_link: page.self_link,
             has_next: page.next_link.is_some(),
-            entries: page.entries.into_iter().filter_map(entry).collect(),
+            entries: beside(page.entries.into_iter().filter_map(entry).collect()),
         }
     }
 
@@ -46,6 +47,54 @@ impl Found {
     pub fn matches(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.is_match())
     }
+}
+
+/// Puts what was included behind the first match that it belongs to: Medplum sends it behind all of them, where it would be
+/// the first to be cut. What belongs to none that can be told stands behind the first.
+fn beside(entries: Vec<Entry>) -> Vec<Entry> {
+    if entries.iter().all(Entry::is_match) {
+        return entries;
+    }
+    let (matches, mut included): (Vec<_>, Vec<_>) = entries.into_iter().partition(Entry::is_match);
+    let own: HashMap<String, usize> = matches.iter().enumerate().map(|(at, entry)| (entry.name(), at)).collect();
+    // By which match a resource is referred to.
+    let mut of: HashMap<String, usize> = HashMap::new();
+    for (at, entry) in matches.iter().enumerate() {
+        for name in entry.references() {
+            of.entry(name.to_owned()).or_insert(at);
+        }
+    }
+    let mut placed: Vec<(usize, Entry)> = Vec::new();
+    loop {
+        let before = included.len();
+        for entry in std::mem::take(&mut included) {
+            let refers = |to: &HashMap<String, usize>| entry.references().find_map(|name| to.get(name).copied());
+            let place = of.get(&entry.name()).copied().or_else(|| refers(&own)).or_else(|| refers(&of));
+            let Some(place) = place else {
+                included.push(entry);
+                continue;
+            };
+            for name in entry.references() {
+                of.entry(name.to_owned()).or_insert(place);
+            }
+            placed.push((place, entry));
+        }
+        if included.is_empty() || included.len() == before {
+            break;
+        }
+    }
+    placed.extend(included.into_iter().map(|entry| (0, entry)));
+    placed.sort_by_key(|(place, _)| *place);
+    let mut placed = placed.into_iter().peekable();
+    let mut ordered = Vec::new();
+    for (at, entry) in matches.into_iter().enumerate() {
+        ordered.push(entry);
+        while let Some((_, entry)) = placed.next_if(|(place, _)| *place == at) {
+            ordered.push(entry);
+        }
+    }
+    ordered.extend(placed.map(|(_, entry)| entry));
+    ordered
 }
 
 /// A resource, on a page or alone. The only way to what is in it leads through the [`Sieve`].
@@ -80,6 +129,14 @@ impl Entry {
     /// Its `meta.lastUpdated`.
     pub fn last_updated(&self) -> Option<&str> {
         self.unread.last_updated.as_deref()
+    }
+
+    /// The names of what it refers to: `Patient/1`.
+    fn references(&self) -> impl Iterator<Item = &str> {
+        self.unread.text().split("\"reference\"").skip(1).filter_map(|rest| {
+            let name = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()?;
+            Some(name.split("/_history/").next().unwrap_or(name))
+        })
     }
 
     /// How large it is, in bytes.

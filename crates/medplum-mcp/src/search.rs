@@ -3,25 +3,28 @@
 //! Medplum drops a modifier that it does not know, takes an empty value for no filter, and a day for its midnight. So
 //! the parameters are looked at before they are sent, and what the server says it did is compared with them after.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
 use fhir_definitions::search::{Rewritten, check_with, compare_self};
 use fhir_definitions::{Definitions, ParameterKind};
 use medplum_client::{BatchEntry, Interaction, Query, ResourceType};
 use serde_json::Value;
 
-use crate::answer::Page;
 use crate::answer::cursor::Position;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::page::{Entry, Found};
+use crate::page::Found;
 use crate::pages::{Pages, behind};
+use crate::walk::Walk;
 
 /// The largest page that Medplum gives.
 pub(crate) const LARGEST_PAGE: usize = 1_000;
 /// Medplum refuses an offset beyond this.
 pub(crate) const LAST_OFFSET: usize = 10_000;
+/// What is said where there is more than pages by offset reach.
+pub(crate) const NO_FURTHER: &str = "Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further, or narrow the search.";
+/// The way around a page by time that fails.
+const ONE_INSTANT: &str = "Medplum's order of time fails so where more than a page was written in one instant. Search again with sort: _id, without cursor.";
+/// How many bytes are fetched for a character of the answer: rows of a table are much smaller than what they are of.
+const FETCHED_FOR_SHOWN: usize = 16;
 /// A page, where nobody says how large.
 const PAGE: usize = 20;
 /// Medplum pages by a cursor from this size on.
@@ -77,6 +80,38 @@ impl Search {
         self.walk_from(cx, most, None).await
     }
 
+    /// The same as [`Search::walk`], from where an earlier walk ended; then no more than an answer may hold.
+    ///
+    /// # Errors
+    /// As [`Search::page`].
+    pub(crate) async fn walk_from(
+        mut self,
+        cx: &Context<'_>,
+        most: usize,
+        from: Option<Position>,
+    ) -> Result<Walk, Failure> {
+        let query = self.query.clone();
+        if by_time(&query) && matches!(from, Some(Position::Offset(_))) {
+            self.query = by_id(query);
+            return self.walk_once(cx, most, from).await;
+        }
+        let failure = match self.walk_once(cx, most, from.clone()).await {
+            Err(failure) if failure.is_internal() && by_time(&query) => failure,
+            walked => return walked,
+        };
+        // Pages that reach beyond the instant, if it is one that fails; else those by id.
+        self.query = with_count(query.clone(), LARGEST_PAGE);
+        match self.walk_once(cx, most, from.clone()).await {
+            Err(again) if again.is_internal() => {}
+            walked => return walked,
+        }
+        if from.is_some() {
+            return Err(failure.hint(ONE_INSTANT));
+        }
+        self.query = by_id(query);
+        self.walk_once(cx, most, None).await
+    }
+
     /// One page in Medplum's order of time, from where an earlier one ended.
     ///
     /// # Errors
@@ -87,70 +122,72 @@ impl Search {
         most: Option<usize>,
         from: Option<Position>,
     ) -> Result<Walk, Failure> {
-        let mut walk = Walk { most: most.unwrap_or(PAGE), by_time: true, ..Walk::default() };
+        let most = most.unwrap_or(PAGE);
+        let mut walk = Walk::new(most, true, None);
         if self.query.get("_sort").is_none() {
             self.query.push("_sort", "_lastUpdated");
         }
         if let Some(Position::Since(instant, seen)) = from {
             self.query.push("_lastUpdated", format!("ge{instant}"));
             // Those of that instant that were shown come again, and take no place of the others.
-            let count = walk.most.saturating_add(seen.len()).min(LARGEST_PAGE);
-            self.query = self.query.iter().filter(|(key, _)| *key != "_count").collect();
-            self.query.push("_count", count.to_string());
-            walk.shown = seen.into_iter().collect();
-            walk.since = Some(instant);
+            self.query = with_count(self.query, most.saturating_add(seen.len()));
+            walk.goes_on_since(instant, seen);
         }
-        let page = self.page(cx).await?;
+        let page = match self.page(cx).await {
+            // A page that reaches beyond the instant can be passed.
+            Err(failure) if failure.is_internal() => {
+                self.query = with_count(self.query, LARGEST_PAGE);
+                self.page(cx).await.map_err(|failure| failure.hint(ONE_INSTANT))?
+            }
+            page => page?,
+        };
         let has_next = page.has_next;
         walk.take(page, cx);
         walk.more |= has_next;
         Ok(walk)
     }
 
-    /// The same as [`Search::walk`], from where an earlier walk ended.
-    ///
-    /// # Errors
-    /// As [`Search::page`].
-    pub(crate) async fn walk_from(
-        mut self,
-        cx: &Context<'_>,
-        most: usize,
-        from: Option<Position>,
-    ) -> Result<Walk, Failure> {
+    async fn walk_once(&mut self, cx: &Context<'_>, most: usize, from: Option<Position>) -> Result<Walk, Failure> {
         let by_time = by_time(&self.query);
-        let mut walk = Walk { most, by_time, ..Walk::default() };
-        self.query = walk_query(self.query, most, by_time);
+        // The first part of a walk counts what there is. Those behind it fetch what an answer can hold.
+        let room = from.as_ref().map(|_| cx.limits().budget.saturating_mul(FETCHED_FOR_SHOWN));
+        let mut walk = Walk::new(most, by_time, room);
+        self.query = walk_query(self.query.clone(), most, by_time);
         match from {
             Some(Position::Since(instant, seen)) => {
                 self.query.push("_lastUpdated", format!("ge{instant}"));
-                walk.shown = seen.into_iter().collect();
-                walk.since = Some(instant);
+                walk.goes_on_since(instant, seen);
             }
             Some(Position::Offset(offset)) => {
                 self.query.push("_offset", offset.to_string());
-                walk.before = offset;
+                walk.goes_on_behind(offset);
             }
-            None => {}
+            Some(Position::Chart { .. }) | None => {}
         }
         cx.progress().begin();
         let mut pages = Pages::new(cx);
         let (mut page, mut next) = self.page_and_next(cx).await?;
         let mut asked = self.interaction();
         loop {
-            let (before, matched, total) = (walk.entries.len(), walk.matched, page.total);
+            let (before, matched, total) = (walk.len(), walk.matched, page.total);
             let wants_more = walk.take(page, cx);
-            let stands_still = next.as_ref() == Some(&asked) || (before > 0 && walk.entries.len() == before);
+            let stands_still = next.as_ref() == Some(&asked) || (before > 0 && walk.len() == before);
             if let Some(next) = &next {
                 asked = next.clone();
             }
-            let Some(link) = next.filter(|_| wants_more) else { return Ok(walk) };
+            let Some(link) = next.filter(|_| wants_more) else {
+                if walk.is_beyond_offsets() {
+                    cx.missing(NO_FURTHER);
+                }
+                return Ok(walk);
+            };
             if stands_still {
                 cx.missing("Medplum's link to the next page leads nowhere new: there may be more than this.");
                 walk.more = true;
                 return Ok(walk);
             }
             if beyond_last_offset(&link) {
-                cx.missing("Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further.");
+                cx.missing(NO_FURTHER);
                 walk.more = true;
                 return Ok(walk);
             }
@@ -311,6 +348,17 @@ pub(crate) fn by_time(query: &Query) -> bool {
     no_place && query.get("_sort").is_none_or(|sort| sort == "_lastUpdated")
 }
 
+/// Medplum's pages by time do not get past an instant that fills one of them; those by id do.
+fn by_id(query: Query) -> Query {
+    let others: Query = query.iter().filter(|(key, _)| *key != "_sort").collect();
+    others.with("_sort", "_id")
+}
+
+fn with_count(query: Query, count: usize) -> Query {
+    let others: Query = query.iter().filter(|(key, _)| *key != "_count").collect();
+    others.with("_count", count.min(LARGEST_PAGE).to_string())
+}
+
 fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {
     let page = query.get("_count").and_then(|count| count.parse::<usize>().ok());
     if page.is_none_or(|count| count < SMALLEST_CURSOR_PAGE) {
@@ -345,93 +393,5 @@ fn beyond_last_offset(next: &Interaction) -> bool {
             .and_then(|offset| offset.parse::<usize>().ok())
             .is_some_and(|offset| offset > LAST_OFFSET),
         _ => false,
-    }
-}
-
-/// What a walk over pages has collected.
-#[derive(Debug, Default)]
-pub(crate) struct Walk {
-    most: usize,
-    by_time: bool,
-    /// How many matches an earlier part of the walk had.
-    before: usize,
-    /// What an earlier part had shown of the instant that it ended at.
-    since: Option<String>,
-    shown: HashSet<u32>,
-    entries: Vec<Entry>,
-    seen: HashSet<String>,
-    /// How many matches it holds; what they include is not counted.
-    pub(crate) matched: usize,
-    /// Whether more match.
-    pub(crate) more: bool,
-    /// How many the server counted, if it was asked.
-    total: Option<u64>,
-}
-
-impl Walk {
-    /// Takes a page; false once it is full.
-    fn take(&mut self, page: Found, cx: &Context<'_>) -> bool {
-        self.total = self.total.or(page.total);
-        if page.entries.is_empty() {
-            return page.has_next;
-        }
-        for entry in page.entries {
-            let matches = entry.is_match();
-            let name = entry.name();
-            if matches
-                && self.since.is_some()
-                && entry.last_updated() == self.since.as_deref()
-                && self.shown.contains(&cx.cursors().key.hash(&name))
-            {
-                continue;
-            }
-            if matches && self.matched == self.most {
-                self.more = true;
-                return false;
-            }
-            if self.seen.insert(name) {
-                self.matched = self.matched.saturating_add(usize::from(matches));
-                self.entries.push(entry);
-            }
-        }
-        self.more = page.has_next && self.matched == self.most;
-        self.matched < self.most
-    }
-
-    /// Whether it began where the matches begin, so that what the server counts is what there is to fetch.
-    fn is_whole(&self) -> bool {
-        self.since.is_none() && self.before == 0
-    }
-
-    /// What was collected.
-    pub(crate) fn into_entries(self) -> Vec<Entry> {
-        self.entries
-    }
-
-    /// What was collected, as an answer that can go on.
-    pub(crate) fn into_page(self, cx: &Context<'_>) -> Page {
-        // What is counted from a later place on is not the whole.
-        let total = self.total.filter(|_| self.since.is_none());
-        let entries = Arc::<[Entry]>::from(self.entries);
-        let (all, key) = (Arc::clone(&entries), cx.cursors().key.clone());
-        let (before, more, by_time, earlier) =
-            (self.before, self.more, self.by_time, self.since.map(|since| (since, self.shown)));
-        let after = move |shown: usize| {
-            let left = more || all.iter().skip(shown).any(Entry::is_match);
-            if !left {
-                return None;
-            }
-            let matched: Vec<&Entry> = all.iter().take(shown).filter(|entry| entry.is_match()).collect();
-            if !by_time {
-                return Some(Position::Offset(before.saturating_add(matched.len())));
-            }
-            let instant = matched.last().and_then(|entry| entry.last_updated())?;
-            let same = matched.iter().filter(|entry| entry.last_updated() == Some(instant));
-            let same = same.map(|entry| key.hash(&entry.name()));
-            let earlier =
-                earlier.iter().filter(|(since, _)| since == instant).flat_map(|(_, shown)| shown.iter().copied());
-            Some(Position::Since(instant.to_owned(), same.chain(earlier).collect()))
-        };
-        Page { entries, total, before, after: Box::new(after) }
     }
 }

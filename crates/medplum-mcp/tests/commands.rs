@@ -142,7 +142,7 @@ fn the_demo_tells_the_whole_story() {
     let ended = run(&["demo"], &[("MEDPLUM_BASE_URL", "https://elsewhere.test/")], "");
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
     for part in [
-        "899 resources",
+        "897 resources",
         "query_resources",
         "[\"2020\",4,9.2,9.4]",
         "! patch_resource is closed",

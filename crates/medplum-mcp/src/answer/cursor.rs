@@ -15,6 +15,16 @@ const SIGNATURE: usize = 8;
 pub enum Position {
     /// Behind so many matches.
     Offset(usize),
+    /// On the page of a chart that begins at this offset, behind so many of its matches. What a chart was narrowed by is
+    /// dropped from its pages after they were cut, so that matches cannot be counted on from page to page.
+    Chart {
+        /// Where Medplum's page begins.
+        page: usize,
+        /// How many of its matches were shown.
+        skip: usize,
+        /// How many matches were shown in all.
+        before: usize,
+    },
     /// From this instant of `meta.lastUpdated` on, but for the resources of that instant that were shown already,
     /// which are told by a hash of their names.
     Since(String, Vec<u32>),
@@ -46,7 +56,7 @@ impl CursorKey {
     pub fn seal(&self, position: &Position, query: &str) -> String {
         let body = position.write();
         let mut bytes = self.signature(&body, query);
-        bytes.extend_from_slice(body.as_bytes());
+        bytes.extend_from_slice(&body);
         format!("c.{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
@@ -58,7 +68,6 @@ impl CursorKey {
         let opened = || {
             let bytes = URL_SAFE_NO_PAD.decode(cursor.trim().strip_prefix("c.")?).ok()?;
             let (signature, body) = bytes.split_at_checked(SIGNATURE)?;
-            let body = std::str::from_utf8(body).ok()?;
             (self.signature(body, query) == signature).then(|| Position::read(body))?
         };
         opened().ok_or_else(|| {
@@ -82,11 +91,11 @@ impl CursorKey {
         tag.as_ref().iter().take(4).fold(0, |hash, byte| (hash << 8) | u32::from(*byte))
     }
 
-    fn signature(&self, body: &str, query: &str) -> Vec<u8> {
+    fn signature(&self, body: &[u8], query: &str) -> Vec<u8> {
         let mut context = hmac::Context::with_key(&self.0);
-        for part in [body, query] {
+        for part in [body, query.as_bytes()] {
             context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
+            context.update(part);
         }
         context.sign().as_ref().iter().copied().take(SIGNATURE).collect()
     }
@@ -103,23 +112,37 @@ fn message(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 impl Position {
-    fn write(&self) -> String {
+    fn write(&self) -> Vec<u8> {
         match self {
-            Self::Offset(offset) => format!("o{offset}"),
+            Self::Offset(offset) => format!("o{offset}").into_bytes(),
+            Self::Chart { page, skip, before } => format!("e{page}.{skip}.{before}").into_bytes(),
             Self::Since(instant, seen) => {
-                let seen: Vec<String> = seen.iter().map(|hash| format!("{hash:x}")).collect();
-                format!("t{instant}/{}", seen.join("."))
+                let length = u16::try_from(instant.len()).unwrap_or(u16::MAX);
+                let mut bytes = vec![b't'];
+                bytes.extend(length.to_be_bytes());
+                bytes.extend(instant.bytes().take(length.into()));
+                bytes.extend(seen.iter().flat_map(|hash| hash.to_be_bytes()));
+                bytes
             }
         }
     }
 
-    fn read(body: &str) -> Option<Self> {
-        if let Some(offset) = body.strip_prefix('o') {
-            return offset.parse().ok().map(Self::Offset);
+    fn read(body: &[u8]) -> Option<Self> {
+        let (kind, body) = body.split_first()?;
+        if *kind == b't' {
+            let (length, body) = body.split_first_chunk()?;
+            let (instant, seen) = body.split_at_checked(u16::from_be_bytes(*length).into())?;
+            let instant = std::str::from_utf8(instant).ok()?.to_owned();
+            let seen = seen.chunks_exact(4).map(|hash| hash.try_into().map(u32::from_be_bytes));
+            return Some(Self::Since(instant, seen.collect::<Result<_, _>>().ok()?));
         }
-        let (instant, seen) = body.strip_prefix('t')?.rsplit_once('/')?;
-        let seen = seen.split('.').filter(|hash| !hash.is_empty()).map(|hash| u32::from_str_radix(hash, 16).ok());
-        Some(Self::Since(instant.to_owned(), seen.collect::<Option<_>>()?))
+        let body = std::str::from_utf8(body).ok()?;
+        let numbers = body.split('.').map(str::parse).collect::<Result<Vec<usize>, _>>().ok()?;
+        match (kind, numbers.as_slice()) {
+            (b'o', [offset]) => Some(Self::Offset(*offset)),
+            (b'e', [page, skip, before]) => Some(Self::Chart { page: *page, skip: *skip, before: *before }),
+            _ => None,
+        }
     }
 }
 
@@ -138,7 +161,8 @@ mod tests {
         let key = CursorKey::new([7; 32]);
         for position in [
             Position::Offset(12),
-            Position::Since("2026-01-05T08:00:00.629Z".into(), vec![1, 0xffff_ffff]),
+            Position::Chart { page: 1_000, skip: 17, before: 964 },
+            Position::Since("2026-01-05T08:00:00.629Z".into(), vec![1, 0x0a0a_0a0a, 0xffff_ffff]),
             Position::Since("x".into(), vec![]),
             Position::Since("2026/01/05".into(), vec![7]),
         ] {

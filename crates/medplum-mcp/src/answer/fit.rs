@@ -35,6 +35,26 @@ pub fn prune(value: &mut Value, budget: usize) -> Vec<String> {
     cut
 }
 
+/// Empties the largest cells of a row until its JSON fits, and says which columns they were of, and how large.
+pub fn blank(row: &mut [Value], columns: &[String], budget: usize) -> Vec<String> {
+    let mut sizes: Vec<(usize, usize)> = row.iter().map(size).enumerate().collect();
+    sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let mut all = sizes.iter().map(|(_, size)| size.saturating_add(1)).sum::<usize>();
+    let mut cut = Vec::new();
+    for (at, size) in sizes {
+        if all <= budget {
+            break;
+        }
+        if let Some(cell) = row.get_mut(at) {
+            *cell = Value::Null;
+            all = all.saturating_sub(size).saturating_add(4);
+            let name = columns.get(at).map_or("", String::as_str);
+            cut.push(format!("{} ({size} characters)", shown(name)));
+        }
+    }
+    cut
+}
+
 /// What the mark of a resource with elements missing costs.
 const MARK: usize = 150;
 const NAME: &[&str] = &["resourceType", "id"];
@@ -177,6 +197,15 @@ mod tests {
         assert!(cut[0].starts_with("item["), "{cut:?}");
         assert!(value["item"].as_array().unwrap().len() > 10);
         assert!(size(&value) <= 2_000 + 120);
+    }
+
+    #[test]
+    fn the_largest_cells_of_a_row_are_emptied_and_named() {
+        let columns = ["id", "text", "note"].map(str::to_owned);
+        let mut row = vec![json!("1"), json!("x".repeat(500)), json!("y".repeat(80))];
+        assert_eq!(blank(&mut row, &columns, 100), ["text (502 characters)"]);
+        assert_eq!(row, [json!("1"), Value::Null, json!("y".repeat(80))]);
+        assert!(blank(&mut row, &columns, 100).is_empty());
     }
 
     #[test]

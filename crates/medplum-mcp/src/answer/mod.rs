@@ -12,8 +12,7 @@ pub mod fit;
 pub mod lean;
 pub(crate) mod lean_text;
 pub mod notes;
-
-use std::sync::Arc;
+mod page;
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::Value;
@@ -22,6 +21,7 @@ use cursor::Position;
 use fields::Fields;
 use lean::Shown;
 use notes::Notes;
+pub use page::Page;
 
 use crate::cleanse::{strip, strip_value};
 use crate::flags::{self, Form};
@@ -68,18 +68,6 @@ pub struct View {
     pub shown: Shown,
     /// As the server sent it.
     pub whole: bool,
-}
-
-/// Entries of a searchset, and what is known of the rest.
-pub struct Page {
-    /// The entries, matches and what they include.
-    pub entries: Arc<[Entry]>,
-    /// How many the server counted, if it was asked.
-    pub total: Option<u64>,
-    /// How many matches were shown before these.
-    pub before: usize,
-    /// Where the answer goes on after so many of these entries; none if nothing is behind them.
-    pub after: Box<dyn Fn(usize) -> Option<Position> + Send>,
 }
 
 /// What is said of a cut, once it is known where the record ends.
@@ -182,7 +170,7 @@ impl Answer {
         let fitted = match record {
             Record::Json(value) => json_block(value, &view, room)?,
             Record::Resource(resource) => resource_block(&resource, &view, room)?,
-            Record::Page(page) => page_block(page, &view, room, limits)?,
+            Record::Page(page) => page::block(&page, &view, room, limits)?,
             Record::Table { columns, rows } => table_block(&columns, &rows, room),
             Record::Text(text) | Record::Ours(text) => text_block(text, room),
         };
@@ -244,105 +232,18 @@ fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crat
         return Ok(Fitted::whole(block));
     }
     let cut = fit::prune(&mut value, room.saturating_sub(PRUNE_NOTE).max(SMALLEST_RECORD));
+    let note = format!("{} Ask for less at once, or raise budget.", left_out(&cut));
+    Ok(Fitted { block: value.to_string(), note: Some(note) })
+}
+
+/// What was left out of a resource, by its path.
+fn left_out(cut: &[String]) -> String {
     let named: Vec<&str> = cut.iter().take(4).map(String::as_str).collect();
     let more = match cut.len().saturating_sub(named.len()) {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    let note = format!("Left out to fit: {}{more}. Ask for less at once, or raise budget.", named.join(", "));
-    Ok(Fitted { block: value.to_string(), note: Some(note) })
-}
-
-fn page_block(page: Page, view: &View, room: usize, limits: &Limits<'_>) -> Result<Fitted, crate::failure::Failure> {
-    let (head, tail) = frame(&page, view);
-    let room = room.saturating_sub(head.chars().count()).saturating_sub(tail.len());
-    // Only what may be shown is read at all.
-    let mut items: Vec<String> = Vec::new();
-    let mut used = 0_usize;
-    for entry in page.entries.iter() {
-        let item = item(entry, view)?;
-        used = used.saturating_add(item.chars().count()).saturating_add(1);
-        items.push(item);
-        if used > room.saturating_add(1) {
-            break;
-        }
-    }
-    let all = fit::how_many(&items, room);
-    let shown = if all == page.entries.len() { all } else { fit::how_many(&items, room.saturating_sub(CUT_NOTE)) };
-    let block = format!("{head}{}{tail}", items.get(..shown).unwrap_or_default().join(","));
-    let matches = |n: usize| page.entries.iter().take(n).filter(|entry| entry.is_match()).count();
-    let included = |n: usize| n.saturating_sub(matches(n));
-    let here = page.entries.len();
-    let seen =
-        Seen { shown, here, matches: matches(shown), includes_left: included(here).saturating_sub(included(shown)) };
-    let note = page_note(&page.after, page.total, page.before, &seen, limits);
-    Ok(Fitted { block, note })
-}
-
-/// What stands before the entries of a page, and behind them.
-fn frame(page: &Page, view: &View) -> (String, &'static str) {
-    if let Some(fields) = &view.fields {
-        return (format!("{{\"columns\":{},\"rows\":[", visible(fields.columns().into())), "]}");
-    }
-    let mut head = "{\"resourceType\":\"Bundle\",\"type\":\"searchset\"".to_owned();
-    if let Some(total) = page.total {
-        head.push_str(&format!(",\"total\":{total}"));
-    }
-    if page.entries.is_empty() {
-        return (head, "}");
-    }
-    head.push_str(",\"entry\":[");
-    (head, "]}")
-}
-
-/// An entry as it is shown: a row, or its lean resource.
-fn item(entry: &Entry, view: &View) -> Result<String, crate::failure::Failure> {
-    if let Some(fields) = &view.fields {
-        return Ok(visible(fields.row(&entry.resource()?)?.into()).to_string());
-    }
-    let resource = entry.lean(view.shown)?;
-    let included = if entry.is_match() { "" } else { "\"search\":{\"mode\":\"include\"}," };
-    Ok(format!("{{{included}\"resource\":{resource}}}"))
-}
-
-/// What of a page is shown.
-struct Seen {
-    shown: usize,
-    here: usize,
-    matches: usize,
-    /// Resources that were included and did not fit.
-    includes_left: usize,
-}
-
-/// What is here of how many, and how to go on. Nothing is said where everything is here.
-fn page_note(
-    after: &dyn Fn(usize) -> Option<Position>,
-    total: Option<u64>,
-    before: usize,
-    seen: &Seen,
-    limits: &Limits<'_>,
-) -> Option<String> {
-    if seen.shown == 0 && seen.here > 0 {
-        return Some(
-            "The next resource alone is larger than the budget. Ask for some of it with fields, or raise budget."
-                .into(),
-        );
-    }
-    let left = match seen.includes_left {
-        0 => String::new(),
-        n => format!(" {n} included resources did not fit: ask for fewer matches, or raise budget."),
-    };
-    let Some(next) = after(seen.shown) else {
-        return Some(left.trim_start().to_owned()).filter(|left| !left.is_empty());
-    };
-    let (first, until) = (before.saturating_add(1), before.saturating_add(seen.matches));
-    let count = match (total, before) {
-        (Some(total), 0) => format!("{until} of {total}"),
-        (Some(total), _) => format!("{first} to {until} of {total}"),
-        (None, 0) => format!("{until} shown; more match"),
-        (None, _) => format!("{first} to {until} shown; more match"),
-    };
-    Some(format!("{count}. next: {} (pass as cursor, with the same arguments).{left}", (limits.seal)(&next)))
+    format!("Left out to fit: {}{more}.", named.join(", "))
 }
 
 fn table_block(columns: &[String], rows: &[Vec<Value>], room: usize) -> Fitted {

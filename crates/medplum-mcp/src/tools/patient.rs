@@ -52,9 +52,9 @@ impl Run for GetPatientEverything {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let id = id("patient_id", "Patient", &self.patient_id)?;
         let view = view("Resource", self.fields, self.narrative)?;
-        let first = match cx.open(self.cursor.as_deref())? {
-            Some(Position::Offset(offset)) => offset,
-            _ => 0,
+        let (first, skip, before) = match cx.open(self.cursor.as_deref())? {
+            Some(Position::Chart { page, skip, before }) => (page, skip, before),
+            _ => (0, 0, 0),
         };
         let mut narrowing = Query::new();
         let types = self.types.filter(|types| !types.is_empty());
@@ -71,26 +71,34 @@ impl Run for GetPatientEverything {
             &[("since", "_since", self.since), ("start", "start", self.start), ("end", "end", self.end)],
             &mut narrowing,
         )?;
-        let mut chart = Chart { room: cx.limits().budget, before: first, ..Chart::default() };
+        let mut chart = Chart { room: cx.limits().budget, before, ..Chart::default() };
         let mut offset = first;
         cx.progress().begin();
         loop {
             let (page, _) = cx.page(&everything(&id, &narrowing, offset)?).await?;
             // Its next link is another search, which loses what the chart refers to: only that it is there counts.
             chart.more = page.has_next;
-            let before = chart.seen.len();
-            chart.take(page);
+            let fetched = chart.seen.len();
+            chart.take(page, offset, if offset == first { skip } else { 0 });
             offset = offset.saturating_add(LARGEST_PAGE);
-            // The first call counts the whole chart; those behind it take what fits.
-            if !chart.more || offset > LAST_OFFSET || (first > 0 && chart.is_full()) {
+            if chart.more && offset > LAST_OFFSET {
+                cx.missing(NO_FURTHER);
+                chart.more = false;
                 break;
             }
-            cx.progress().fetched(chart.seen.len().saturating_sub(before), None).await;
+            // The first call counts the whole chart; those behind it take what fits.
+            if !chart.more || (before > 0 && chart.is_full()) {
+                break;
+            }
+            cx.progress().fetched(chart.seen.len().saturating_sub(fetched), None).await;
         }
-        let note = if first == 0 { chart.by_type() } else { String::new() };
+        let note = if before == 0 { chart.by_type(&types) } else { String::new() };
         Ok(Answer::page(chart.into_page()).view(view).note(note).note(only))
     }
 }
+
+/// What is said where a chart is longer than Medplum gives.
+const NO_FURTHER: &str = "Medplum gives no page of a chart beyond 10000: what comes behind is not here. Narrow it by types, or search by type.";
 
 /// What a chart is narrowed to where the operator allows some types alone: what is closed is not even fetched.
 fn allowed_types(cx: &Context<'_>) -> Vec<String> {
@@ -205,6 +213,8 @@ struct Chart {
     room: usize,
     before: usize,
     entries: Vec<Entry>,
+    /// The place behind each match that is kept: its page, and how many matches of it stand before that place.
+    places: Vec<(usize, usize)>,
     seen: HashSet<String>,
     types: BTreeMap<String, usize>,
     kept: usize,
@@ -213,9 +223,17 @@ struct Chart {
 }
 
 impl Chart {
-    fn take(&mut self, page: Found) {
+    /// Takes the page that begins at an offset, but for so many of its matches.
+    fn take(&mut self, page: Found, offset: usize, skip: usize) {
+        let mut on_page = 0_usize;
+        let mut skipped = false;
         for entry in page.entries {
-            if !self.seen.insert(entry.name()) {
+            if entry.is_match() {
+                on_page = on_page.saturating_add(1);
+                skipped = on_page <= skip;
+            }
+            // What belongs to a match that was shown was shown with it.
+            if skipped || !self.seen.insert(entry.name()) {
                 continue;
             }
             let name = entry.resource_type().map_or("other".to_owned(), |name| name.to_string());
@@ -223,6 +241,9 @@ impl Chart {
             self.matched = self.matched.saturating_add(usize::from(entry.is_match()));
             if !self.is_full() {
                 self.kept = self.kept.saturating_add(entry.size());
+                if entry.is_match() {
+                    self.places.push((offset, on_page));
+                }
                 self.entries.push(entry);
             }
         }
@@ -234,26 +255,37 @@ impl Chart {
         self.kept > self.room.saturating_mul(4)
     }
 
-    /// How much there is of what.
-    fn by_type(&self) -> String {
-        let mut types: Vec<_> = self.types.iter().collect();
+    /// How much there is of what; none of what was asked for is said too.
+    fn by_type(&self, asked: &[String]) -> String {
+        let none = asked.iter().filter(|name| !self.types.contains_key(*name)).map(|name| (name, &0));
+        let mut types: Vec<_> = self.types.iter().chain(none).collect();
         types.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), name.as_str()));
         let listed: Vec<String> = types.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        let cut = if self.more { " Medplum gives no page beyond this: search by type for the rest." } else { "" };
         let all: usize = self.types.values().sum();
-        format!("{all} resources. By type: {}.{cut} Narrower: types, since, start, end.", listed.join(", "))
+        let referred = match all.saturating_sub(self.matched) {
+            0 => String::new(),
+            n => format!(", and {n} that they refer to"),
+        };
+        let s = if self.matched == 1 { "" } else { "s" };
+        format!(
+            "{} resource{s}{referred}. By type: {}. Narrower: types, since, start, end.",
+            self.matched,
+            listed.join(", ")
+        )
     }
 
     fn into_page(self) -> Page {
-        let (before, matched, more) = (self.before, self.matched, self.more);
+        let (before, matched, more, places) = (self.before, self.matched, self.more, self.places);
         let entries = Arc::<[Entry]>::from(self.entries);
         let all = Arc::clone(&entries);
         let after = move |shown: usize| {
             let shown = all.iter().take(shown).filter(|entry| entry.is_match()).count();
-            (more || shown < matched).then(|| Position::Offset(before.saturating_add(shown)))
+            let (page, skip) = shown.checked_sub(1).and_then(|last| places.get(last)).copied().unwrap_or_default();
+            let place = Position::Chart { page, skip, before: before.saturating_add(shown) };
+            (more || shown < matched).then_some(place)
         };
-        let total = (before == 0 && !more).then_some(matched as u64);
-        Page { entries, total, before, after: Box::new(after) }
+        let total = (!more).then_some(before.saturating_add(matched) as u64);
+        Page { entries, total, before: Some(before), after: Box::new(after) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
 use crate::page::{Entry, Found};
-use crate::search::{LARGEST_PAGE, LAST_OFFSET, Search, by_time, in_full_order};
+use crate::search::{LARGEST_PAGE, LAST_OFFSET, NO_FURTHER, Search, by_time, in_full_order};
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -195,6 +195,9 @@ async fn page_by_offset(
     let found = search.page(cx).await?;
     let none = found.matches().next().is_none();
     let note = if none { none_here(before == 0, search.no_match()) } else { String::new() };
+    if is_beyond_offsets(&found, before) {
+        cx.missing(NO_FURTHER);
+    }
     let mut page = page_of(found, before);
     // No page at all is none of anything.
     if none && before == 0 {
@@ -240,9 +243,15 @@ fn page_of(found: Found, before: usize) -> Page {
     let after = move |shown: usize| {
         let matched = all.iter().take(shown).filter(|entry| entry.is_match()).count();
         let left = all.iter().skip(shown).any(Entry::is_match);
-        (more || left).then(|| Position::Offset(before.saturating_add(matched)))
+        let offset = before.saturating_add(matched);
+        ((more || left) && offset <= LAST_OFFSET).then_some(Position::Offset(offset))
     };
-    Page { entries, total, before, after: Box::new(after) }
+    Page { entries, total, before: Some(before), after: Box::new(after) }
+}
+
+/// Whether more match than Medplum gives by offset.
+fn is_beyond_offsets(found: &Found, before: usize) -> bool {
+    found.has_next && before.saturating_add(found.matches().count()) > LAST_OFFSET
 }
 
 /// How the matches are shown.
