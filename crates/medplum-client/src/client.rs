@@ -25,11 +25,15 @@ use crate::request::{FHIR_JSON, FORM, Method, Request};
 use crate::retry::{Failure, MAX_ATTEMPTS, Retries, throttle_wait};
 use crate::searchset::{Searchset, Unread};
 use crate::throttle::{Pass, Patience, Throttle};
+use crate::timer::{Late, Timers, Watch};
 use crate::token::{Issued, Token, TokenStore};
 use crate::witness::{Came, Ended, Watched, Way, Witness};
 
 /// No OperationOutcome is larger. What comes with a refusal is read so far and no further.
 const LARGEST_REFUSAL: usize = 1_000_000;
+
+const NO_ANSWER: &str = "Medplum did not answer in time";
+const STOPPED_COMING: &str = "the answer stopped coming";
 
 /// What belongs to one call rather than to the client.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +75,7 @@ struct Inner {
     surroundings: Surroundings,
     tokens: TokenStore,
     throttle: Throttle,
+    timers: Timers,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -130,6 +135,7 @@ impl Client {
             surroundings,
             tokens: TokenStore::default(),
             throttle: Throttle::default(),
+            timers: Timers::default(),
             http: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -332,10 +338,7 @@ impl Client {
 
     async fn attempt(&self, request: &Request, token: &Token, call: &Call) -> Result<Answer, Broken> {
         let mut builder = self.builder(request)?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.value.expose_secret()))
-            .map_err(|_| Broken::Unusable(ConfigError::Http("the access token cannot stand in a header").into()))?;
-        bearer.set_sensitive(true);
-        builder = builder.header(AUTHORIZATION, bearer).header("x-medplum", "extended");
+        builder = builder.header(AUTHORIZATION, token.bearer.clone()).header("x-medplum", "extended");
         if let Some(membership) = call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref()) {
             builder = builder.header("x-medplum-on-behalf-of", membership.as_str());
         }
@@ -362,19 +365,27 @@ impl Client {
     }
 
     async fn perform(&self, builder: reqwest::RequestBuilder) -> Result<Answer, Broken> {
-        let deadline = tokio::time::Instant::now() + self.inner.config.longest_answer();
-        let response = tokio::time::timeout_at(deadline, builder.send()).await;
-        let response = response.map_err(|_| Broken::TooSlow { sent: Sent::Maybe })?;
+        let config = &self.inner.config;
+        let mut watch = self.inner.timers.watch(config.timeout, config.longest_answer());
+        let response = watch.over(builder.send()).await.map_err(|late| match late {
+            Late::Step => Broken::Lost { reason: NO_ANSWER, sent: Sent::Maybe },
+            Late::End => Broken::TooSlow { sent: Sent::Maybe },
+        })?;
         let mut response = response.map_err(|error| Broken::before_answer(&error))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let sent = sent_by(status, &headers);
-        let body = tokio::time::timeout_at(deadline, self.body(&mut response, status, sent)).await;
-        let body = body.map_err(|_| Broken::TooSlow { sent })??;
+        let body = self.body(&mut response, &mut watch, status, sent).await?;
         Ok(Answer { status, headers, body })
     }
 
-    async fn body(&self, response: &mut reqwest::Response, status: u16, sent: Sent) -> Result<Bytes, Broken> {
+    async fn body(
+        &self,
+        response: &mut reqwest::Response,
+        watch: &mut Watch<'_>,
+        status: u16,
+        sent: Sent,
+    ) -> Result<Bytes, Broken> {
         let refused = status >= 400;
         let most = self.inner.config.max_response_bytes;
         let limit = if refused { most.min(LARGEST_REFUSAL) } else { most };
@@ -385,7 +396,11 @@ impl Client {
         }
         let mut body = BytesMut::new();
         loop {
-            match response.chunk().await {
+            let chunk = watch.over(response.chunk()).await.map_err(|late| match late {
+                Late::Step => Broken::Lost { reason: STOPPED_COMING, sent },
+                Late::End => Broken::TooSlow { sent },
+            })?;
+            match chunk {
                 Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => return over(),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body.freeze()),
@@ -438,7 +453,7 @@ impl Client {
     async fn fetch_token(&self) -> Result<Issued, Error> {
         let (id, secret) = match &self.inner.config.credentials {
             Credentials::AccessToken(value) => {
-                return Ok(Issued { value: value.clone(), lifetime: Duration::from_secs(u32::MAX.into()) });
+                return Ok(Issued { bearer: bearer(value)?, lifetime: Duration::from_secs(u32::MAX.into()) });
             }
             Credentials::Client { id, secret } => (id, secret),
         };
@@ -502,12 +517,12 @@ impl Broken {
         if error.is_connect() {
             return Self::NoConnection(connect_reason(error));
         }
-        let reason = if error.is_timeout() { "Medplum did not answer in time" } else { "the connection was lost" };
+        let reason = if error.is_timeout() { NO_ANSWER } else { "the connection was lost" };
         Self::Lost { reason, sent: Sent::Maybe }
     }
 
     fn within_answer(error: &reqwest::Error, sent: Sent) -> Self {
-        let reason = if error.is_timeout() { "the answer stopped coming" } else { "the answer broke off" };
+        let reason = if error.is_timeout() { STOPPED_COMING } else { "the answer broke off" };
         Self::Lost { reason, sent }
     }
 
@@ -606,7 +621,6 @@ fn build_http(config: &Config, key_log: Option<Arc<dyn rustls::KeyLog>>) -> Resu
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(config.connect_timeout)
-        .read_timeout(config.timeout)
         // Below the minute after which load balancers close what is idle.
         .pool_idle_timeout(Duration::from_secs(50))
         // A connection that died unnoticed, as after a laptop's sleep, is not used again and again.
@@ -784,7 +798,16 @@ fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {
         return Err(Error::NotFhir { status, reason: "its sign-in gave no access token", sent: Sent::No });
     };
     let seconds = body.get("expires_in").and_then(Value::as_f64).unwrap_or(3600.0).clamp(0.0, 1e9);
-    Ok(Issued { value: SecretString::from(value), lifetime: Duration::from_secs_f64(seconds) })
+    Ok(Issued { bearer: bearer(&SecretString::from(value))?, lifetime: Duration::from_secs_f64(seconds) })
+}
+
+/// The header that shows a token, made once in its life.
+fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
+    let text = SecretString::from(format!("Bearer {}", token.expose_secret()));
+    let mut bearer = HeaderValue::from_str(text.expose_secret())
+        .map_err(|_| ConfigError::Http("the access token cannot stand in a header"))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 /// One line an exchange, of what kind it was and how it ended: no path, no id, no value.

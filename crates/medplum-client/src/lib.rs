@@ -41,6 +41,7 @@ mod retry;
 mod searchset;
 mod selected;
 mod throttle;
+mod timer;
 mod token;
 mod types;
 mod witness;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use reqwest::header::HeaderValue;
 
 use crate::error::Error;
 
@@ -17,14 +17,16 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 /// A token, and which of its kind it is: so that of many callers with a refused token only the first fetches another.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
-    pub(crate) value: SecretString,
+    /// As it stands in a header.
+    pub(crate) bearer: HeaderValue,
     generation: u64,
     refresh_at: Instant,
 }
 
 /// A token as the server issued it.
 pub(crate) struct Issued {
-    pub(crate) value: SecretString,
+    /// As it stands in a header, marked as sensitive.
+    pub(crate) bearer: HeaderValue,
     pub(crate) lifetime: Duration,
 }
 
@@ -99,7 +101,7 @@ impl TokenStore {
                 state.generation = state.generation.wrapping_add(1);
                 let kept = issued.lifetime.saturating_sub(MARGIN.min(issued.lifetime / 2));
                 let refresh_at = now() + kept;
-                let token = Token { value: issued.value, generation: state.generation, refresh_at };
+                let token = Token { bearer: issued.bearer, generation: state.generation, refresh_at };
                 state.failed = None;
                 state.token = Some(token.clone());
                 Ok(token)

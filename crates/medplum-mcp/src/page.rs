@@ -149,16 +149,20 @@ impl Entry {
     /// # Errors
     /// [`Failure`] for JSON that cannot be read, such as one that is too deep.
     pub fn resource(&self) -> Result<Value, Failure> {
+        self.value(self.is_clean(self.unread.text()))
+    }
+
+    fn value(&self, is_clean: bool) -> Result<Value, Failure> {
         let unreadable = Error::NotFhir { status: 200, reason: "a resource in it cannot be read", sent: Sent::No };
         let mut resource = self.unread.value().map_err(|_| unreadable)?;
-        if !self.is_clean() {
+        if !is_clean {
             self.sieve.sift(&mut resource);
         }
         Ok(resource)
     }
 
-    fn is_clean(&self) -> bool {
-        self.sieve.is_clean(&self.unread.resource_type, self.unread.text())
+    fn is_clean(&self, text: &str) -> bool {
+        self.sieve.is_clean(&self.unread.resource_type, text)
     }
 
     /// The JSON of the lean resource.
@@ -169,10 +173,11 @@ impl Entry {
     /// As [`Entry::resource`].
     pub fn lean(&self, shown: Shown) -> Result<String, Failure> {
         let text = self.unread.text();
-        if let Some(lean) = lean_text(text, shown).filter(|_| self.is_clean()) {
+        let is_clean = self.is_clean(text);
+        if is_clean && let Some(lean) = lean_text(text, shown) {
             return Ok(lean);
         }
-        let mut resource = self.resource()?;
+        let mut resource = self.value(is_clean)?;
         lean(&mut resource, shown);
         Ok(resource.to_string())
     }
@@ -183,10 +188,11 @@ impl Entry {
     /// As [`Entry::resource`].
     pub(crate) fn text(&self) -> Result<Cow<'_, str>, Failure> {
         let text = self.unread.text();
-        if is_compact(text) && self.is_clean() {
+        let is_clean = self.is_clean(text);
+        if is_clean && is_compact(text) {
             return Ok(text.into());
         }
-        Ok(self.resource()?.to_string().into())
+        Ok(self.value(is_clean)?.to_string().into())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fhir_definitions::nearest;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use medplum_client::{Call, Client, Membership};
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
@@ -94,7 +95,7 @@ impl Server {
 
     /// Calls a tool, with nobody to ask. Whatever goes wrong is an answer that says so.
     pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
-        completed(self.recorded(self.record(name, None), name, arguments, Caller::nobody()).await)
+        completed(self.recorded(self.record(name, || None), name, arguments, Caller::nobody()).await)
     }
 
     /// The same, until `cancelled`: then there is no answer. What acts is carried on, and [`Server::settle`] waits for it.
@@ -104,10 +105,10 @@ impl Server {
         name: &str,
         arguments: JsonObject,
     ) -> Option<CallToolResult> {
-        let record = self.record(name, None);
+        let record = self.record(name, || None);
         let (server, its, name) = (self.clone(), record.clone(), name.to_owned());
         let call = async move { server.recorded(its, &name, arguments, Caller::nobody()).await };
-        record.unless_cancelled(cancelled, call).await.map(completed)
+        record.unless_cancelled(cancelled, call.boxed()).await.map(completed)
     }
 
     /// Waits until what acts has come to its end, its client gone or not, for as long as an answer may take. Nothing
@@ -117,7 +118,7 @@ impl Server {
     }
 
     /// The record of a call that begins. A name that is no tool's is not written down: it may be anything.
-    fn record(&self, name: &str, host: Option<Implementation>) -> Record {
+    fn record(&self, name: &str, host: impl FnOnce() -> Option<Implementation>) -> Record {
         let tool = self.inner.tools.iter().find(|tool| tool.facts.name == name);
         self.inner.recorder.begin(tool.map_or("?", |tool| tool.facts.name), host)
     }
@@ -160,7 +161,9 @@ impl Server {
         };
         on_behalf_of.iter().for_each(|membership| record.on_behalf_of(membership));
         let (arguments, budget) = self.budget(arguments)?;
-        let cursors = Cursors { key: &self.inner.cursor_key, query: query_of(name, &arguments, on_behalf_of.as_ref()) };
+        let query =
+            if tool.is_told_apart() { query_of(name, &arguments, on_behalf_of.as_ref()) } else { name.to_owned() };
+        let cursors = Cursors { key: &self.inner.cursor_key, query };
         let call = Call::on_behalf_of(on_behalf_of).watched_by(record.witness());
         let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, caller);
         let answer = tool.run(arguments, &cx).await;
@@ -265,7 +268,7 @@ impl ServerHandler for Server {
             Way::Nobody
         };
         let caller = Caller { way, progress: Progress::of(&cx) };
-        let record = self.record(&request.name, cx.client_info());
+        let record = self.record(&request.name, || cx.client_info());
         let (server, its) = (self.clone(), record.clone());
         let call = caught(async move {
             // The semaphore is never closed, so a permit always comes.
@@ -306,7 +309,7 @@ impl ServerHandler for Server {
         let Some(call) = resources::record_call(&request.uri, config.fhir_path.as_str()) else {
             return caught(async { resources::read(&request.uri, self, &self.inner.limits, config) }).await;
         };
-        let record = self.inner.recorder.begin("resources/read", cx.client_info());
+        let record = self.inner.recorder.begin("resources/read", || cx.client_info());
         let (server, its) = (self.clone(), record.clone());
         let read = caught(async move { server.read(its, &request.uri, call).await });
         record.unless_cancelled(cx.ct.cancelled(), read).await.unwrap_or_else(nobody_waits)
@@ -396,12 +399,16 @@ fn completed(response: CallToolResponse) -> CallToolResult {
 }
 
 /// One call's panic is that call's error, and nobody else's.
-async fn caught<T>(work: impl Future<Output = Result<T, ErrorData>>) -> Result<T, ErrorData> {
-    match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(result) => result,
-        Err(_) => Err(ErrorData::internal_error(
+///
+/// It stands in a box: rmcp moves what answers a request several times, and keeps room for the largest of them.
+fn caught<'a, T: 'a>(
+    work: impl Future<Output = Result<T, ErrorData>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, ErrorData>> {
+    let failed = || {
+        Err(ErrorData::internal_error(
             "The server failed at this call; it goes on for others. Whether a write was sent is not known: read before you try again.",
             None,
-        )),
-    }
+        ))
+    };
+    AssertUnwindSafe(work).catch_unwind().map(move |result| result.unwrap_or_else(|_| failed())).boxed()
 }

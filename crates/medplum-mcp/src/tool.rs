@@ -155,6 +155,12 @@ impl Tool {
         self.schema = Arc::new(schema);
     }
 
+    /// Whether one call of it is told from another: its cursors belong to a query, a person's yes to what was asked.
+    pub(crate) fn is_told_apart(&self) -> bool {
+        let properties = self.whole.get("properties");
+        self.facts.does != Does::Reads || properties.is_some_and(|properties| properties.get("cursor").is_some())
+    }
+
     /// The tool as `tools/list` shows it.
     pub fn listing(&self, limits: &Limits) -> rmcp::model::Tool {
         rmcp::model::Tool::new(self.facts.name, self.description.clone(), Arc::clone(&self.schema))

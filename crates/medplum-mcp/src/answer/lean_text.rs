@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
 use serde_json::Value;
 
 use super::lean::{Shown, is_empty, lean_meta, lean_within};
@@ -26,8 +27,9 @@ fn members(text: &str) -> Option<Vec<Member<'_>>> {
     let mut rest = text.strip_prefix('{')?;
     let mut members = Vec::with_capacity(16);
     while let Some(quoted) = rest.strip_prefix('"') {
-        let (name, after) = quoted.split_once('"')?;
-        if name.contains('\\') || members.iter().any(|member: &Member<'_>| member.name == name) {
+        let end = memchr(b'"', quoted.as_bytes())?;
+        let (name, after) = (quoted.get(..end)?, quoted.get(end.saturating_add(1)..)?);
+        if name.as_bytes().contains(&b'\\') || members.iter().any(|member: &Member<'_>| member.name == name) {
             return None;
         }
         let text = after.strip_prefix(':')?;
@@ -50,38 +52,45 @@ struct Scan {
 }
 
 fn scan(text: &str) -> Scan {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    let (mut compact, mut has_empty, mut before) = (true, false, 0_u8);
-    for (at, byte) in text.bytes().enumerate() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => {
-                    in_string = false;
-                    has_empty |= before == b'"';
-                }
-                _ => {}
+    let (mut depth, mut compact, mut has_empty, mut before) = (0_usize, true, false, 0_u8);
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let here = text.len().saturating_sub(rest.len());
+        rest = after;
+        match byte {
+            b'"' => {
+                let string = string_length(after);
+                has_empty |= string == 0;
+                rest = after.get(string.saturating_add(1)..).unwrap_or_default();
             }
-        } else {
-            match byte {
-                b'"' => in_string = true,
-                b'{' | b'[' => depth = depth.saturating_add(1),
-                b'}' | b']' if depth == 0 => return Scan { length: at, compact, has_empty },
-                b'}' | b']' => {
-                    has_empty |= before == b'{' || before == b'[';
-                    depth = depth.saturating_sub(1);
-                }
-                b',' if depth == 0 => return Scan { length: at, compact, has_empty },
-                b' ' | b'\n' | b'\r' | b'\t' => compact = false,
-                // `null`, as no other word begins so.
-                b'n' => has_empty = true,
-                _ => {}
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' | b',' if depth == 0 => return Scan { length: here, compact, has_empty },
+            b'}' | b']' => {
+                has_empty |= before == b'{' || before == b'[';
+                depth = depth.saturating_sub(1);
             }
+            b' ' | b'\n' | b'\r' | b'\t' => compact = false,
+            // `null`, as no other word begins so.
+            b'n' => has_empty = true,
+            _ => {}
         }
         before = byte;
     }
     Scan { length: text.len(), compact, has_empty }
+}
+
+/// How long the string is whose first quote stands before this.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 0_usize;
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        match memchr2(b'"', b'\\', rest) {
+            Some(found) if rest.get(found) == Some(&b'"') => return at.saturating_add(found),
+            // What is escaped is no end.
+            Some(found) => at = at.saturating_add(found).saturating_add(2),
+            None => return text.len(),
+        }
+    }
 }
 
 /// Whether no white space stands between the parts of a sound JSON text.

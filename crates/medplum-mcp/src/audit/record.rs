@@ -95,7 +95,8 @@ impl Recorder {
     }
 
     /// The record of a call that begins now. `tool` is a name of ours, never one that was given.
-    pub fn begin(&self, tool: &'static str, host: Option<Implementation>) -> Record {
+    /// Who calls is asked for the log alone.
+    pub fn begin(&self, tool: &'static str, host: impl FnOnce() -> Option<Implementation>) -> Record {
         let call = self.0.log.as_ref().map(|book| {
             let number = book.calls.fetch_add(1, Ordering::Relaxed).saturating_add(1);
             format!("{}-{number}", book.process)
@@ -104,7 +105,12 @@ impl Recorder {
         let about = About {
             call: call.unwrap_or_default(),
             tool,
-            host: host.map(|host| Host { name: printable(&host.name), version: printable(&host.version) }),
+            host: self
+                .0
+                .log
+                .as_ref()
+                .and_then(|_| host())
+                .map(|host| Host { name: printable(&host.name), version: printable(&host.version) }),
         };
         let state = State { on_behalf_of: configured.map(|m| m.as_str().to_owned()), ..State::default() };
         Record(Arc::new(Call { desk: Arc::clone(&self.0), about, started: Instant::now(), state: Mutex::new(state) }))
@@ -274,9 +280,8 @@ impl Record {
     pub async fn unless_cancelled<T: Send + 'static>(
         &self,
         cancelled: impl Future<Output = ()>,
-        call: impl Future<Output = T> + Send + 'static,
+        mut call: BoxFuture<'static, T>,
     ) -> Option<T> {
-        let mut call = Box::pin(call);
         tokio::select! {
             biased;
             () = cancelled => {}

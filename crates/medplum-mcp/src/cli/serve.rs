@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use futures_util::FutureExt;
-use rmcp::service::{ServerInitializeError, serve_server};
+use rmcp::service::{ServerInitializeError, ServiceExt, serve_server};
 
 use super::place::Place;
 use super::{Ended, Invocation, Subcommand, say, signals};
@@ -39,7 +39,8 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
             "medplum-mcp waits for an MCP client on stdin; an agent's host starts it. To look around instead: medplum-mcp demo. Ctrl-C ends it.",
         );
     }
-    match serve_server(place.server.clone(), StdioTransport::of_process()?).await {
+    // Dynamic, what answers a request stands in a box: rmcp moves it several times, and it is of a few kilobytes.
+    match serve_server(place.server.clone().into_dyn(), StdioTransport::of_process()?).await {
         Ok(running) => {
             let calls = running.cancellation_token();
             let mut waiting = std::pin::pin!(running.waiting());
