@@ -6,7 +6,7 @@
 //! - CodeableConcept and Coding give `x_code`, `x_system`, `x_text` (its text, else the display of its first coding);
 //! - Reference gives `x` (`Patient/123`) and `x_display`;
 //! - Period gives `x_start`, `x_end`, and `x_start_utc`, `x_end_utc`;
-//! - Quantity and its kin give `x_value`, `x_unit`, `x_code`;
+//! - Quantity and its kin give `x_value`, `x_unit`, `x_code`, and `x_comparator`, which makes a bound of the value;
 //! - any other object gives its own elements behind its name, one level deep (`name_family`, `component_value_value`),
 //!   and itself as `x_json`;
 //! - a choice `x[x]` gives all that its types give, under the one name, and `x`, which is the value whatever its type:
@@ -28,6 +28,8 @@ pub(crate) struct Layout {
     pub(crate) table: String,
     /// The columns in order. The last is `json`.
     pub(crate) names: Vec<String>,
+    /// What each of them holds.
+    pub(crate) kinds: Vec<Kinds>,
     pub(crate) fields: Fields,
 }
 
@@ -51,6 +53,37 @@ pub(crate) struct Leaf {
     pub(crate) path: &'static [&'static str],
     pub(crate) column: usize,
     pub(crate) utc: bool,
+}
+
+/// What sorts of value a column can hold: a choice may have several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    pub(crate) text: bool,
+    pub(crate) time: bool,
+    pub(crate) number: bool,
+    pub(crate) flag: bool,
+}
+
+impl Kinds {
+    fn add(&mut self, sort: Sort) {
+        match sort {
+            Sort::Text => self.text = true,
+            Sort::Time => self.time = true,
+            Sort::Number => self.number = true,
+            Sort::Flag => self.flag = true,
+        }
+    }
+
+    /// SQLite's affinity, so that a column and what it is compared with are of one sort. Numbers are REAL: whole ones
+    /// would be divided without their remainder. What holds several sorts keeps each as it was recorded.
+    fn affinity(self) -> &'static str {
+        match (self.text || self.time, self.number, self.flag) {
+            (true, false, false) => " TEXT",
+            (false, true, false) => " REAL",
+            (false, false, true) => " INTEGER",
+            _ => "",
+        }
+    }
 }
 
 /// What sort of value a part is.
@@ -94,6 +127,7 @@ const QUANTITY: &[Part] = &[
     part(&["value"], "value", Sort::Number, true),
     part(&["unit"], "unit", Sort::Text, false),
     part(&["code"], "code", Sort::Text, false),
+    part(&["comparator"], "comparator", Sort::Text, false),
 ];
 
 /// What a data type gives.
@@ -129,8 +163,8 @@ impl Layout {
     /// The columns of a resource type. A type that is not known has `id` and `json`.
     pub(crate) fn of(resource_type: &str) -> Self {
         let defs = Definitions::get();
-        let mut columns = Columns { defs, names: Vec::new(), by_name: HashMap::new() };
-        columns.column("id".into());
+        let mut columns = Columns { defs, names: Vec::new(), kinds: Vec::new(), by_name: HashMap::new() };
+        columns.column("id".into(), Sort::Text);
         let mut fields = match defs.resource_type(resource_type) {
             Some(info) => columns.of_elements(info, "", 0),
             None => Fields::new(),
@@ -139,13 +173,14 @@ impl Layout {
             let id = columns.leaves("id", Sort::Text, &[]);
             fields.insert("id".into(), Field { leaves: id, ..Field::default() });
         }
-        columns.column("json".into());
-        Self { table: resource_type.to_owned(), names: columns.names, fields }
+        columns.column("json".into(), Sort::Text);
+        Self { table: resource_type.to_owned(), names: columns.names, kinds: columns.kinds, fields }
     }
 
-    /// The statement that makes the table. Columns have no type: what was recorded as a number stays one.
+    /// The statement that makes the table.
     pub(crate) fn create(&self) -> String {
-        let columns: Vec<String> = self.names.iter().map(|name| quoted(name)).collect();
+        let columns = self.names.iter().zip(&self.kinds).map(|(name, kinds)| quoted(name) + kinds.affinity());
+        let columns: Vec<String> = columns.collect();
         format!("CREATE TABLE {} ({})", quoted(&self.table), columns.join(","))
     }
 
@@ -157,7 +192,7 @@ impl Layout {
 }
 
 /// A name in double quotes: `group` and `order` are words of SQL.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -165,18 +200,24 @@ fn quoted(name: &str) -> String {
 struct Columns {
     defs: &'static Definitions,
     names: Vec<String>,
+    kinds: Vec<Kinds>,
     by_name: HashMap<String, usize>,
 }
 
 impl Columns {
     /// The column of that name: elements of a choice share theirs.
-    fn column(&mut self, name: String) -> usize {
+    fn column(&mut self, name: String, sort: Sort) -> usize {
         let next = self.names.len();
-        let names = &mut self.names;
-        *self.by_name.entry(name).or_insert_with_key(|name| {
+        let (names, kinds) = (&mut self.names, &mut self.kinds);
+        let column = *self.by_name.entry(name).or_insert_with_key(|name| {
             names.push(name.clone());
+            kinds.push(Kinds::default());
             next
-        })
+        });
+        if let Some(kinds) = self.kinds.get_mut(column) {
+            kinds.add(sort);
+        }
+        column
     }
 
     fn of_elements(&mut self, info: &TypeInfo, before: &str, depth: usize) -> Fields {
@@ -217,7 +258,7 @@ impl Columns {
             }
         }
         if is_object || element.array {
-            field.whole = Some(self.column(joined(name, "json")));
+            field.whole = Some(self.column(joined(name, "json"), Sort::Text));
         }
         Some(field)
     }
@@ -234,9 +275,9 @@ impl Columns {
     }
 
     fn leaves(&mut self, name: &str, sort: Sort, path: &'static [&'static str]) -> Vec<Leaf> {
-        let mut leaves = vec![Leaf { path, column: self.column(name.to_owned()), utc: false }];
+        let mut leaves = vec![Leaf { path, column: self.column(name.to_owned(), sort), utc: false }];
         if sort == Sort::Time {
-            leaves.push(Leaf { path, column: self.column(joined(name, "utc")), utc: true });
+            leaves.push(Leaf { path, column: self.column(joined(name, "utc"), Sort::Time), utc: true });
         }
         leaves
     }
@@ -248,7 +289,7 @@ impl Columns {
             Sort::Text => "text",
             Sort::Flag | Sort::Time => return None,
         };
-        Some(Leaf { path: &[], column: self.column(joined(name, suffix)), utc: false })
+        Some(Leaf { path: &[], column: self.column(joined(name, suffix), sort), utc: false })
     }
 }
 

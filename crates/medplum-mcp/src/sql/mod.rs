@@ -1,13 +1,15 @@
 //! SQL over resources: a table a type in an SQLite in memory, made for one call and gone with it.
 //!
 //! [`columns`] says by one rule which columns a type has, [`table`] fills them, [`statement`] reads what an agent wrote
-//! before anything is fetched, [`sandboxed`] runs it where it can read and nothing else, [`trouble`] says what went
+//! before anything is fetched, [`misread`] what it takes a column for that it is not, [`sandboxed`] runs it where it can read and nothing else, [`trouble`] says what went
 //! wrong so that the next statement works.
 
 pub(crate) mod columns;
 mod functions;
 mod json;
+mod misread;
 pub(crate) mod sandboxed;
+mod star;
 pub(crate) mod statement;
 pub(crate) mod table;
 #[cfg(test)]

@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 
 use super::columns::Layout;
 use super::functions;
+use super::misread;
+use super::star;
 use super::table::{Fetched, Filled, fill};
 use super::trouble::Trouble;
 use crate::failure::Failure;
@@ -125,13 +127,45 @@ impl Table {
         let is_bookkeeping = |name: &str| name.starts_with("meta_") && !name.starts_with("meta_last_updated");
         held.map(|(name, _)| name.as_str()).filter(move |name| !is_bookkeeping(name))
     }
+
+    /// No rows, and the columns that they would have.
+    fn empty(&self) -> Rows {
+        let columns = self.layout.names.iter().filter(|name| is_shown(name)).cloned().collect();
+        Rows { columns, ..Rows::default() }
+    }
 }
 
 impl Table {
-    fn first_of_several(&self, read: &HashSet<String>) -> impl Iterator<Item = String> {
-        let several = self.layout.names.iter().zip(&self.filled.first_of_several).filter(|(_, several)| **several);
-        several.map(|(name, _)| name.clone()).filter(|name| read.contains(name))
+    /// `name_family is the first of several in 3 of 233 rows. All of them: FROM Patient p, json_each(p.json,'$.name').`
+    fn first_of_several(&self, seen: &Seen) -> Option<String> {
+        let table = &self.layout.table;
+        let several = self.layout.names.iter().zip(&self.filled.first_of_several);
+        let several = several.filter(|(name, several)| several.rows > 0 && seen.reads(table, name));
+        let mut paths: Vec<&str> = Vec::new();
+        let mut columns: Vec<String> = Vec::new();
+        for (name, several) in several {
+            columns.push(format!("{name} in {}", several.rows));
+            if !paths.contains(&several.path.as_str()) {
+                paths.push(&several.path);
+            }
+        }
+        let alias = table.chars().next()?.to_ascii_lowercase();
+        let each: Vec<String> = paths.iter().map(|path| format!("json_each({alias}.json,'$.{path}')")).collect();
+        (!columns.is_empty()).then(|| {
+            format!(
+                "The first of several, of {} rows: {}. All of them: FROM {} {alias}, {}.",
+                self.filled.rows,
+                columns.join(", "),
+                quoted_if_word(table),
+                each.join(" or ")
+            )
+        })
     }
+}
+
+/// A table's name as it stands in a statement: `Group` is a word of SQL.
+fn quoted_if_word(table: &str) -> String {
+    if table == "Group" { format!("\"{table}\"") } else { table.to_owned() }
 }
 
 /// The rows of a result.
@@ -148,8 +182,8 @@ pub(crate) struct Rows {
 pub(crate) struct Outcome {
     pub(crate) tables: Vec<Table>,
     pub(crate) rows: Rows,
-    /// Columns that were read and hold the first of several in some row.
-    pub(crate) first_of_several: Vec<String>,
+    /// What must be known of the columns that were read.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Question {
@@ -160,15 +194,12 @@ impl Question {
     pub(crate) fn ask(self, watch: &Watch) -> Result<Outcome, Failure> {
         let mut tables = Vec::new();
         match self.rows(watch, &mut tables) {
-            Ok((seen, rows)) => {
-                let first_of_several = tables.iter().flat_map(|table| table.first_of_several(&seen.read)).collect();
-                Ok(Outcome { tables, rows, first_of_several })
-            }
+            Ok((notes, rows)) => Ok(Outcome { tables, rows, notes }),
             Err(trouble) => Err(trouble.teach(&tables)),
         }
     }
 
-    fn rows(self, watch: &Watch, tables: &mut Vec<Table>) -> Result<(Seen, Rows), Trouble> {
+    fn rows(self, watch: &Watch, tables: &mut Vec<Table>) -> Result<(Vec<String>, Rows), Trouble> {
         let connection = open().map_err(Trouble::running)?;
         for Fetched { layout, resources, complete } in self.tables {
             let filled = fill(&connection, &layout, resources, &|| watch.cancelled())?;
@@ -176,10 +207,18 @@ impl Question {
         }
         let sql = match (self.sql, tables.first()) {
             (Some(sql), _) => sql,
+            (None, Some(table)) if table.filled.rows == 0 => return Ok((Vec::new(), table.empty())),
             (None, Some(table)) => preview(table),
-            (None, None) => return Ok((Seen::default(), Rows::default())),
+            (None, None) => return Ok((Vec::new(), Rows::default())),
         };
-        Closed::new(connection, tables.iter().map(|table| &table.layout), watch)?.select(&sql)
+        let closed = Closed::new(connection, tables.iter().map(|table| &table.layout), watch)?;
+        let (seen, mut rows) = closed.select(&sql)?;
+        // The statement has had its time; what must be known of it has its own.
+        closed.connection.progress_handler(STEPS, Some(watch.over())).map_err(Trouble::running)?;
+        let mut notes = misread::of_numbers(&closed, tables, &seen)?;
+        notes.extend(star::thin(&mut rows, tables));
+        notes.extend(tables.iter().filter_map(|table| table.first_of_several(&seen)));
+        Ok((notes, rows))
     }
 }
 
@@ -206,7 +245,11 @@ pub(crate) fn plan(types: &[String], sql: &str, watch: &Watch) -> Result<Plan, F
         }
         let closed = Closed::new(connection, filled.iter().map(|table| &table.layout), watch)?;
         closed.prepare(sql)?;
-        Ok(closed.seen().of_many)
+        let seen = closed.seen();
+        match misread::never_holds(sql, &filled, &seen) {
+            Some(why) => Err(Trouble::Misread(why)),
+            None => Ok(seen.of_many),
+        }
     });
     match prepared {
         Ok(of_many) => Ok(Plan { of_many, wrong_column: false }),
@@ -237,7 +280,7 @@ fn open() -> rusqlite::Result<Connection> {
 }
 
 /// A database that can only be read.
-struct Closed {
+pub(super) struct Closed {
     connection: Connection,
     seen: Arc<Mutex<Seen>>,
 }
@@ -247,10 +290,16 @@ struct Closed {
 pub(super) struct Seen {
     /// The function of many rows that it uses.
     pub(super) of_many: Option<String>,
-    /// The columns that it reads.
-    read: HashSet<String>,
+    /// The columns that it reads, each with its table.
+    read: HashSet<(String, String)>,
     /// What it was denied.
     pub(super) denied: Option<Denied>,
+}
+
+impl Seen {
+    pub(super) fn reads(&self, table: &str, column: &str) -> bool {
+        self.read.iter().any(|(its, own)| its == table && own == column)
+    }
 }
 
 /// What a statement may not do.
@@ -280,6 +329,16 @@ impl Closed {
     fn prepare(&self, sql: &str) -> Result<Statement<'_>, Trouble> {
         let statement = self.connection.prepare(sql).map_err(|error| Trouble::preparing(error, self.seen()))?;
         if statement.readonly() && statement.column_count() > 0 { Ok(statement) } else { Err(Trouble::not_a_read()) }
+    }
+
+    /// Numbers that our own statements count.
+    pub(super) fn count(&self, what: &[&str]) -> Result<Vec<i64>, Trouble> {
+        let sql = format!("SELECT {}", what.join(","));
+        let mut statement = self.connection.prepare(&sql).map_err(Trouble::running)?;
+        let mut rows = statement.raw_query();
+        let Some(row) = rows.next().map_err(Trouble::running)? else { return Ok(Vec::new()) };
+        let number = |index| row.get::<_, Option<i64>>(index).map(Option::unwrap_or_default);
+        (0..what.len()).map(number).collect::<Result<_, _>>().map_err(Trouble::running)
     }
 
     fn select(&self, sql: &str) -> Result<(Seen, Rows), Trouble> {
@@ -319,8 +378,8 @@ fn close(connection: &Connection, tables: Vec<String>, seen: Arc<Mutex<Seen>>, w
     }
     connection.authorizer(Some(move |cx: AuthContext<'_>| {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let AuthAction::Read { column_name, .. } = cx.action {
-            seen.read.insert(column_name.to_owned());
+        if let AuthAction::Read { table_name, column_name } = cx.action {
+            seen.read.insert((table_name.to_owned(), column_name.to_owned()));
         }
         match judged(cx.action, &tables) {
             Ok(of_many) => {
@@ -363,6 +422,9 @@ fn is_sqlites_own(table: &str) -> bool {
     ["sqlite_", "pragma_", "dbstat", "fts", "rtree"].iter().any(|start| table.starts_with(start))
 }
 
+/// Up to here a whole number has one form.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 fn size(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len().saturating_add(3),
@@ -374,6 +436,8 @@ fn json(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(whole) => Value::from(whole),
+        // A whole number is shown as one: its column holds 72 as 72.0.
+        ValueRef::Real(real) if real.fract() == 0.0 && real.abs() < EXACT => Value::from(real as i64),
         ValueRef::Real(real) => Value::from(real),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Value::from(String::from_utf8_lossy(bytes)),
     }

@@ -42,14 +42,14 @@ pub(crate) fn look(sql: &str) -> Result<Look, Failure> {
     }
     let mut words = Vec::new();
     let mut ended = false;
-    for token in (Tokens { rest: sql }) {
+    for token in Tokens::of(sql) {
         match token {
             Token::End => ended = true,
             _ if ended => {
                 return Err(refused("sql must be exactly one statement; leave out what is behind the semicolon"));
             }
             Token::Word(word) => words.push(word.to_ascii_uppercase()),
-            Token::Other => words.push(String::new()),
+            Token::Other(_) => words.push(String::new()),
         }
     }
     match words.first().map(String::as_str) {
@@ -66,17 +66,26 @@ fn refused(why: &str) -> Failure {
     Failure::teach(format!("{why}. Nothing was fetched."))
 }
 
-enum Token<'s> {
+/// A part of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token<'s> {
+    /// A word, a name, a number.
     Word(&'s str),
     /// The semicolon.
     End,
-    /// A literal, a quoted name, an operator.
-    Other,
+    /// A literal, a quoted name, a character of an operator.
+    Other(&'s str),
 }
 
 /// The tokens of a statement, without white space and comments.
-struct Tokens<'s> {
+pub(super) struct Tokens<'s> {
     rest: &'s str,
+}
+
+impl<'s> Tokens<'s> {
+    pub(super) fn of(sql: &'s str) -> Self {
+        Self { rest: sql }
+    }
 }
 
 impl<'s> Iterator for Tokens<'s> {
@@ -87,7 +96,7 @@ impl<'s> Iterator for Tokens<'s> {
             self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}');
             let start = self.rest.chars().next()?;
             if self.rest.starts_with("--") {
-                self.skip_behind(1, '\n');
+                _ = self.skip_behind(1, '\n');
             } else if self.rest.starts_with("/*") {
                 let end = self.rest.get(2..).and_then(|inside| inside.find("*/"));
                 self.skip(end.map_or(self.rest.len(), |end| end.saturating_add(4)));
@@ -97,12 +106,12 @@ impl<'s> Iterator for Tokens<'s> {
                 return Some(Token::Word(word));
             } else {
                 // A doubled quote inside is the end of one literal and the start of the next: the same for us.
-                match start {
+                let token = match start {
                     '\'' | '"' | '`' => self.skip_behind(1, start),
                     '[' => self.skip_behind(1, ']'),
-                    _ => _ = self.skip(start.len_utf8()),
-                }
-                return Some(if start == ';' { Token::End } else { Token::Other });
+                    _ => self.skip(start.len_utf8()),
+                };
+                return Some(if start == ';' { Token::End } else { Token::Other(token) });
             }
         }
     }
@@ -116,9 +125,9 @@ impl<'s> Tokens<'s> {
     }
 
     /// Goes on behind the next `end` that is not among the first characters; to the end of the text if there is none.
-    fn skip_behind(&mut self, from: usize, end: char) {
+    fn skip_behind(&mut self, from: usize, end: char) -> &'s str {
         let found = self.rest.get(from..).and_then(|rest| rest.find(end));
-        self.skip(found.map_or(self.rest.len(), |at| at.saturating_add(from).saturating_add(end.len_utf8())));
+        self.skip(found.map_or(self.rest.len(), |at| at.saturating_add(from).saturating_add(end.len_utf8())))
     }
 }
 

@@ -28,8 +28,16 @@ pub(crate) struct Filled {
     pub(crate) rows: usize,
     /// For each column, whether it holds anything.
     pub(crate) holds: Vec<bool>,
-    /// For each column, whether it holds the first of several in some row.
-    pub(crate) first_of_several: Vec<bool>,
+    /// For each column, in how many rows it holds the first of several.
+    pub(crate) first_of_several: Vec<Several>,
+}
+
+/// Rows of which a column holds the first of several values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Several {
+    pub(crate) rows: usize,
+    /// Where they all are: `code.coding`.
+    pub(crate) path: String,
 }
 
 /// Makes a table and fills it; each resource once.
@@ -48,7 +56,7 @@ pub(super) fn fill(
         insert: connection.prepare(&layout.insert()).map_err(Trouble::running)?,
         bound: vec![false; columns],
         holds: vec![false; columns],
-        first_of_several: vec![false; columns],
+        first_of_several: vec![Several::default(); columns],
         text: Vec::new(),
     };
     let mut seen: HashSet<String> = HashSet::with_capacity(resources.len());
@@ -73,8 +81,15 @@ struct Row<'c> {
     insert: Statement<'c>,
     bound: Vec<bool>,
     holds: Vec<bool>,
-    first_of_several: Vec<bool>,
+    first_of_several: Vec<Several>,
     text: Vec<u8>,
+}
+
+/// The way to a value: the elements that lead to it, and behind how many of them the first of several was taken.
+#[derive(Clone, Copy, Default)]
+struct Way<'n> {
+    outer: Option<&'n str>,
+    several: Option<usize>,
 }
 
 impl Row<'_> {
@@ -83,7 +98,7 @@ impl Row<'_> {
         self.insert.clear_bindings();
         self.bound.fill(false);
         if let Json::Object(object) = resource {
-            self.object(object, &layout.fields, false)?;
+            self.object(object, &layout.fields, Way::default())?;
         }
         self.bind(layout.names.len().saturating_sub(1), ValueRef::Text(text.as_bytes()))?;
         self.insert.raw_execute()?;
@@ -91,34 +106,48 @@ impl Row<'_> {
     }
 
     /// Writes what is in an object, which may be the first of several.
-    fn object(&mut self, object: &[(Cow<'_, str>, Json<'_>)], fields: &Fields, several: bool) -> rusqlite::Result<()> {
+    fn object(&mut self, object: &[(Cow<'_, str>, Json<'_>)], fields: &Fields, way: Way<'_>) -> rusqlite::Result<()> {
         for (name, value) in object {
             if let Some(field) = fields.get(name.as_ref()) {
-                self.field(value, field, several)?;
+                self.field(name, value, field, way)?;
             }
         }
         Ok(())
     }
 
-    fn field(&mut self, value: &Json<'_>, field: &Field, mut several: bool) -> rusqlite::Result<()> {
+    fn field(&mut self, name: &str, value: &Json<'_>, field: &Field, mut way: Way<'_>) -> rusqlite::Result<()> {
         if let Some(column) = field.whole {
             self.json(column, value)?;
         }
-        let Some(first) = first(value, &mut several) else { return Ok(()) };
+        let depth = if way.outer.is_some() { 2 } else { 1 };
+        let Some(first) = first(value, depth, &mut way.several) else { return Ok(()) };
         for leaf in &field.leaves {
-            let mut several = several;
+            let mut several = way.several;
             if self.bound.get(leaf.column).is_some_and(|bound| !bound)
-                && let Some(found) = at(first, leaf.path, &mut several)
+                && let Some(found) = at(first, leaf.path, depth, &mut several)
             {
                 self.leaf(leaf.column, found, leaf.utc)?;
-                if let Some(flag) = self.first_of_several.get_mut(leaf.column) {
-                    *flag |= several;
+                if let Some(steps) = several {
+                    let path = way.outer.into_iter().chain([name]).chain(leaf.path.iter().copied()).take(steps);
+                    self.first_of_several(leaf.column, path);
                 }
             }
         }
         match first {
-            Json::Object(object) if !field.inside.is_empty() => self.object(object, &field.inside, several),
+            Json::Object(object) if !field.inside.is_empty() => {
+                self.object(object, &field.inside, Way { outer: Some(name), ..way })
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Counts a row; of several places the shortest leads to all.
+    fn first_of_several<'p>(&mut self, column: usize, path: impl Iterator<Item = &'p str>) {
+        let Some(several) = self.first_of_several.get_mut(column) else { return };
+        several.rows = several.rows.saturating_add(1);
+        let path = path.collect::<Vec<_>>().join(".");
+        if several.path.is_empty() || path.len() < several.path.len() {
+            several.path = path;
         }
     }
 
@@ -166,14 +195,17 @@ impl Row<'_> {
 }
 
 /// What a path leads to, by the first of what repeats.
-fn at<'v, 'a>(value: &'v Json<'a>, path: &[&str], several: &mut bool) -> Option<&'v Json<'a>> {
-    path.iter().try_fold(value, |value, step| first(value.get(step)?, several))
+fn at<'v, 'a>(value: &'v Json<'a>, path: &[&str], depth: usize, several: &mut Option<usize>) -> Option<&'v Json<'a>> {
+    let mut steps = path.iter().zip(depth.saturating_add(1)..);
+    steps.try_fold(value, |value, (step, depth)| first(value.get(step)?, depth, several))
 }
 
-fn first<'v, 'a>(value: &'v Json<'a>, several: &mut bool) -> Option<&'v Json<'a>> {
+fn first<'v, 'a>(value: &'v Json<'a>, depth: usize, several: &mut Option<usize>) -> Option<&'v Json<'a>> {
     match value {
         Json::List(values) => {
-            *several |= values.len() > 1;
+            if values.len() > 1 {
+                several.get_or_insert(depth);
+            }
             values.first()
         }
         value => Some(value),

@@ -67,6 +67,114 @@ fn what_is_in_the_columns() {
 }
 
 #[test]
+fn a_column_is_compared_as_what_it_holds() {
+    let patient = |id: &str, born: &str, number: &str, active: bool| json!({"resourceType": "Patient", "id": id, "birthDate": born, "active": active, "identifier": [{"value": number}]});
+    let patients = || vec![patient("a", "1949-12-31", "0042", true), patient("b", "1950-01-01", "42", false)];
+    let of = |sql: &str| rows(vec![table("Patient", patients()), table("Observation", some_observations())], sql);
+    for (sql, expected) in [
+        ("select id from Patient where birth_date < 1950", json!([["a"]])),
+        ("select id from Patient where birth_date < '1950'", json!([["a"]])),
+        ("select id from Patient where identifier_value = 42", json!([["b"]])),
+        ("select id from Patient where active", json!([["a"]])),
+        ("select id from Patient where active = false", json!([["b"]])),
+        ("select id from Patient where active = '1'", json!([["a"]])),
+        ("select id from Observation where value_value > '7'", json!([["a"]])),
+        ("select id from Observation where value_value in ('3', '4')", json!([["d"]])),
+        // 72 and 3 were recorded as whole numbers.
+        ("select value_value / 5 from Observation where value_value is not null", json!([[14.4], [0.6]])),
+        ("select sum(value_value) / count(value_value) from Observation", json!([[37.5]])),
+        ("select value_value, value from Observation where value_value > 70", json!([[72, 72]])),
+    ] {
+        assert_eq!(json!(of(sql)), expected, "{sql}");
+    }
+}
+
+#[test]
+fn a_comparison_that_can_never_hold_is_refused_before_anything_is_fetched() {
+    let types = ["Observation".to_owned(), "Patient".to_owned()];
+    let told = |sql: &str| {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        plan(&types, sql, &Watch::default()).map_err(|failure| format!("{failure:?}"))
+    };
+    for (sql, says) in [
+        ("select id from Patient where active = 'true'", "active = true, without quotes"),
+        ("select p.id from Patient p where p.active IS NOT 'False'", "active = false, without quotes"),
+        ("select id from Patient where \"deceased\" in ('true')", "deceased = true, without quotes"),
+        ("select id from Observation where value > '7'", "value_value 7 for numbers"),
+    ] {
+        let told = told(sql).unwrap_err();
+        assert!(told.contains(says) && told.contains("Nothing was fetched"), "{sql}: {told}");
+    }
+    for sql in [
+        "select case when active then 'true' else 'false' end from Patient",
+        "select id from Patient where active = true and gender = 'male'",
+        "select id from Patient where deceased > '2020'",
+        "select id from Observation where value = 'good' or value > 7 or value_value > '7'",
+        "select c.value from Observation o, json_each(o.json, '$.code.coding') c where c.value = '7'",
+        "with v as (select value_value as value from Observation) select * from v where value > '7'",
+    ] {
+        assert!(told(sql).is_ok(), "{sql}");
+    }
+}
+
+/// A measurement with its code.
+fn measured(id: usize, code: &str, quantity: Value) -> Value {
+    json!({"resourceType": "Observation", "id": id.to_string(), "code": {"coding": [{"code": code}], "text": code},
+        "valueQuantity": quantity})
+}
+
+#[test]
+fn what_must_be_known_of_numbers_is_said() {
+    let notes = |resources: &[Value], sql: &str| {
+        let outcome = ask(vec![table("Observation", resources.to_vec())], sql, &Watch::default()).unwrap();
+        outcome.notes.join("\n")
+    };
+    let mixed = [
+        measured(1, "hb", json!({"value": 13.5, "unit": "g/dL"})),
+        measured(2, "hb", json!({"value": 135, "unit": "g/L"})),
+        measured(3, "weight", json!({"value": 80, "unit": "kg"})),
+        measured(4, "weight", json!({"comparator": "<", "value": 90, "unit": "kg"})),
+        json!({"resourceType": "Observation", "id": "5", "valueString": "not done"}),
+    ];
+    insta::assert_snapshot!(notes(&mixed, "select avg(value_value) from Observation"), @r"
+    value_value is a bound, less or more than it says, in 1 of the rows fetched: value_comparator.
+    value_value is in 3 units: group by value_unit, or filter by it.
+    ");
+    insta::assert_snapshot!(notes(&mixed, "select code_code, max(value_value), max(value_comparator) from Observation group by 1"), @"value_value is in 2 units for the same code_code: group by value_unit too, or filter by it.");
+    insta::assert_snapshot!(notes(&mixed, "select max(value) from Observation"), @"value is a number in 4 rows and a text in 1: numbers alone are in value_value, texts in value_text.");
+    for quiet in [
+        "select count(*) from Observation",
+        "select value_unit, avg(value_value), max(value_comparator) from Observation group by 1",
+        "select code_text from Observation where value_unit = 'kg'",
+    ] {
+        assert_eq!(notes(&mixed, quiet), "", "{quiet}");
+    }
+    // One code, one unit.
+    assert_eq!(notes(&mixed[..1], "select avg(value_value), max(value) from Observation"), "");
+}
+
+#[test]
+fn a_star_brings_what_holds_something() {
+    let outcome =
+        ask(vec![table("Observation", some_observations())], "select *, 1 one from Observation", &Watch::default());
+    let Outcome { rows, notes, .. } = outcome.unwrap();
+    assert!(rows.columns.len() < 50, "{:?}", rows.columns);
+    for (column, there) in
+        [("id", true), ("value_value", true), ("one", true), ("json", false), ("body_site_code", false)]
+    {
+        assert_eq!(rows.columns.iter().any(|known| known == column), there, "{column}");
+    }
+    assert!(rows.rows.iter().all(|row| row.len() == rows.columns.len()));
+    assert!(notes.iter().any(|note| note.starts_with("* leaves out ")), "{notes:?}");
+    let named = rows_of_columns("select id, body_site_code, json from Observation");
+    assert_eq!(named, ["id", "body_site_code", "json"]);
+}
+
+fn rows_of_columns(sql: &str) -> Vec<String> {
+    ask(vec![table("Observation", some_observations())], sql, &Watch::default()).unwrap().rows.columns
+}
+
+#[test]
 fn the_functions_that_are_ours_do_as_sqlites() {
     let one = |sql: &str| rows(vec![table("Observation", Vec::new())], sql).remove(0).remove(0);
     for (sql, expected) in [
@@ -81,12 +189,12 @@ fn the_functions_that_are_ours_do_as_sqlites() {
         ("select ltrim('xxaxx', 'x')", json!("axx")),
         ("select rtrim('xxaxx', 'x')", json!("xxa")),
         ("select trim('xyayx', 'xy')", json!("a")),
-        ("select median(column1) from (values (3), (1), (2))", json!(2.0)),
+        ("select median(column1) from (values (3), (1), (2))", json!(2)),
         ("select median(column1) from (values (3), (1), (2), (null), (10))", json!(2.5)),
         ("select median(column1) from (values (null))", json!(null)),
         ("select round(sqrt(2), 3)", json!(1.414)),
         ("select sqrt(-1)", json!(null)),
-        ("select power(2, 10)", json!(1024.0)),
+        ("select power(2, 10)", json!(1024)),
         ("select floor(1.7) || ceil(1.2)", json!("1.02.0")),
     ] {
         assert_eq!(one(sql), expected, "{sql}");
@@ -152,7 +260,7 @@ fn a_statement_is_looked_at_before_anything_is_fetched() {
     assert!(told("select id from Observation").unwrap().of_many.is_none());
     assert!(told("select statuss from Observation").unwrap().wrong_column);
     for (sql, says) in [
-        ("select id from Patient", "Tables: Observation, Group"),
+        ("select id from Patient", "Tables: Observation, Group."),
         ("select * from Group", "goes in double quotes"),
         ("select id from Observation, \"Group\"", "Observation.id"),
         ("select medain(1)", "Nearest: median"),
@@ -259,6 +367,16 @@ proptest! {
             prop_assert_eq!(row[5].as_str(), dates.first().map(String::as_str));
             prop_assert_eq!(row[6].as_str(), dates.last().map(String::as_str));
             prop_assert_eq!(&row[7], texts);
+        }
+        // A number is compared as a number and a date as a date, however the other side is written.
+        for (condition, expected) in [
+            ("value_value > '3'", resources.iter().filter(|r| numbers(r).is_some_and(|n| n > 3.0)).count()),
+            ("effective_utc < 2015", resources.iter().filter(|r| r["effectiveDateTime"].as_str()
+                .and_then(super::time::utc).is_some_and(|at| at.as_str() < "2015")).count()),
+            ("value_value / 2 > 0.6", resources.iter().filter(|r| numbers(r).is_some_and(|n| n / 2.0 > 0.6)).count()),
+        ] {
+            let sql = format!("select count(*) from Observation where {condition}");
+            prop_assert_eq!(&rows(vec![table("Observation", resources.clone())], &sql)[0][0], expected, "{}", sql);
         }
         // The whole resource is there, and what is in the columns is what SQLite finds in it.
         let back = rows(vec![table("Observation", resources.clone())], "select json from Observation");

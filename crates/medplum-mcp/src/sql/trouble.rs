@@ -1,12 +1,12 @@
 //! What went wrong with a statement, said so that the next one works. Of the record nothing is repeated: once rows are
 //! read, a message of SQLite's may hold some of it, and only its beginning is passed on.
 
-use fhir_definitions::nearest;
+use fhir_definitions::{Definitions, nearest};
 use rusqlite::{Error, ErrorCode, ffi};
 
 use super::functions;
-use super::sandboxed::{Denied, Seen, Table};
-use crate::failure::Failure;
+use super::sandboxed::{Denied, Seen, Table, is_shown};
+use crate::failure::{Failure, nearest_types};
 
 /// Why a statement has no result.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(in crate::sql) enum Trouble {
     Wrong(String),
     /// What it may not do.
     Denied(Denied),
+    /// What it takes a column for that it is not.
+    Misread(String),
     /// What SQLite says once rows are read.
     Failed(String),
     OutOfTime,
@@ -82,6 +84,7 @@ impl Trouble {
             Self::Denied(Denied::Anything) => {
                 "sql must be one SELECT, or WITH … SELECT: the tables can only be read".into()
             }
+            Self::Misread(why) => why.clone(),
             Self::Failed(message) => format!("SQLite, while it read the rows: {message}"),
             Self::OutOfTime => "The statement ran for 5 s and was stopped. Join on an equality (Observation.subject = 'Patient/' || Patient.id), end a recursion, or aggregate in one pass".into(),
             Self::OutOfMemory => "The statement, or its tables, would take more than 512 MB. Narrow params, lower max_resources, or aggregate before you sort".into(),
@@ -138,10 +141,11 @@ fn no_column(given: &str, tables: &[Table]) -> String {
         text.push_str(&format!(" Nearest: {}.", near.join(", ")));
     }
     for table in tables {
-        let held: Vec<&str> = table.held().collect();
-        if !held.is_empty() {
-            text.push_str(&format!("\n{}: {}", table.layout.table, held.join(", ")));
-        }
+        let held: Vec<&str> = match table.filled.rows {
+            0 => table.layout.names.iter().map(String::as_str).filter(|name| is_shown(name)).collect(),
+            _ => table.held().collect(),
+        };
+        text.push_str(&format!("\n{}: {}", table.layout.table, held.join(", ")));
     }
     if tables.iter().any(|table| table.filled.rows > 0) {
         text.push_str("\nThose hold something; what has no column is in json: json_extract(json,'$.note[0].text').");
@@ -151,6 +155,9 @@ fn no_column(given: &str, tables: &[Table]) -> String {
 
 fn no_table(given: &str, tables: &[Table]) -> String {
     let names: Vec<&str> = tables.iter().map(|table| table.layout.table.as_str()).collect();
+    if let Some(unknown) = names.iter().find(|name| Definitions::get().resource_type(name).is_none()) {
+        return format!("{unknown} is no resource type that is known here.{}", nearest_types(unknown));
+    }
     format!("No table {given}. Tables: {}. also brings more: {{\"resource_type\":\"Patient\"}}", names.join(", "))
 }
 

@@ -28,7 +28,7 @@ const SAMPLE: usize = 100;
 const MOST_SEARCHES: usize = 8;
 /// Parameters that would change which rows there are, or what is in them, behind the statement's back.
 const NOT_HERE: &[&str] =
-    &["_count", "_offset", "_cursor", "_include", "_revinclude", "_summary", "_elements", "_fields"];
+    &["_count", "_offset", "_cursor", "_sort", "_include", "_revinclude", "_summary", "_elements", "_fields"];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct QueryResources {
@@ -114,6 +114,9 @@ pub(super) fn whole_search(params: Option<Map<String, Value>>) -> Result<Query, 
         NOT_HERE.contains(&name)
     });
     match given {
+        Some("_sort") => Err(Failure::teach(
+            "params._sort has no place here: all that match are fetched, and the order is that of the answer (ORDER BY). Nothing was sent.",
+        )),
         Some(key) => Err(Failure::teach(format!(
             "params.{key} has no place here: all that match are fetched, whole. max_resources says how many at most. Nothing was sent."
         ))),
@@ -194,7 +197,7 @@ fn refuse_partial(tables: &[Fetched], why: &str, most: usize) -> Result<(), Fail
 }
 
 fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
-    let Outcome { tables, rows, first_of_several } = outcome;
+    let Outcome { tables, rows, notes } = outcome;
     let Rows { columns, rows, more } = rows;
     let shown = rows.len();
     let rows =
@@ -204,14 +207,11 @@ fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
         answer = answer
             .missing(format!("The first {shown} rows of more (at most {MOST_ROWS}, 2 MB): aggregate, or LIMIT them."));
     }
-    if !first_of_several.is_empty() && !is_preview {
-        answer = answer.note(format!(
-            "The first of several in some rows: {}. All of them: FROM {1}, json_each({1}.json,'$.code.coding').",
-            first_of_several.join(", "),
-            tables.first().map_or("x", |table| table.layout.table.as_str()),
-        ));
-    }
-    let said = if is_preview { preview_notes(&tables, shown) } else { vec![complete(&tables)] };
+    let said = if is_preview {
+        preview_notes(&tables, shown)
+    } else {
+        std::iter::once(complete(&tables)).chain(notes).collect()
+    };
     said.iter().chain(no_match).fold(answer, |answer, note| answer.note(note))
 }
 
@@ -244,6 +244,7 @@ fn preview_notes(tables: &[Table], shown: usize) -> Vec<String> {
         let rows = format!("Table {}, {} rows{complete}", table.layout.table, table.filled.rows);
         let more: Vec<&str> = table.held().filter(|name| index > 0 || !is_shown(name)).collect();
         notes.push(match index {
+            _ if table.filled.rows == 0 => format!("{rows}."),
             0 => format!("{rows}, {shown} shown, long texts cut. Also: {}.", more.join(", ")),
             _ => format!("{rows}: {}.", more.join(", ")),
         });

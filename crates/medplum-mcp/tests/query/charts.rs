@@ -206,10 +206,46 @@ async fn the_first_of_several_is_said_to_be_that() {
         "status": "final", "code": {"coding": [coding("a"), coding("b")]}})]);
     let ask = |sql: &str| clinic.call("query_resources", json!({"resource_type": "Observation", "sql": sql}));
     let told = ask("select code_code, status from Observation").await;
-    assert!(told.note().contains("first of several in some rows: code_code."), "{}", told.note());
+    let note = told.note();
+    assert!(note.contains("The first of several, of 1 rows: code_code in 1. All of them: FROM Observation o, json_each(o.json,'$.code.coding')."), "{note}");
     assert!(!ask("select status from Observation").await.note().contains("several"));
     let all = "select c.value ->> '$.code' from Observation, json_each(Observation.json, '$.code.coding') c";
     assert_eq!(ask(all).await.rows(), [[json!("a")], [json!("b")]]);
+}
+
+#[tokio::test]
+async fn several_of_another_element_are_where_they_are() {
+    let clinic = Clinic::with(&[json!({"resourceType": "Patient", "id": "5a4d0b0c-0000-4000-8000-000000000901",
+        "name": [{"family": "A", "given": ["B", "C"]}, {"family": "D"}]})]);
+    let ask = |sql: &str| clinic.call("query_resources", json!({"resource_type": "Patient", "sql": sql}));
+    let told = ask("select name_family, name_given from Patient").await;
+    assert!(
+        told.note()
+            .contains("name_family in 1, name_given in 1. All of them: FROM Patient p, json_each(p.json,'$.name')."),
+        "{}",
+        told.note()
+    );
+    let all = "select n.value ->> '$.family' from Patient p, json_each(p.json,'$.name') n";
+    assert_eq!(ask(all).await.rows(), [[json!("A")], [json!("D")]]);
+}
+
+#[tokio::test]
+async fn a_search_without_a_match_still_shows_its_columns() {
+    let clinic = Clinic::open();
+    let ask = |sql: Option<&str>| {
+        clinic
+            .call("query_resources", json!({"resource_type": "Observation", "params": {"code": "nothing"}, "sql": sql}))
+    };
+    let told = ask(None).await;
+    assert!(told.rows().is_empty());
+    assert!(told.columns().iter().any(|column| column == "value_value"), "{told:?}");
+    assert!(
+        told.note().contains("Table Observation, 0 rows (complete).") && told.note().contains("No Observation"),
+        "{}",
+        told.note()
+    );
+    let told = ask(Some("select statuss from Observation")).await;
+    assert!(told.error().contains("Nearest: status") && told.error().contains("\nObservation: id, "), "{told:?}");
 }
 
 #[tokio::test]
@@ -229,6 +265,9 @@ async fn slips_are_told_before_anything_is_fetched() {
         (json!({"params": {"_include": "Observation:subject"}}), "no place here"),
         (json!({"params": {"_revinclude:iterate": "Provenance:target"}}), "no place here"),
         (json!({"params": {"_elements": "id"}}), "no place here"),
+        (json!({"params": {"_sort": "-date"}}), "ORDER BY"),
+        (json!({"sql": "select id from Observation where value > '7'"}), "value_value"),
+        (json!({"also": [{"resource_type": "Foo"}], "sql": "select 1 from Patient"}), "Foo is no resource type"),
         (json!({"params": {"kode": "x"}}), "Nearest: "),
         (json!({"also": [{"resource_type": "Patiant"}]}), "Nearest: Patient"),
     ] {
