@@ -29,6 +29,7 @@ pub struct Context<'a> {
     call: Call,
     cursors: Cursors<'a>,
     caller: Caller,
+    budget: usize,
     notes: Mutex<Notes>,
     stored: Mutex<HashMap<String, Value>>,
     /// Whether this call has sent something that acts.
@@ -120,6 +121,7 @@ impl<'a> Context<'a> {
         call: Call,
         cursors: Cursors<'a>,
         caller: Caller,
+        budget: usize,
     ) -> Self {
         Self {
             client,
@@ -129,6 +131,7 @@ impl<'a> Context<'a> {
             call,
             cursors,
             caller,
+            budget,
             notes: Mutex::default(),
             stored: Mutex::default(),
             acted: AtomicBool::new(false),
@@ -307,6 +310,11 @@ impl<'a> Context<'a> {
     /// What was left out of what came, for the notes.
     pub(crate) fn left_out(&self) -> Vec<String> {
         self.sieve.notes()
+    }
+
+    /// How many characters this call's answer may have.
+    pub(crate) fn budget(&self) -> usize {
+        self.budget
     }
 
     /// How far this call has come.

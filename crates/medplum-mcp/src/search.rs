@@ -150,7 +150,7 @@ impl Search {
     async fn walk_once(&mut self, cx: &Context<'_>, most: usize, from: Option<Position>) -> Result<Walk, Failure> {
         let by_time = by_time(&self.query);
         // The first part of a walk counts what there is. Those behind it fetch what an answer can hold.
-        let room = from.as_ref().map(|_| cx.limits().budget.saturating_mul(FETCHED_FOR_SHOWN));
+        let room = from.as_ref().map(|_| cx.budget().saturating_mul(FETCHED_FOR_SHOWN));
         let mut walk = Walk::new(most, by_time, room);
         self.query = walk_query(self.query.clone(), most, by_time);
         match from {

@@ -165,7 +165,7 @@ impl Server {
             if tool.is_told_apart() { query_of(name, &arguments, on_behalf_of.as_ref()) } else { name.to_owned() };
         let cursors = Cursors { key: &self.inner.cursor_key, query };
         let call = Call::on_behalf_of(on_behalf_of).watched_by(record.witness());
-        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, caller);
+        let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, caller, budget);
         let answer = tool.run(arguments, &cx).await;
         let closed = &self.inner.closed;
         let limits =
@@ -344,15 +344,25 @@ impl ServerHandler for Server {
     }
 }
 
-/// Everything that decides what the pages of a call hold, whatever the order of its arguments.
+/// Everything that decides what the pages of a call hold, whatever the order of its arguments. One that says nothing is as
+/// good as none.
 fn query_of(tool: &str, arguments: &JsonObject, on_behalf_of: Option<&Membership>) -> String {
     let mut sorted: Vec<(&String, String)> = arguments
         .iter()
-        .filter(|(name, value)| *name != "cursor" && !value.is_null())
+        .filter(|(name, value)| *name != "cursor" && !says_nothing(value))
         .map(|(name, value)| (name, in_order(value)))
         .collect();
     sorted.sort();
     format!("{tool} {sorted:?} {on_behalf_of:?}")
+}
+
+fn says_nothing(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null | serde_json::Value::Bool(false) => true,
+        serde_json::Value::Array(values) => values.is_empty(),
+        serde_json::Value::Object(object) => object.is_empty(),
+        _ => false,
+    }
 }
 
 /// The text of a value with the keys of its objects in order.

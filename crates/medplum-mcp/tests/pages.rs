@@ -26,7 +26,8 @@ impl Ward {
     }
 
     fn on(sandbox: Sandbox) -> Self {
-        let mut settings = Settings::new(&Values::find(|_| None, |_| None)).unwrap();
+        let set = |name: &str| (name == "MEDPLUM_ALLOW_OBO_OVERRIDE").then(|| "true".into());
+        let mut settings = Settings::new(&Values::find(|_| None, set)).unwrap();
         settings.use_sandbox(&sandbox).unwrap();
         let client = Client::new(settings.config().unwrap(), Policy::new(settings.limits.clone()));
         Self { server: Server::new(client, settings.limits.clone()).unwrap(), _sandbox: sandbox }
@@ -281,4 +282,35 @@ async fn where_medplum_has_no_page_there_is_no_cursor_and_it_is_said() {
     walk["fields"] = json!(["id", "status"]);
     let first = ward.ask("search_all_resources", &walk).await.unwrap();
     assert!(first.note.contains(" of 11200."), "{}", first.note);
+}
+
+#[tokio::test]
+async fn a_cursor_is_good_for_its_own_query_alone() {
+    let sandbox = Sandbox::builder().start_on_thread().unwrap();
+    let member = sandbox.membership();
+    let ward = Ward::on(sandbox);
+    let mut call = json!({"resource_type": "Patient", "fields": ["id"], "count": 5});
+    let cursor = ward.ask("search_resources", &call).await.unwrap().cursor().unwrap();
+    call["cursor"] = cursor.into();
+    let with = |key: &str, value: Value| {
+        let mut call = call.clone();
+        call[key] = value;
+        call
+    };
+    // What says nothing may be there or not.
+    for same in [call.clone(), with("params", json!({})), with("narrative", json!(false)), with("sort", Value::Null)] {
+        assert!(ward.ask("search_resources", &same).await.is_ok(), "{same}");
+    }
+    for other in [
+        with("on_behalf_of", json!(member)),
+        with("count", json!(6)),
+        with("params", json!({"gender": "female"})),
+        with("resource_type", json!("Practitioner")),
+        with("fields", json!(["id", "gender"])),
+    ] {
+        let refused = ward.ask("search_resources", &other).await.err().unwrap_or_else(|| panic!("{other}"));
+        assert!(refused.contains("does not belong to this query"), "{refused}");
+    }
+    let refused = ward.ask("search_all_resources", &with("count", Value::Null)).await.err().unwrap();
+    assert!(refused.contains("does not belong to this query"), "{refused}");
 }

@@ -90,6 +90,22 @@ async fn a_walk_by_offset_asks_one_page_ahead_and_no_further() {
     assert_eq!(offsets, [0]);
 }
 
+#[tokio::test]
+async fn a_walk_that_goes_on_fetches_what_an_answer_can_hold() {
+    let ward = Ward::of(400);
+    let call = json!({"resource_type": "Observation", "fields": ["id"], "params": {"_count": "20"}, "max_resources": 400, "budget": 1_000});
+    let searches =
+        || ward.sandbox.requests().iter().filter(|request| request.path_and_query.contains("Observation")).count();
+    let first = ward.blocks("search_all_resources", call.clone()).await;
+    assert!(first[1].contains(" of 400. next: "), "the first counts what there is: {}", first[1]);
+    assert_eq!(searches(), 20);
+    ward.sandbox.clear_requests();
+    let mut next = call;
+    next["cursor"] = first[1].split("next: ").nth(1).unwrap().split(' ').next().unwrap().into();
+    ward.blocks("search_all_resources", next).await;
+    assert!((1..10).contains(&searches()), "{}", searches());
+}
+
 #[test]
 fn the_page_ahead_is_asked_for_before_the_one_in_front_of_it_is_there() {
     let stub = Stub::start();

@@ -71,7 +71,7 @@ impl Run for GetPatientEverything {
             &[("since", "_since", self.since), ("start", "start", self.start), ("end", "end", self.end)],
             &mut narrowing,
         )?;
-        let mut chart = Chart { room: cx.limits().budget, before, ..Chart::default() };
+        let mut chart = Chart { room: cx.budget(), before, ..Chart::default() };
         let mut offset = first;
         cx.progress().begin();
         loop {
