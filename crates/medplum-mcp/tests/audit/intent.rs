@@ -1,12 +1,16 @@
 //! What acts is on the disk before it leaves, and comes to its end whatever becomes of its call.
 
+#[cfg(unix)]
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
+#[cfg(unix)]
+use crate::common::SECRET;
+#[cfg(unix)]
 use crate::common::host::program;
-use crate::common::{Asked, Host, LISTED_BOT, PATIENT, SECRET, Says, Stub, VERSION};
+use crate::common::{Asked, Host, LISTED_BOT, PATIENT, Says, Stub, VERSION};
 use crate::page::lines;
 use crate::{AuditFile, verify};
 

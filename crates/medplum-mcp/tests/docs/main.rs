@@ -94,19 +94,32 @@ fn every_block_is_in_a_language_that_is_looked_at() {
     }
 }
 
-/// A page that another one leads to is there.
+/// What a heading is called in a link, as forges make it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// A page that another one leads to is there, and so is the heading.
 #[test]
 fn links_between_the_documents_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for path in documents() {
         let folder = std::path::Path::new(&path).parent().unwrap().to_owned();
         let text = document(&path);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap();
-            if file.is_empty() || file.contains("://") {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            if file.contains("://") {
                 continue;
             }
-            let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&folder).join(file);
+            let target = if file.is_empty() { root.join(&path) } else { root.join(&folder).join(file) };
             assert!(target.exists(), "{path}: {link} leads nowhere");
+            if !heading.is_empty() {
+                let page = std::fs::read_to_string(target).unwrap();
+                let headings = page.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.map(anchor).any(|anchor| anchor == heading), "{path}: {link} leads to no heading");
+            }
         }
     }
 }
