@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use medplum_client::{Body, Call, Client, Clock, Error, Interaction, Membership, Reply, ResourceId, ResourceType};
+use medplum_client::{Call, Client, Clock, Error, Interaction, Membership, Reply, ResourceId, ResourceType};
 use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
 use crate::answer::notes::Notes;
-use crate::cleanse::{Sieve, cleanse_text, refuse_renamed};
+use crate::cleanse::{Sieve, cleanse_text};
 use crate::confirm::{self, Confirmations, Way};
 use crate::failure::{Failure, nearest_types};
 use crate::metadata::MetadataCache;
@@ -213,19 +213,9 @@ impl<'a> Context<'a> {
     }
 
     async fn deliver(&self, interaction: &Interaction) -> Result<Reply, Failure> {
-        refuse_renamed(interaction)?;
+        self.sieve.refuse(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
-        match &mut reply.body {
-            Body::Json(value) => self.sieve.sift(value),
-            Body::Other { content, .. } => {
-                if let Ok(text) = std::str::from_utf8(content) {
-                    let mut text = text.to_owned();
-                    cleanse_text(&mut text);
-                    *content = text.into();
-                }
-            }
-            Body::Empty => {}
-        }
+        self.sieve.sift_answer(interaction, &mut reply.body);
         Ok(reply)
     }
 

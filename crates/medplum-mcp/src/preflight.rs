@@ -17,7 +17,7 @@ use crate::referrers::{self, Referrers};
 use crate::search::Search;
 use crate::settings::ALLOWED_TYPES;
 use crate::transactions;
-use crate::writeback::{hides, merge, redacted};
+use crate::writeback::{hides, left_out, merge};
 
 /// Medplum takes no larger body.
 const LARGEST_RESOURCE: usize = 1_000_000;
@@ -214,7 +214,7 @@ fn patched(cx: &Context<'_>, stored: &Value, patch: &JsonPatch, entry: Option<us
 fn is_left_out(cx: &Context<'_>, resource: &Value, at: &str) -> bool {
     let shown = cx.shown(resource);
     match (shown.pointer(at), resource.pointer(at)) {
-        (Some(shown), Some(stored)) => redacted(shown, "").is_some() || hides(shown, stored),
+        (Some(shown), Some(stored)) => left_out(shown).is_some() || hides(shown, stored),
         (None, Some(_)) => true,
         _ => false,
     }
@@ -242,19 +242,19 @@ fn judge(cx: &Context<'_>, change: &Change, missing: &BTreeSet<LocalReference>) 
     }
     let name = resource.get("resourceType").and_then(Value::as_str).unwrap_or("The resource");
     let at = change.entry.map(|index| format!("bundle.entry[{index}] ")).unwrap_or_default();
-    for (faults, what) in [(&report.warnings, "Better put right"), (&report.known, "Wrong already before this change")]
-    {
-        if !faults.is_empty() {
-            cx.note(format!(
-                "{what}, in {at}{name}: {}",
-                faults.iter().take(10).map(Fault::to_string).collect::<Vec<_>>().join(" ")
-            ));
-        }
+    if !report.warnings.is_empty() {
+        let warnings: Vec<String> = report.warnings.iter().take(10).map(Fault::to_string).collect();
+        cx.note(format!("Better put right, in {at}{name}: {}", warnings.join(" ")));
     }
-    report.faults.extend(redacted(resource, "").map(|path| Fault {
+    if !report.known.is_empty() {
+        // What is stored was written by somebody else: it is named, and not repeated.
+        let paths: Vec<&str> = report.known.iter().take(10).map(|fault| fault.path.as_str()).collect();
+        cx.note(format!("Wrong already before this change, in {at}{name}: {}.", paths.join(", ")));
+    }
+    report.faults.extend(left_out(resource).map(|(path, what)| Fault {
         path,
         kind: FaultKind::Format,
-        message: "is a placeholder for a secret that was left out, and is never stored.".into(),
+        message: format!("is a placeholder for {what} that was left out, and is never stored."),
     }));
     let dangling = added(change).into_iter().filter(|reference| missing.iter().any(|m| same(m, reference)));
     report.faults.extend(dangling.map(leads_nowhere));

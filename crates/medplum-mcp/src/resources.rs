@@ -6,7 +6,7 @@ use rmcp::ErrorData;
 use rmcp::model::{JsonObject, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
 use crate::server::Server;
-use crate::settings::Limits;
+use crate::settings::{FreeText, Limits};
 
 const SERVER_INFO: &str = "medplum://server-info";
 const TOOL_GUIDE: &str = "medplum://tool-guide";
@@ -122,6 +122,7 @@ fn server_info(limits: &Limits, config: &Config) -> String {
         format!("writes: {}", if limits.writes { "open" } else { "closed, read-only (MEDPLUM_ENABLE_WRITES)" }),
         format!("bots: {bots}"),
         format!("resource types: {}", limits.types.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string)),
+        format!("free text of records: {}", if limits.free_text == FreeText::Keep { "shown" } else { "left out" }),
         format!("toolsets: {}", if limits.toolsets.are_all() { "all".to_owned() } else { limits.toolsets.to_string() }),
     ];
     let confirm = limits.writes.then(|| format!("confirmation of writes: {}", limits.confirm.as_str()));

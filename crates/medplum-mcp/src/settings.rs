@@ -79,6 +79,8 @@ settings! {
         "The toolsets that are open: all, or some of discover, read, search, patient, terminology, query, write, bundle, bot, operation, graphql, raw";
     ALLOWED_TYPES = "MEDPLUM_ALLOWED_TYPES", "allowed-types", Text, None, "Patient,Observation,Condition,MedicationRequest",
         "The only resource types that may be read or written, on every way to them. Unset: any";
+    FREE_TEXT = "MEDPLUM_FREE_TEXT", "free-text", Text, Some("keep"), "drop",
+        "Whether free text in records is shown: keep, or drop, which leaves out narratives, notes, comments, documents and every other text that is no name or code";
     ALLOWED_BOT_IDS = "MEDPLUM_ALLOWED_BOT_IDS", "allowed-bot-ids", Text, None, "287f13cd-ce73-4f66-bb4b-28542e6acf24,40a58028-6dd7-4b89-a029-9a5c43e60c64",
         "The only bots that may be run or deployed, on every way to one. Unset: any";
     CONFIRM_WRITES = "MEDPLUM_CONFIRM_WRITES", "confirm-writes", Text, Some("auto"), "always",
@@ -240,6 +242,16 @@ impl ConfirmWrites {
     }
 }
 
+/// Whether an agent gets the free text of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FreeText {
+    /// As it is, but for secrets and what cannot be seen.
+    #[default]
+    Keep,
+    /// Not at all: a placeholder stands in its place.
+    Drop,
+}
+
 /// The operator's limits on what may be asked.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -247,6 +259,8 @@ pub struct Limits {
     pub writes: bool,
     /// The resource types that may be read and written; any if unset.
     pub types: Option<AllowedTypes>,
+    /// Whether free text is shown.
+    pub free_text: FreeText,
     /// The groups of tools that are there.
     pub toolsets: Toolsets,
     /// Whether a call may name a membership of its own.
@@ -264,6 +278,7 @@ impl Default for Limits {
         Self {
             writes: false,
             types: None,
+            free_text: FreeText::Keep,
             toolsets: Toolsets::default(),
             obo_override: false,
             confirm: ConfirmWrites::Auto,
@@ -319,6 +334,11 @@ impl Settings {
             limits: Limits {
                 writes,
                 types: types(values)?,
+                free_text: match values.get(FREE_TEXT)?.unwrap_or("keep").to_ascii_lowercase().as_str() {
+                    "keep" => FreeText::Keep,
+                    "drop" => FreeText::Drop,
+                    _ => return Err(SettingError::new(FREE_TEXT, "must be keep or drop")),
+                },
                 toolsets: toolsets(values, writes)?,
                 obo_override: values.switch(ALLOW_OBO_OVERRIDE)?,
                 confirm: ConfirmWrites::parse(values.get(CONFIRM_WRITES)?.unwrap_or("auto"))

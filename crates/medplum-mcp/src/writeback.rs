@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::answer::lean::is_subsetted;
-use crate::cleanse::REDACTED;
+use crate::cleanse::{FREE_TEXT, REDACTED};
 use crate::failure::Failure;
 use crate::settings::ALLOWED_TYPES;
 
@@ -26,13 +26,24 @@ pub(crate) fn merge(mut given: Value, stored: &Value, shown: &Value) -> Result<W
             "This resource was read in part (SUBSETTED), and writing it would remove the rest. Read it whole with read_resource and change that, or use patch_resource. Nothing was sent.",
         ));
     }
-    restore(&mut given, shown, stored);
-    if let Some(path) = redacted(&given, "") {
+    if let Some(path) = ambiguous(&given, shown, stored, "") {
         return Err(Failure::teach(format!(
-            "{path} holds a placeholder for a secret that was left out, and is not the stored one's. Leave the element out, or change others with patch_resource. Nothing was sent."
+            "{path}: items that look alike, for their free text was left out for you, are fewer than there were, and which of them is to go cannot be told. Remove it by its place with patch_resource. Nothing was sent."
         )));
     }
-    let mut notes = Vec::new();
+    restore(&mut given, shown, stored);
+    if let Some((path, what)) = left_out(&given) {
+        let instead = match what {
+            FREE_TEXT_SAID => {
+                "Keep the items of a list in their places, or change one by its place with patch_resource"
+            }
+            _ => "Leave the element out, or change others with patch_resource",
+        };
+        return Err(Failure::teach(format!(
+            "{path} holds a placeholder for {what} that was left out, and is not the stored one's. {instead}. Nothing was sent."
+        )));
+    }
+    let mut notes: Vec<String> = keep_texts(&mut given, shown, stored).into_iter().collect();
     if let (Some(resource), Some(stored)) = (given.as_object_mut(), stored.as_object()) {
         merge_meta(resource, stored);
         notes.extend(merge_narrative(resource, stored));
@@ -43,6 +54,27 @@ pub(crate) fn merge(mut given: Value, stored: &Value, shown: &Value) -> Result<W
         )));
     }
     Ok(WriteBack { resource: given, notes })
+}
+
+/// What stands for free text in a sentence.
+const FREE_TEXT_SAID: &str = "free text";
+
+/// Puts back the elements of the resource that are missing and hold free text, which the agent did not see; the narrative
+/// has rules of its own.
+fn keep_texts(given: &mut Value, shown: &Value, stored: &Value) -> Option<String> {
+    let (Some(given), Some(shown)) = (given.as_object_mut(), shown.as_object()) else { return None };
+    let mut kept = Vec::new();
+    for (key, shown) in shown {
+        if key == "text" || given.contains_key(key) || placeholder(shown, "", FREE_TEXT).is_none() {
+            continue;
+        }
+        if let Some(stored) = stored.get(key) {
+            given.insert(key.clone(), stored.clone());
+            kept.push(key.as_str());
+        }
+    }
+    let kept = (!kept.is_empty()).then(|| kept.join(", "))?;
+    Some(format!("Kept, for it holds text that was left out for you: {kept}. patch_resource removes it."))
 }
 
 /// What equals the stored as it was shown becomes the stored. An element that is missing and holds what cannot be seen
@@ -66,9 +98,10 @@ fn restore(given: &mut Value, shown: &Value, stored: &Value) {
             }
         }
         (Value::Array(given), Value::Array(shown), Value::Array(stored)) => {
+            let in_place = is_in_place(given, shown);
             for (index, value) in given.iter_mut().enumerate() {
                 // An item may have moved: the one that was shown like it is its own, else the one in its place.
-                let at = place_of(value, shown, index);
+                let at = place_of(value, shown, index, in_place);
                 if let (Some(shown), Some(stored)) = (shown.get(at), stored.get(at)) {
                     restore(value, shown, stored);
                 }
@@ -169,27 +202,68 @@ fn written(path: &[Step<'_>]) -> String {
 }
 
 /// The stored item that an item was. A secret is never given to another name than its own.
-fn place_of(value: &Value, shown: &[Value], index: usize) -> usize {
+fn place_of(value: &Value, shown: &[Value], index: usize, in_place: bool) -> usize {
     if shown.get(index) == Some(value) {
         return index;
     }
     let same = || shown.iter().position(|item| item == value);
-    if redacted(value, "").is_none() {
-        return same().unwrap_or(index);
+    if placeholder(value, "", REDACTED).is_none() {
+        // A text is given to no other item than its own either.
+        let is_told = in_place || placeholder(value, "", FREE_TEXT).is_none();
+        return same().unwrap_or(if is_told { index } else { usize::MAX });
     }
     let named = || value.get("name").and_then(|name| shown.iter().position(|item| item.get("name") == Some(name)));
     same().or_else(named).unwrap_or(usize::MAX)
 }
 
-/// Where a placeholder of ours stands.
-pub(crate) fn redacted(value: &Value, path: &str) -> Option<String> {
+/// Whether no item of a list has moved: whatever differs from what was shown was changed in its place.
+fn is_in_place(given: &[Value], shown: &[Value]) -> bool {
+    let stayed = |(index, value): (usize, &Value)| shown.get(index) == Some(value) || !shown.contains(value);
+    given.len() == shown.len() && given.iter().enumerate().all(stayed)
+}
+
+/// The list of which items that look alike, and are not, are fewer than there were.
+fn ambiguous(given: &Value, shown: &Value, stored: &Value, path: &str) -> Option<String> {
+    match (given, shown, stored) {
+        _ if given == shown => None,
+        (Value::Object(given), Value::Object(shown), Value::Object(stored)) => given.iter().find_map(|(key, value)| {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            ambiguous(value, shown.get(key)?, stored.get(key)?, &path)
+        }),
+        (Value::Array(given), Value::Array(shown), Value::Array(stored)) => {
+            let count = |list: &[Value], item: &Value| list.iter().filter(|other| *other == item).count();
+            let twins = shown.iter().zip(stored).any(|(item, is)| {
+                let alike = shown.iter().zip(stored).any(|(other, its)| other == item && its != is);
+                alike
+                    && (1..count(shown, item)).contains(&count(given, item))
+                    && placeholder(item, "", FREE_TEXT).is_some()
+            });
+            let inside = || {
+                given.iter().enumerate().find_map(|(index, value)| {
+                    let at = place_of(value, shown, index, is_in_place(given, shown));
+                    ambiguous(value, shown.get(at)?, stored.get(at)?, &format!("{path}[{index}]"))
+                })
+            };
+            if twins && given.len() < shown.len() { Some(path.to_owned()) } else { inside() }
+        }
+        _ => None,
+    }
+}
+
+/// Where a placeholder of ours stands, and for what.
+pub(crate) fn left_out(value: &Value) -> Option<(String, &'static str)> {
+    let secret = placeholder(value, "", REDACTED).map(|path| (path, "a secret"));
+    secret.or_else(|| placeholder(value, "", FREE_TEXT).map(|path| (path, FREE_TEXT_SAID)))
+}
+
+fn placeholder(value: &Value, path: &str, mark: &str) -> Option<String> {
     match value {
-        Value::String(text) => text.contains(REDACTED).then(|| path.to_owned()),
+        Value::String(text) => text.contains(mark).then(|| path.to_owned()),
         Value::Array(values) => {
-            values.iter().enumerate().find_map(|(index, value)| redacted(value, &format!("{path}[{index}]")))
+            values.iter().enumerate().find_map(|(index, value)| placeholder(value, &format!("{path}[{index}]"), mark))
         }
         Value::Object(object) => object.iter().find_map(|(key, value)| {
-            redacted(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") })
+            placeholder(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, mark)
         }),
         _ => None,
     }
@@ -294,6 +368,74 @@ mod tests {
         assert_eq!(merge(edited.clone(), &stored).unwrap().resource["secret"], "hunter2");
         edited["description"] = json!(REDACTED);
         assert!(merge(edited, &stored).is_err());
+    }
+
+    /// The stored resource, and as it is shown without free text.
+    fn without_text(stored: &Value) -> (Value, impl Fn(Value) -> Result<WriteBack, Failure>) {
+        let sieve = Sieve::new(&Limits { free_text: crate::settings::FreeText::Drop, ..Limits::default() });
+        let (shown, stored) = (sieve.shown(stored), stored.clone());
+        (shown.clone(), move |given| super::merge(given, &stored, &shown))
+    }
+
+    #[test]
+    fn free_text_comes_back_wherever_it_belongs() {
+        let note = |text: &str, time: &str| json!({"text": text, "time": time});
+        let component = |code: &str, text: &str, value: i32| json!({"code": {"coding": [{"code": code}], "text": text}, "valueInteger": value});
+        let stored = json!({"resourceType": "Observation", "id": "1", "status": "final", "code": {"text": "Blood pressure"},
+            "note": [note("first", "2026-01-01"), note("second", "2026-01-02")], "text": {"status": "additional", "div": "<div>by hand</div>"},
+            "component": [component("8480-6", "systolic", 120), component("8462-4", "diastolic", 80)]});
+        let (shown, merge) = without_text(&stored);
+        for text in ["first", "second", "Blood", "systolic", "by hand"] {
+            assert!(!shown.to_string().contains(text), "{shown}");
+        }
+        // Changed in its place.
+        let mut edited = shown.clone();
+        edited["component"][1]["valueInteger"] = json!(82);
+        let mut expected = stored.clone();
+        expected["component"][1]["valueInteger"] = json!(82);
+        assert_eq!(merge(edited).unwrap().resource, expected);
+        // One removed, and one added.
+        let mut edited = shown.clone();
+        edited["note"] = json!([shown["note"][1], {"text": "third"}]);
+        let written = merge(edited).unwrap().resource;
+        assert_eq!(written["note"], json!([stored["note"][1], {"text": "third"}]));
+        // Left out as a whole.
+        let mut edited = shown.clone();
+        edited.as_object_mut().unwrap().retain(|key, _| key != "note" && key != "text");
+        let written = merge(edited).unwrap();
+        assert_eq!((&written.resource["note"], &written.resource["text"]), (&stored["note"], &stored["text"]));
+        assert!(
+            written.notes[0].starts_with("Kept, for it holds text that was left out for you: note."),
+            "{:?}",
+            written.notes
+        );
+        // Moved and changed at once: whose text it is cannot be told.
+        let mut edited = shown.clone();
+        edited["component"].as_array_mut().unwrap().reverse();
+        edited["component"][0]["valueInteger"] = json!(1);
+        let Err(failure) = merge(edited) else { panic!("it was taken") };
+        assert!(
+            format!("{failure:?}").contains("component[0].code.text holds a placeholder for free text"),
+            "{failure:?}"
+        );
+        // Elsewhere.
+        let mut edited = shown.clone();
+        edited["method"] = json!({"text": FREE_TEXT});
+        assert!(merge(edited).is_err());
+    }
+
+    #[test]
+    fn of_texts_that_look_alike_none_is_lost() {
+        let stored = json!({"resourceType": "Observation", "id": "1", "note": [{"text": "first"}, {"text": "second"}]});
+        let (shown, merge) = without_text(&stored);
+        let mut edited = shown.clone();
+        edited["note"] = json!([shown["note"][0]]);
+        let Err(failure) = merge(edited.clone()) else { panic!("one was lost") };
+        assert!(format!("{failure:?}").contains("note: items that look alike"), "{failure:?}");
+        edited["note"] = json!([shown["note"][0], shown["note"][1], {"text": "third"}]);
+        assert_eq!(merge(edited.clone()).unwrap().resource["note"][1]["text"], "second");
+        edited["note"] = json!([]);
+        assert_eq!(merge(edited).unwrap().resource["note"], json!([]));
     }
 
     #[test]

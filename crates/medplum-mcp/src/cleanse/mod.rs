@@ -5,6 +5,7 @@
 
 mod clean;
 mod closed;
+mod free_text;
 mod hidden;
 mod secrets;
 mod sieve;
@@ -13,11 +14,13 @@ mod texts;
 use serde_json::{Map, Value};
 
 pub use clean::is_clean;
-pub(crate) use secrets::refuse_renamed;
 pub(crate) use sieve::Sieve;
 
 /// What stands in place of a secret. It is never written back.
 pub(crate) const REDACTED: &str = "[secret left out]";
+
+/// What stands in place of free text, where the operator drops it. It is never written back either.
+pub(crate) const FREE_TEXT: &str = "[free text left out]";
 
 /// Takes secrets and invisible characters out of a value, in place.
 pub fn cleanse(value: &mut Value) {

@@ -3,18 +3,22 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use medplum_client::{Body, Interaction};
 use serde_json::Value;
 
-use super::{clean, cleanse, closed};
+use super::{FREE_TEXT, clean, cleanse, cleanse_text, closed, free_text, secrets};
 use crate::allowed_types::AllowedTypes;
-use crate::settings::{ALLOWED_TYPES, Limits};
+use crate::failure::Failure;
+use crate::settings::{self, ALLOWED_TYPES, FreeText, Limits};
 
 /// What one call's answers pass through. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sieve {
     types: Option<AllowedTypes>,
+    free_text: FreeText,
     left_out: Arc<LeftOut>,
 }
 
@@ -23,20 +27,61 @@ pub(crate) struct Sieve {
 struct LeftOut {
     /// The resources, by type. One that comes again is not counted again.
     resources: Mutex<BTreeMap<String, HashSet<u64>>>,
+    /// Whether free text was.
+    free_text: AtomicBool,
 }
 
 impl Sieve {
     /// A sieve under these limits.
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { types: limits.types.clone(), left_out: Arc::default() }
+        Self { types: limits.types.clone(), free_text: limits.free_text, left_out: Arc::default() }
+    }
+
+    /// Refuses what would bring what must not be shown in a form in which it cannot be told.
+    ///
+    /// # Errors
+    /// [`Failure`] that names the type or field, and nothing was sent.
+    pub(crate) fn refuse(&self, interaction: &Interaction) -> Result<(), Failure> {
+        secrets::refuse_renamed(interaction)?;
+        match self.free_text {
+            FreeText::Keep => Ok(()),
+            FreeText::Drop => free_text::refuse(interaction),
+        }
+    }
+
+    /// Takes out of an answer what must not be shown.
+    pub(crate) fn sift_answer(&self, interaction: &Interaction, body: &mut Body) {
+        match body {
+            Body::Json(value) => self.sift_but(value, free_text::is_free_of_it(interaction, value)),
+            Body::Other { content_type, content } if self.free_text == FreeText::Drop => {
+                "text/plain".clone_into(content_type);
+                *content = FREE_TEXT.into();
+                self.left_out.free_text.store(true, Ordering::Relaxed);
+            }
+            Body::Other { content, .. } => {
+                if let Ok(text) = std::str::from_utf8(content) {
+                    let mut text = text.to_owned();
+                    cleanse_text(&mut text);
+                    *content = text.into();
+                }
+            }
+            Body::Empty => {}
+        }
     }
 
     /// Takes out of a value what must not be shown.
     pub(crate) fn sift(&self, value: &mut Value) {
+        self.sift_but(value, false);
+    }
+
+    fn sift_but(&self, value: &mut Value, has_no_free_text: bool) {
         if let Some(types) = &self.types {
             closed::leave_out(value, types, &mut |of, resource| self.left_out(of, &name_of(resource)));
         }
         cleanse(value);
+        if self.free_text == FreeText::Drop && !has_no_free_text && free_text::leave_out(value) {
+            self.left_out.free_text.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A stored resource as it is shown. Nothing is counted.
@@ -46,6 +91,9 @@ impl Sieve {
             closed::leave_out(&mut shown, types, &mut |_, _| {});
         }
         cleanse(&mut shown);
+        if self.free_text == FreeText::Drop {
+            free_text::leave_out(&mut shown);
+        }
         shown
     }
 
@@ -80,7 +128,8 @@ impl Sieve {
     /// never yes where it is not.
     pub(crate) fn is_clean(&self, of: &str, json: &str) -> bool {
         let alone = || self.admits(of) && json.matches("\"resourceType\"").count() < 2;
-        (self.types.is_none() || alone()) && clean::is_clean(json)
+        // What is free text is told from the tree.
+        self.free_text == FreeText::Keep && (self.types.is_none() || alone()) && clean::is_clean(json)
     }
 
     /// What was left out, for the notes.
@@ -91,7 +140,10 @@ impl Sieve {
             n => format!("{n} {of} resources"),
         });
         let counted: Vec<String> = counted.collect();
-        if counted.is_empty() { Vec::new() } else { vec![format!("{} left out: {ALLOWED_TYPES}.", counted.join(", "))] }
+        let resources = (!counted.is_empty()).then(|| format!("{} left out: {ALLOWED_TYPES}.", counted.join(", ")));
+        let free_text = self.left_out.free_text.load(Ordering::Relaxed);
+        let free_text = free_text.then(|| format!("Free text is left out: {}.", settings::FREE_TEXT));
+        resources.into_iter().chain(free_text).collect()
     }
 }
 

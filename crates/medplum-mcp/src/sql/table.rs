@@ -11,6 +11,7 @@ use super::json::Json;
 use super::sandboxed::LONGEST_VALUE;
 use super::time::utc;
 use super::trouble::Trouble;
+use crate::cleanse::FREE_TEXT;
 use crate::page::Entry;
 
 /// Resources of one type, and whether they are all that match.
@@ -158,6 +159,8 @@ impl Row<'_> {
                 None => Ok(()),
             },
             _ if as_utc => Ok(()),
+            // A display may stand where a text was left out.
+            Json::Text(text) if text == FREE_TEXT => Ok(()),
             Json::Text(text) => self.bind(column, ValueRef::Text(text.as_bytes())),
             Json::Flag(flag) => self.bind(column, ValueRef::Integer(i64::from(*flag))),
             Json::Number(number) => match (number.as_i64(), number.as_f64()) {

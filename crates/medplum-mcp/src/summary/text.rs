@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use crate::cleanse::FREE_TEXT;
+
 /// How long a cell may be, in characters.
 pub(super) const CELL: usize = 72;
 
-/// The text at a JSON pointer, if it is one and not empty.
+/// The text at a JSON pointer, if it is one and not empty. What was left out is none.
 pub(crate) fn string<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
-    value.pointer(pointer).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    value.pointer(pointer).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty() && *text != FREE_TEXT)
 }
 
 /// The list at a JSON pointer; empty if there is none.
