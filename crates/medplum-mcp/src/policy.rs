@@ -38,7 +38,7 @@ impl Policy {
     fn check_membership(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
         if asked.on_behalf_of.is_some() && !self.limits.obo_override {
             return Err(Refusal::new(
-                "on_behalf_of is closed: the membership set at start applies to every call. The operator opens it with MEDPLUM_ALLOW_OBO_OVERRIDE=true. Nothing was sent.",
+                "on_behalf_of is closed: every call runs as it was set at start, by MEDPLUM_ON_BEHALF_OF or as the client itself. The operator opens it with MEDPLUM_ALLOW_OBO_OVERRIDE=true. Nothing was sent.",
             ));
         }
         Ok(())

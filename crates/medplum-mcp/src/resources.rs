@@ -35,6 +35,11 @@ pub(crate) fn templates(server: &Server) -> Vec<ResourceTemplate> {
     all.into_iter().filter(|(reader, _)| is_open(reader)).map(|(_, template)| template).collect()
 }
 
+/// Whether this is one of the listed templates.
+pub(crate) fn is_template(server: &Server, uri: &str) -> bool {
+    templates(server).iter().any(|template| template.uri_template == uri)
+}
+
 /// The resource types that start like this, for the `type` of a template.
 pub(crate) fn complete(argument: &str, start: &str, limits: &Limits) -> Vec<String> {
     if argument != "type" {

@@ -17,6 +17,8 @@ use crate::walk::Walk;
 
 /// The largest page that Medplum gives.
 pub(crate) const LARGEST_PAGE: usize = 1_000;
+/// So much of the filters is repeated where nothing matches them.
+const LONGEST_FILTERS: usize = 200;
 /// Medplum refuses an offset beyond this.
 pub(crate) const LAST_OFFSET: usize = 10_000;
 /// What is said where there is more than pages by offset reach.
@@ -202,16 +204,27 @@ impl Search {
     /// What to try where nothing matches: a hint for each parameter that was used.
     pub(crate) fn no_match(&self) -> String {
         let mut hints = self.hints.clone();
-        for (key, _) in self.query.iter() {
+        for (key, value) in self.query.iter() {
             let code = key.split([':', '.']).next().unwrap_or(key);
-            let hint = self.hint(code).filter(|hint| !hints.contains(hint));
+            let hint = self.hint(code, value).filter(|hint| !hints.contains(hint));
             hints.extend(hint);
         }
-        let none = format!("No {} matches.", self.resource_type);
+        let filters: Vec<String> = self
+            .query
+            .iter()
+            .filter(|(key, _)| !Definitions::get().result_parameters().contains(key))
+            .filter(|(key, _)| !["_fields", "_offset", "_cursor"].contains(key))
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let filters: String = filters.join(" and ").chars().take(LONGEST_FILTERS).collect();
+        let none = match filters.as_str() {
+            "" => format!("No {} matches.", self.resource_type),
+            filters => format!("No {} matches {filters}.", self.resource_type),
+        };
         std::iter::once(none).chain(hints).collect::<Vec<_>>().join(" ")
     }
 
-    fn hint(&self, code: &str) -> Option<String> {
+    fn hint(&self, code: &str, value: &str) -> Option<String> {
         let definitions = Definitions::get();
         let info = definitions.resource_type(self.resource_type.as_str())?;
         let parameter = definitions.search_parameter(info, code)?;
@@ -220,6 +233,7 @@ impl Search {
             ("identifier", _) => "identifier is matched whole: system|value.".into(),
             ("code", ParameterKind::Token) => "list_codes shows the codes that there are.".into(),
             (_, ParameterKind::String) => format!("{code} matches the start of a word."),
+            (_, ParameterKind::Reference) if value.contains('/') => return None,
             (_, ParameterKind::Reference) => "A reference is written Type/<id>.".into(),
             _ => return None,
         })

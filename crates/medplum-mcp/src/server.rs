@@ -168,8 +168,13 @@ impl Server {
         let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, caller, budget);
         let answer = tool.run(arguments, &cx).await;
         let closed = &self.inner.closed;
-        let limits =
-            AnswerLimits { budget, closed, seal: &|position| cx.cursors().seal(position), left_out: &|| cx.left_out() };
+        let limits = AnswerLimits {
+            budget,
+            may_raise: budget < self.inner.limits.budget,
+            closed,
+            seal: &|position| cx.cursors().seal(position),
+            left_out: &|| cx.left_out(),
+        };
         let result = match answer.map_err(Failure::into_stopped) {
             Ok(answer) => answer.notes(cx.take_notes()).into_result(&limits),
             Err(Ok(Stopped::Declined(text))) => {
@@ -197,6 +202,9 @@ impl Server {
             asked.as_u64().or_else(|| asked.as_str()?.trim().parse().ok()).and_then(|n| usize::try_from(n).ok());
         match number {
             Some(n) if (SMALLEST_BUDGET..=most).contains(&n) => Ok((arguments, n)),
+            _ if most <= SMALLEST_BUDGET => Err(format!(
+                "budget: the operator allows {most} characters (MEDPLUM_ANSWER_BUDGET). Leave it out. Nothing was sent."
+            )),
             _ => Err(format!(
                 "budget must be from {SMALLEST_BUDGET} to {most} characters (the operator's MEDPLUM_ANSWER_BUDGET). Nothing was sent."
             )),
@@ -320,7 +328,11 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let all = resources::complete(&request.argument.name, &request.argument.value, &self.inner.limits);
+        let is_ours = request.r#ref.as_resource_uri().is_some_and(|uri| resources::is_template(self, uri));
+        let all = match is_ours {
+            true => resources::complete(&request.argument.name, &request.argument.value, &self.inner.limits),
+            false => Vec::new(),
+        };
         let total = u32::try_from(all.len()).ok();
         let more = all.len() > CompletionInfo::MAX_VALUES;
         let values = all.into_iter().take(CompletionInfo::MAX_VALUES).collect();

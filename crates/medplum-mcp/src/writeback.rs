@@ -45,7 +45,7 @@ pub(crate) fn merge(mut given: Value, stored: &Value, shown: &Value) -> Result<W
     }
     let mut notes: Vec<String> = keep_texts(&mut given, shown, stored).into_iter().collect();
     if let (Some(resource), Some(stored)) = (given.as_object_mut(), stored.as_object()) {
-        merge_meta(resource, stored);
+        notes.extend(merge_meta(resource, stored));
         notes.extend(merge_narrative(resource, stored));
     }
     if let Some(path) = lost(&given, shown, stored) {
@@ -269,18 +269,25 @@ fn placeholder(value: &Value, path: &str, mark: &str) -> Option<String> {
     }
 }
 
-/// Tags, security labels and profiles stay, unless others are given.
-fn merge_meta(given: &mut Map<String, Value>, stored: &Map<String, Value>) {
-    let Some(Value::Object(kept)) = stored.get("meta") else { return };
+/// Tags, security labels and profiles stay, unless others are given: a list of none may be all that was shown of them.
+fn merge_meta(given: &mut Map<String, Value>, stored: &Map<String, Value>) -> Option<String> {
+    let Some(Value::Object(kept)) = stored.get("meta") else { return None };
     if given.get("meta").is_some_and(Value::is_null) {
         given.shift_remove("meta");
     }
     let meta = given.entry("meta").or_insert_with(|| Value::Object(Map::new()));
-    if let Some(meta) = meta.as_object_mut() {
-        for (key, value) in kept {
-            meta.entry(key.as_str()).or_insert_with(|| value.clone());
+    let meta = meta.as_object_mut()?;
+    let mut stayed = Vec::new();
+    for (key, value) in kept {
+        let is_none = |given: &Value| given.as_array().is_some_and(Vec::is_empty);
+        if meta.get(key).is_some_and(is_none) && !is_none(value) {
+            stayed.push(format!("meta.{key}"));
+            meta.shift_remove(key);
         }
+        meta.entry(key.as_str()).or_insert_with(|| value.clone());
     }
+    let stayed = (!stayed.is_empty()).then(|| stayed.join(", "))?;
+    Some(format!("{stayed}: [] was taken as not given, and what is stored stays. patch_resource removes it."))
 }
 
 /// The narrative, unless another is given: one that was generated from data that changed is dropped, another is kept.
@@ -357,6 +364,20 @@ mod tests {
             json!({"resourceType": "Patient", "id": "1", "meta": {"versionId": "v", "security": [{"code": "R"}]}});
         let given = json!({"resourceType": "Patient", "id": "1", "meta": null});
         assert_eq!(merge(given, &stored).unwrap().resource["meta"]["security"], json!([{"code": "R"}]));
+    }
+
+    #[test]
+    fn a_list_of_no_tags_removes_none() {
+        let meta = json!({"versionId": "v", "tag": [{"code": "x"}], "security": [{"code": "R"}]});
+        let stored = json!({"resourceType": "Patient", "id": "1", "meta": meta});
+        let given = json!({"resourceType": "Patient", "id": "1", "meta": {"tag": [], "security": [{"code": "N"}]}});
+        let written = merge(given, &stored).unwrap();
+        assert_eq!(written.resource["meta"]["tag"], json!([{"code": "x"}]));
+        assert_eq!(written.resource["meta"]["security"], json!([{"code": "N"}]));
+        assert_eq!(
+            written.notes,
+            ["meta.tag: [] was taken as not given, and what is stored stays. patch_resource removes it."]
+        );
     }
 
     #[test]

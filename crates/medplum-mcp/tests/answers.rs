@@ -308,7 +308,7 @@ async fn a_batch_is_one_table_of_all_its_entries() {
     assert_eq!(serde_json::from_str::<Value>(&blocks[0]).unwrap(), expected);
     let notes: Vec<&str> = blocks[1].lines().collect();
     assert!(notes[0].starts_with("1 of 4 entries failed: [3] 404"), "{notes:?}");
-    assert!(notes[1].starts_with("More match in [1] (2 here)"), "{notes:?}");
+    assert!(notes[1].starts_with("More match in [1] (2 on its page)"), "{notes:?}");
     assert_eq!(notes[2], "Nothing matches in [2].");
 
     // A field that none of the types has is a slip; one that only some have is not.
@@ -331,7 +331,7 @@ async fn a_batch_says_which_of_its_searches_go_on() {
     let url = "Observation?status=final&_count=3";
     let call = json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]}});
     let (blocks, failed) = world.call("execute_batch", &call).await;
-    assert!(!failed && blocks[1].starts_with("More match in [0] (3 here)"), "{blocks:?}");
+    assert!(!failed && blocks[1].starts_with("More match in [0] (3 on its page)"), "{blocks:?}");
 }
 
 #[tokio::test]
@@ -363,4 +363,201 @@ async fn a_cursor_of_another_query_is_refused() {
         let (blocks, failed) = world.call("search_resources", &other).await;
         assert!(failed && blocks[0].starts_with("cursor:"), "{other}: {blocks:?}");
     }
+}
+
+/// The notes of an answer, which is none of an error.
+async fn notes(world: &World, tool: &str, arguments: Value) -> String {
+    let (blocks, failed) = world.call(tool, &arguments).await;
+    assert!(!failed, "{tool} {arguments}: {blocks:?}");
+    blocks.get(1).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_field_that_leads_nowhere_is_refused_with_the_nearest() {
+    let world = World::start();
+    let batch = json!({"type": "batch", "entry": [{"request": {"method": "GET", "url": "Observation?_count=1"}}]});
+    let id = "5a4d0b0c-0000-4000-8000-000000000201";
+    for (tool, arguments, says) in [
+        (
+            "search_resources",
+            json!({"resource_type": "Observation", "fields": ["code.txt"]}),
+            "code has no element \"txt\". Nearest: text",
+        ),
+        (
+            "search_one",
+            json!({"resource_type": "Observation", "fields": ["valueQuantity.val"]}),
+            "valueQuantity has no element \"val\". Nearest: value",
+        ),
+        (
+            "search_all_resources",
+            json!({"resource_type": "Observation", "fields": ["Patient.name"]}),
+            "starts with Patient finds nothing: this is Observation",
+        ),
+        (
+            "read_resource",
+            json!({"resource_type": "Patient", "resource_id": id, "fields": ["name.famly"]}),
+            "name has no element \"famly\". Nearest: family",
+        ),
+        (
+            "get_patient_everything",
+            json!({"patient_id": id, "fields": ["cod.text"]}),
+            "no resource type has an element \"cod\"",
+        ),
+        ("execute_batch", json!({"bundle": batch, "fields": ["code.txt"]}), "code has no element \"txt\""),
+    ] {
+        let (blocks, failed) = world.call(tool, &arguments).await;
+        assert!(failed && blocks[0].contains(says) && blocks[0].contains("Nothing was sent"), "{tool}: {blocks:?}");
+    }
+    // What is included has fields of its own.
+    let included = json!({"resource_type": "Observation", "count": 1, "include": "Observation:subject", "fields": ["resourceType", "Patient.name.family"]});
+    let table = world.json("search_resources", included).await;
+    assert!(table["rows"].as_array().unwrap().iter().any(|row| row[0] == "Patient" && row[1].is_string()), "{table}");
+    let resolved = json!({"resource_type": "Observation", "count": 1, "fields": ["subject.resolve().name.family"]});
+    assert!(notes(&world, "search_resources", resolved).await.contains("contained resources alone"));
+}
+
+#[tokio::test]
+async fn a_table_says_itself_what_it_needs() {
+    let world = World::start();
+    let call = |params: Value, summary: Option<&str>| {
+        let mut call = json!({"resource_type": "Observation", "count": 3, "sort": "_id", "fields": ["id", "value.value", "code.text"]});
+        call["params"] = params;
+        call["params"]["code"] = json!("8867-4");
+        call["summary"] = json!(summary);
+        call
+    };
+    let table = world.json("search_resources", call(json!({}), None)).await;
+    assert!(table["rows"][0][1].is_number(), "{table}");
+    for (params, summary) in [
+        (json!({"_elements": "status"}), None),
+        (json!({}), Some("text")),
+        (json!({"_fields": "id", "_summary": "true"}), None),
+    ] {
+        assert_eq!(world.json("search_resources", call(params.clone(), summary)).await, table, "{params} {summary:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_is_found_however_the_search_is_shaped() {
+    let world = World::start();
+    for params in [json!({"_count": 0}), json!({"_count": 1}), json!({"_summary": "count"})] {
+        let (blocks, failed) =
+            world.call("search_one", &json!({"resource_type": "Observation", "params": params})).await;
+        assert!(!failed && blocks[0].contains("\"resourceType\":\"Observation\""), "{params}: {blocks:?}");
+        assert!(blocks[1].contains("Others match too"), "{params}: {blocks:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_and_a_batch_lose_some_and_not_all() {
+    let world = World::start();
+    let document = json!({"query": "{ObservationList(_count:900){id status effectiveDateTime code{text}}}"});
+    let (blocks, _) = world.call("execute_graphql", &document).await;
+    let data: Value = serde_json::from_str(&blocks[0]).unwrap();
+    let kept = data["data"]["ObservationList"].as_array().unwrap().len();
+    assert!((150..900).contains(&kept), "{kept}");
+    assert!(blocks[1].contains(&format!("data.ObservationList[{kept}..900] (")), "{blocks:?}");
+    assert!(!blocks[1].contains("raise budget"), "it is the operator's most already: {}", blocks[1]);
+
+    let get = |url: &str| json!({"request": {"method": "GET", "url": url}});
+    let patient = "Patient/5a4d0b0c-0000-4000-8000-000000000201";
+    let entries = [get(patient), get("Observation?_count=200"), get("Condition?_count=3")];
+    let (blocks, _) = world.call("execute_batch", &json!({"bundle": {"type": "batch", "entry": entries}})).await;
+    let reply: Value = serde_json::from_str(&blocks[0]).unwrap();
+    assert!(blocks[0].len() > 30_000, "{}", blocks[0].len());
+    let entries = reply["entry"].as_array().unwrap();
+    assert_eq!(entries.len(), 3);
+    assert!(entries.iter().all(|entry| entry["response"]["status"].as_str().unwrap().starts_with("200")));
+    assert!(entries[0]["response"].get("outcome").is_none(), "{}", entries[0]);
+    assert_eq!(entries[0]["resource"]["resourceType"], "Patient");
+    assert_eq!(entries[2]["resource"]["entry"].as_array().unwrap().len(), 3);
+    assert!(blocks[1].contains("entry[1].resource.entry["), "{}", blocks[1]);
+    let (blocks, _) = world.call("execute_batch", &json!({"budget": 3_000, "bundle": {"type": "batch", "entry": [get("Observation?_count=100"), get(patient)]}})).await;
+    let reply: Value = serde_json::from_str(&blocks[0]).unwrap();
+    assert_eq!(reply["entry"].as_array().unwrap().len(), 2, "{blocks:?}");
+    assert!(blocks[1].contains("raise budget"), "{}", blocks[1]);
+}
+
+#[tokio::test]
+async fn what_fits_is_lean() {
+    let world = World::start();
+    let id = "5a4d0b0c-0000-4000-8000-000000000201";
+    let tokens = |text: &str| tiktoken_rs::o200k_base_singleton().encode_ordinary(text).len();
+    let (blocks, _) = world.call("read_resource", &json!({"resource_type": "Patient", "resource_id": id})).await;
+    let mut bare = stored(&world.sandbox, id).await;
+    bare.as_object_mut().unwrap().remove("text");
+    let cost: usize = blocks.iter().map(|block| tokens(block)).sum();
+    assert!(cost * 5 <= tokens(&bare.to_string()) * 6, "{cost} tokens, bare {}", tokens(&bare.to_string()));
+
+    let table = json!({"resource_type": "Observation", "params": {"patient": id}, "count": 100,
+        "fields": ["id", "code.coding.code", "effective", "value.value"]});
+    let (blocks, failed) = world.call("search_resources", &table).await;
+    let rows: Value = serde_json::from_str(&blocks[0]).unwrap();
+    assert_eq!((failed, rows["rows"].as_array().unwrap().len()), (false, 100));
+    assert!(blocks[0].len() <= 8_500, "{}", blocks[0].len());
+}
+
+#[tokio::test]
+async fn nothing_found_says_what_was_asked_and_no_more_than_helps() {
+    let world = World::start();
+    let patient = "Patient/5a4d0b0c-0000-4000-8000-000000000201";
+    let params = json!({"code": "0-0", "patient": patient});
+    let said = notes(&world, "search_resources", json!({"resource_type": "Observation", "params": params})).await;
+    assert!(said.starts_with(&format!("No Observation matches code=0-0 and patient={patient}. ")), "{said}");
+    assert!(said.ends_with("list_codes shows the codes that there are.") && !said.contains("Type/<id>"), "{said}");
+    let said = notes(&world, "list_codes", json!({"resource_type": "Observation", "params": params})).await;
+    assert!(said.starts_with("No Observation matches code=0-0") && !said.contains("list_codes"), "{said}");
+    let params = json!({"patient": "nobody"});
+    let said = notes(&world, "search_resources", json!({"resource_type": "Observation", "params": params})).await;
+    assert_eq!(said, "No Observation matches patient=Patient/nobody.");
+}
+
+#[tokio::test]
+async fn codes_that_do_not_fit_and_resources_without_one_are_said() {
+    let world = World::start();
+    let params = json!({"patient": "Patient/5a4d0b0c-0000-4000-8000-000000000201"});
+    let said =
+        notes(&world, "list_codes", json!({"resource_type": "Observation", "params": params, "budget": 1_000})).await;
+    assert!(
+        said.contains(" most frequent of ") && said.contains("The others: narrow params") && !said.contains("columns"),
+        "{said}"
+    );
+    assert!(said.contains(" Observations (complete)"), "{said}");
+    let said = notes(&world, "list_codes", json!({"resource_type": "Encounter"})).await;
+    assert!(said.contains("Encounter also codes: ") || !said.contains("without one"), "{said}");
+}
+
+#[tokio::test]
+async fn a_summary_of_little_room_is_about_the_patient() {
+    let world = World::start();
+    let id = "5a4d0b0c-0000-4000-8000-000000000201";
+    for budget in [1_000, 1_200, 1_500, 2_000, 4_000] {
+        let (blocks, failed) = world.call("get_patient_summary", &json!({"patient_id": id, "budget": budget})).await;
+        assert!(!failed, "{blocks:?}");
+        let page: Value = serde_json::from_str(&blocks[0]).unwrap();
+        assert_eq!(page["patient"]["id"], id, "{budget}: {blocks:?}");
+        assert!(
+            page["patient"]["name"].is_string() && page["patient"]["birthDate"].is_string(),
+            "{budget}: {blocks:?}"
+        );
+        for section in ["problems", "medications", "latest"] {
+            assert!(
+                page.get(section).is_some() || page["notShown"].get(section).is_some(),
+                "{budget} {section}: {blocks:?}"
+            );
+        }
+        let note = blocks.get(1).cloned().unwrap_or_default();
+        assert!(!note.contains("Left out to fit"), "{budget}: {note}");
+        let size: usize = blocks.iter().map(|block| block.chars().count()).sum();
+        assert!(size <= budget, "{size} in {budget}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_as_good_as_left_out_does_not_close_a_cursor() {
+    let world = World::start();
+    let first = notes(&world, "search_resources", json!({"resource_type": "Observation", "count": 3})).await;
+    let cursor = first.split("next: ").nth(1).unwrap().split(' ').next().unwrap();
+    let next = json!({"resource_type": "Observation", "count": 3, "params": {}, "narrative": false, "cursor": cursor});
+    assert_eq!(world.json("search_resources", next).await["entry"].as_array().unwrap().len(), 3);
 }

@@ -660,6 +660,39 @@ fn a_host_of_tomorrow_is_offered_what_there_is() {
 }
 
 #[test]
+fn templates_are_listed_and_their_types_completed() {
+    let mut host = Host::spawn(program(&["--sandbox"], &[]));
+    host.initialize("2025-11-25");
+    let listed = host.request("resources/templates/list", json!({}));
+    let templates: Vec<&str> = listed["result"]["resourceTemplates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["uriTemplate"].as_str().unwrap())
+        .collect();
+    assert_eq!(templates, ["medplum://fhir/{type}/{id}", "medplum://fhir/{type}/{id}/_history/{version}"]);
+    let mut complete = |reference: Value, argument: &str, start: &str| {
+        let asked = json!({"ref": reference, "argument": {"name": argument, "value": start}});
+        host.request("completion/complete", asked)["result"]["completion"].clone()
+    };
+    let of = |uri: &str| json!({"type": "ref/resource", "uri": uri});
+    let found = complete(of(templates[0]), "type", "imm");
+    assert_eq!(
+        found["values"],
+        json!(["Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation"]),
+        "{found}"
+    );
+    assert_eq!((&found["total"], &found["hasMore"]), (&json!(3), &json!(false)));
+    assert_eq!(complete(of(templates[1]), "type", "Pat")["values"], json!(["Patient"]));
+    let all = complete(of(templates[0]), "type", "");
+    assert_eq!((all["values"].as_array().unwrap().len(), &all["hasMore"]), (100, &json!(true)), "{all}");
+    // Of nothing else is there anything to complete.
+    assert_eq!(complete(of(templates[0]), "id", "")["values"], json!([]));
+    assert_eq!(complete(of("medplum://nope"), "type", "Pat")["values"], json!([]));
+    assert_eq!(complete(json!({"type": "ref/prompt", "name": "x"}), "type", "Pat")["values"], json!([]));
+}
+
+#[test]
 fn the_stateless_revision_needs_no_handshake() {
     let meta = |revision: &str| {
         json!({

@@ -35,7 +35,7 @@ pub fn table(reply: &Value, fields: &Fields) -> Result<Answer, Failure> {
 pub fn more_behind(reply: &Value) -> String {
     let cut = entries(reply).iter().enumerate().filter_map(|(index, entry)| {
         let page = entry.get("resource").filter(|page| is_list(page))?;
-        link(page, "next").map(|_| format!("[{index}] ({} here)", entries(page).len()))
+        link(page, "next").map(|_| format!("[{index}] ({} on its page)", entries(page).len()))
     });
     let cut: Vec<String> = cut.collect();
     match cut.as_slice() {

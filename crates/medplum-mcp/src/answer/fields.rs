@@ -5,6 +5,7 @@ use fhir_definitions::{Definitions, TypeInfo};
 use fhirpath::{Context, Expression};
 use serde_json::Value;
 
+use super::paths;
 use crate::failure::Failure;
 
 /// At most so many columns.
@@ -31,28 +32,31 @@ impl Fields {
         given.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Refuses a field that starts with an element that none of the types has: it would be null in every row.
+    /// Refuses a field that leads nowhere on any of these types: it would be null in every row. `Resource` stands for all.
     ///
     /// # Errors
     /// [`Failure`] with the nearest elements.
     pub fn check(&self, resource_types: &[&str]) -> Result<(), Failure> {
         let definitions = Definitions::get();
-        let known: Option<Vec<&TypeInfo>> = resource_types.iter().map(|of| definitions.resource_type(of)).collect();
+        let any = resource_types.contains(&"Resource");
+        let known: Option<Vec<&TypeInfo>> = match any {
+            true => Some(definitions.resource_types().collect()),
+            // A newer server may know a type that is not known here.
+            false => resource_types.iter().map(|of| definitions.resource_type(of)).collect(),
+        };
         let Some(types) = known.filter(|types| !types.is_empty()) else { return Ok(()) };
+        let shown = if any { String::new() } else { resource_types.join(" or ") };
         for (text, _) in &self.0 {
-            let Some(head) = resource_types.iter().find_map(|of| head_behind(text, of)).or_else(|| head(text)) else {
-                continue;
-            };
-            if ["resourceType", "id"].contains(&head) || types.iter().any(|of| has_element(of, head)) {
-                continue;
-            }
-            let near: Vec<String> =
-                types.iter().flat_map(|of| definitions.nearest_elements(of, head)).take(5).collect();
-            let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
-            let of = resource_types.join(" or ");
-            return Err(Failure::teach(format!("fields: {of} has no element \"{head}\".{near} Nothing was sent.")));
+            paths::check(text, &types, &shown)
+                .map_err(|error| Failure::teach(format!("fields: {} Nothing was sent.", error.teach())))?;
         }
         Ok(())
+    }
+
+    /// What must be known of a table of these fields.
+    pub(super) fn note(&self) -> &'static str {
+        let resolves = self.0.iter().any(|(text, _)| text.contains("resolve()."));
+        if resolves { "resolve() finds contained resources alone: others are not fetched for it." } else { "" }
     }
 
     /// The elements that these fields need, where that can be told: Medplum is then asked for them alone.
@@ -102,13 +106,6 @@ impl Fields {
         };
         self.0.iter().enumerate().map(cell).collect()
     }
-}
-
-fn has_element(info: &TypeInfo, name: &str) -> bool {
-    let definitions = Definitions::get();
-    definitions
-        .elements(info)
-        .any(|element| element.name == name || definitions.json_names(element).iter().any(|known| known == name))
 }
 
 /// The element that a path starts with behind the name of its type.

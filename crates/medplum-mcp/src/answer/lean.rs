@@ -70,7 +70,7 @@ fn is_data_bundle(object: &Map<String, Value>) -> bool {
     text("resourceType") == Some("Bundle") && !text("type").is_some_and(|t| answers.contains(&t))
 }
 
-/// Links lead where only this server can go, full URLs repeat type and id.
+/// Links lead where only this server can go, full URLs repeat type and id, and that all is well says the status.
 fn lean_bundle(bundle: &mut Map<String, Value>) {
     bundle.shift_remove("link");
     let Some(Value::Array(entries)) = bundle.get_mut("entry") else { return };
@@ -79,10 +79,26 @@ fn lean_bundle(bundle: &mut Map<String, Value>) {
         if resource {
             entry.shift_remove("fullUrl");
         }
+        if let Some(Value::Object(response)) = entry.get_mut("response")
+            && response.get("outcome").is_some_and(says_all_is_well)
+        {
+            response.shift_remove("outcome");
+        }
         if entry.get("search").and_then(|s| s.get("mode")).and_then(Value::as_str) == Some("match") {
             entry.shift_remove("search");
         }
     }
+}
+
+/// Medplum's "All OK", which comes with every entry of a batch.
+fn says_all_is_well(outcome: &Value) -> bool {
+    let issues = outcome.get("issue").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |issue: &Value, pointer: &str| issue.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let is_well = |issue: &Value| {
+        text(issue, "/severity").as_deref() == Some("information")
+            && text(issue, "/details/text").is_some_and(|text| ["All OK", "Created", "Not Modified"].contains(&&*text))
+    };
+    !issues.is_empty() && issues.iter().all(is_well)
 }
 
 pub(super) fn is_empty(value: &Value) -> bool {
@@ -99,6 +115,17 @@ pub(super) fn is_empty(value: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_entries_of_a_batch_say_what_the_status_does_not() {
+        let outcome = |severity: &str, text: &str| json!({"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": "informational", "details": {"text": text}}]});
+        let entry = |outcome: Value| json!({"response": {"status": "200", "outcome": outcome}});
+        let mut reply = json!({"resourceType": "Bundle", "type": "batch-response",
+            "entry": [entry(outcome("information", "All OK")), entry(outcome("warning", "Deprecated"))]});
+        lean(&mut reply, Shown::default());
+        assert_eq!(reply["entry"][0], json!({"response": {"status": "200"}}));
+        assert_eq!(reply["entry"][1]["response"]["outcome"]["issue"][0]["details"]["text"], "Deprecated");
+    }
 
     #[test]
     fn a_lean_resource_keeps_its_data() {

@@ -13,6 +13,7 @@ pub mod lean;
 pub(crate) mod lean_text;
 pub mod notes;
 mod page;
+mod paths;
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::Value;
@@ -68,12 +69,16 @@ pub struct View {
     pub shown: Shown,
     /// As the server sent it.
     pub whole: bool,
+    /// As the most frequent of so many rows.
+    pub most_frequent_of: Option<usize>,
 }
 
 /// What is said of a cut, once it is known where the record ends.
 pub struct Limits<'a> {
     /// The characters that the answer may have.
     pub budget: usize,
+    /// Whether a call may ask for more.
+    pub may_raise: bool,
     /// The names of tools that are closed: the notes do not speak of them.
     pub closed: &'a [&'a str],
     /// Seals a position into a cursor.
@@ -131,6 +136,13 @@ impl Answer {
         self
     }
 
+    /// The same table as the most frequent of so many rows: said if they are not all here.
+    #[must_use]
+    pub fn most_frequent_of(mut self, rows: usize) -> Self {
+        self.view.most_frequent_of = Some(rows);
+        self
+    }
+
     /// The same answer with a sentence of ours behind it. An empty one is left out.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
@@ -159,6 +171,7 @@ impl Answer {
     /// A sentence for the agent, if a field cannot be worked out.
     pub fn into_result(self, limits: &Limits<'_>) -> Result<CallToolResult, crate::failure::Failure> {
         let Self { record, view, mut notes } = self;
+        notes.add(view.fields.as_ref().map_or("", Fields::note));
         // However much is said, half of the budget is the record's.
         let said = notes.size().min(limits.budget / 2);
         let room = limits.budget.saturating_sub(said).saturating_sub(last_words(limits.budget));
@@ -168,11 +181,11 @@ impl Answer {
             _ => Some(Form::Json),
         };
         let fitted = match record {
-            Record::Json(value) => json_block(value, &view, room)?,
-            Record::Resource(resource) => resource_block(&resource, &view, room)?,
+            Record::Json(value) => json_block(value, &view, room, limits)?,
+            Record::Resource(resource) => resource_block(&resource, &view, room, limits)?,
             Record::Page(page) => page::block(&page, &view, room, limits)?,
-            Record::Table { columns, rows } => table_block(&columns, &rows, room),
-            Record::Text(text) | Record::Ours(text) => text_block(text, room),
+            Record::Table { columns, rows } => table_block(&columns, &rows, &view, room, limits),
+            Record::Text(text) | Record::Ours(text) => text_block(text, room, limits),
         };
         (limits.left_out)().into_iter().for_each(|note| notes.missing(note));
         let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
@@ -209,20 +222,30 @@ impl Fitted {
     }
 }
 
-fn resource_block(resource: &Entry, view: &View, room: usize) -> Result<Fitted, crate::failure::Failure> {
+fn resource_block(
+    resource: &Entry,
+    view: &View,
+    room: usize,
+    limits: &Limits<'_>,
+) -> Result<Fitted, crate::failure::Failure> {
     if view.fields.is_none() {
         let block = resource.lean(view.shown)?;
         if block.chars().count() <= room {
             return Ok(Fitted::whole(block));
         }
     }
-    json_block(resource.resource()?, view, room)
+    json_block(resource.resource()?, view, room, limits)
 }
 
-fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crate::failure::Failure> {
+fn json_block(
+    mut value: Value,
+    view: &View,
+    room: usize,
+    limits: &Limits<'_>,
+) -> Result<Fitted, crate::failure::Failure> {
     if let Some(fields) = view.fields.as_ref().filter(|_| value.is_object()) {
         let row = fields.row(&value)?;
-        return Ok(table_block(&fields.columns(), &[row], room));
+        return Ok(table_block(&fields.columns(), &[row], view, room, limits));
     }
     if !view.whole {
         lean::lean(&mut value, view.shown);
@@ -231,14 +254,26 @@ fn json_block(mut value: Value, view: &View, room: usize) -> Result<Fitted, crat
     if block.chars().count() <= room {
         return Ok(Fitted::whole(block));
     }
+    // What has `fields` can be asked for the rest of a resource.
+    let is_resource = !view.whole && value.get("id").is_some() && value.get("resourceType").is_some();
     let cut = fit::prune(&mut value, room.saturating_sub(PRUNE_NOTE).max(SMALLEST_RECORD));
-    let note = format!("{} Ask for less at once, or raise budget.", left_out(&cut));
+    let ask = cut.first().filter(|left| is_resource && !left.ask.is_empty());
+    let rest = match ask {
+        Some(left) => format!("The rest: fields, such as {}", left.ask),
+        None => "Ask for less at once".to_owned(),
+    };
+    let note = format!("{} {rest}{}.", left_out(&cut), or_raise(limits));
     Ok(Fitted { block: value.to_string(), note: Some(note) })
 }
 
+/// A larger budget is no advice where there is none.
+fn or_raise(limits: &Limits<'_>) -> &'static str {
+    if limits.may_raise { ", or raise budget" } else { "" }
+}
+
 /// What was left out of a resource, by its path.
-fn left_out(cut: &[String]) -> String {
-    let named: Vec<&str> = cut.iter().take(4).map(String::as_str).collect();
+fn left_out(cut: &[fit::LeftOut]) -> String {
+    let named: Vec<&str> = cut.iter().take(4).map(|left| left.what.as_str()).collect();
     let more = match cut.len().saturating_sub(named.len()) {
         0 => String::new(),
         n => format!(" and {n} more"),
@@ -246,7 +281,7 @@ fn left_out(cut: &[String]) -> String {
     format!("Left out to fit: {}{more}.", named.join(", "))
 }
 
-fn table_block(columns: &[String], rows: &[Vec<Value>], room: usize) -> Fitted {
+fn table_block(columns: &[String], rows: &[Vec<Value>], view: &View, room: usize, limits: &Limits<'_>) -> Fitted {
     let head = format!("{{\"columns\":{},\"rows\":[", visible(columns.to_vec().into()));
     let items: Vec<String> = rows.iter().map(|row| visible(row.clone().into()).to_string()).collect();
     let frame = head.chars().count().saturating_add(2);
@@ -256,20 +291,28 @@ fn table_block(columns: &[String], rows: &[Vec<Value>], room: usize) -> Fitted {
     } else {
         fit::how_many(&items, room.saturating_sub(frame).saturating_sub(CUT_NOTE))
     };
-    let note = (shown < items.len())
-        .then(|| format!("{shown} of {} rows fit. Ask for fewer rows or columns, or raise budget.", items.len()));
+    let note = match view.most_frequent_of {
+        Some(all) if shown < all => {
+            Some(format!("The {shown} most frequent of {all}. The others: narrow params, such as by category or date."))
+        }
+        None if shown < items.len() => {
+            Some(format!("{shown} of {} rows fit. Ask for fewer rows or columns{}.", items.len(), or_raise(limits)))
+        }
+        _ => None,
+    };
     Fitted { block: format!("{head}{}]}}", items.get(..shown).unwrap_or_default().join(",")), note }
 }
 
-fn text_block(text: String, room: usize) -> Fitted {
+fn text_block(text: String, room: usize, limits: &Limits<'_>) -> Fitted {
     match fit::cut_text(&text, room) {
         None => Fitted::whole(text),
         Some(_) => {
             let start = fit::cut_text(&text, room.saturating_sub(CUT_NOTE).max(SMALLEST_RECORD)).unwrap_or_default();
             let note = format!(
-                "The first {} of {} characters. Raise budget for more.",
+                "The first {} of {} characters.{}",
                 start.chars().count(),
-                text.chars().count()
+                text.chars().count(),
+                if limits.may_raise { " Raise budget for more." } else { "" }
             );
             Fitted { block: start.to_owned(), note: Some(note) }
         }

@@ -15,7 +15,11 @@ use crate::tokens::at_most as tokens;
 /// What the record and the notes may cost together. The count is rather too high, so that 2,000 are never reached.
 const MOST_TOKENS: usize = 1_950;
 /// How often the room is made smaller, until the notes on what does not fit do fit.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
+/// The characters of a token, at the least: by so many the room shrinks for each that the answer is too long.
+const CHARACTERS: usize = 3;
+/// Room in the answer that is kept for what is known only at its end.
+const LAST_WORDS: usize = 260;
 /// How much is repeated of why a search failed.
 const REASON: usize = 240;
 
@@ -54,6 +58,11 @@ impl<'a> Part<'a> {
 
     fn shown(&self, rows: usize) -> usize {
         self.rows.rows.iter().take(rows).map(|row| row.stands_for).sum()
+    }
+
+    /// Whether it is known that there is nothing.
+    fn is_none(&self) -> bool {
+        self.of == Some(0) && self.rows.rows.is_empty()
     }
 
     fn record(&self, rows: usize) -> Value {
@@ -101,34 +110,59 @@ impl Draft<'_> {
         let none = vec![0; wishes.len()];
         let frame = cost(&self.record(&none), &failures);
         let mut room = MOST_TOKENS.saturating_sub(frame);
-        let mut attempt = 0;
+        let (mut attempt, mut brief) = (0, false);
         loop {
             let shown = share_out(&wishes, room);
-            let (record, notes) = (self.record(&shown), self.notes(&failures, &shown));
+            let (record, notes) = (self.record(&shown), self.notes(&failures, &shown, brief));
             let over = cost(&record, &notes).saturating_sub(MOST_TOKENS);
+            let too_long = length(&record, &notes).saturating_sub(cx.budget());
             attempt += 1;
-            if over == 0 || room == 0 || attempt == ATTEMPTS {
+            let fits = over == 0 && too_long == 0;
+            if fits || (room == 0 && (brief || too_long == 0)) || attempt == ATTEMPTS {
                 return (record, notes);
             }
-            room = room.saturating_sub(over);
+            // Where little fits, the searches for the rest would take the room of the rows.
+            brief |= too_long > 0;
+            // What nobody has taken is no room to give back.
+            let cost = |(wish, rows): (&Wish, &usize)| wish.costs.iter().take(*rows).sum::<usize>();
+            let taken = wishes.iter().zip(&shown).map(cost).sum();
+            room = room.min(taken).saturating_sub(over.max(too_long.div_ceil(CHARACTERS)));
         }
     }
 
     fn record(&self, shown: &[usize]) -> Value {
         let mut record = Map::from_iter([("patient".to_owned(), Value::Object(self.who.clone()))]);
+        let (mut none, mut more) = (Vec::new(), Map::new());
         for (part, rows) in self.sections.iter().zip(shown) {
-            record.insert(part.section.key.to_owned(), part.record(*rows));
+            let key = part.section.key;
+            match part.of {
+                _ if part.is_none() => none.push(key),
+                Some(of) if *rows == 0 => _ = more.insert(key.to_owned(), of.into()),
+                _ => _ = record.insert(key.to_owned(), part.record(*rows)),
+            }
+        }
+        if !none.is_empty() {
+            record.insert("none".into(), none.into());
+        }
+        if !more.is_empty() {
+            record.insert("notShown".into(), more.into());
         }
         Value::Object(record)
     }
 
-    fn notes(&self, failures: &[String], shown: &[usize]) -> Vec<String> {
+    fn notes(&self, failures: &[String], shown: &[usize], brief: bool) -> Vec<String> {
         let mut notes = failures.to_vec();
         notes.extend(self.sections.iter().filter_map(|part| part.rows.note.clone()));
         let rest: Vec<String> =
             self.sections.iter().zip(shown).filter_map(|(part, rows)| part.rest(*rows, self.today)).collect();
-        if !rest.is_empty() {
-            notes.push(format!("{}. Each with patient=Patient/{}.", rest.join("; "), self.patient));
+        match rest.as_slice() {
+            [] => {}
+            _ if brief => notes.push("More is in the chart than fits: name sections, or raise budget.".to_owned()),
+            [one] if one.contains("search_resources") && !one.contains(" or ") => {
+                notes.push(format!("{one} patient=Patient/{}.", self.patient));
+            }
+            [one] => notes.push(format!("{one}, with patient=Patient/{}.", self.patient)),
+            rest => notes.push(format!("{}. Each with patient=Patient/{}.", rest.join("; "), self.patient)),
         }
         notes
     }
@@ -161,6 +195,11 @@ impl Draft<'_> {
             .then(|| format!("{}: closed by the operator ({ALLOWED_TYPES}); of is null there.", closed.join(", ")));
         forbidden.into_iter().chain(closed).chain(others).collect()
     }
+}
+
+fn length(record: &Value, notes: &[String]) -> usize {
+    let notes: usize = notes.iter().map(|note| note.chars().count().saturating_add(1)).sum();
+    record.to_string().chars().count().saturating_add(notes).saturating_add(LAST_WORDS)
 }
 
 fn cost(record: &Value, notes: &[String]) -> usize {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::search::ask_for_fields;
+use super::search::{ask_for_fields, includes};
 use super::write::search_for;
 use crate::answer::fields::Fields;
 use crate::answer::{Answer, batch};
@@ -77,14 +77,16 @@ impl Run for ExecuteBatch {
 fn fields_of(batch: &Batch, given: Option<Vec<String>>) -> Result<Option<Fields>, Failure> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
     let fields = Fields::parse(&given)?;
-    // What an operation or a document brings can be of any type.
+    // What an operation or a document brings can be of any type, and so can what a search includes.
     let of = |interaction: &'_ Interaction| match interaction {
         Interaction::Operation(_) | Interaction::GraphQl(_) | Interaction::Raw(_) => None,
+        Interaction::Search(search) if search.query.iter().any(|(key, _)| includes(key)) => None,
         other => other.label().resource_type.map(str::to_owned),
     };
     let types: Option<BTreeSet<String>> = batch.entries().iter().map(|entry| of(&entry.interaction)).collect();
-    if let Some(types) = types {
-        fields.check(&types.iter().map(String::as_str).collect::<Vec<_>>())?;
+    match types {
+        Some(types) => fields.check(&types.iter().map(String::as_str).collect::<Vec<_>>())?,
+        None => fields.check(&["Resource"])?,
     }
     Ok(Some(fields))
 }

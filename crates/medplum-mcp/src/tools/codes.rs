@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::query::{most_resources, whole_search};
+use super::query::{counted, most_resources, whole_search};
 use crate::answer::Answer;
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
@@ -55,7 +55,8 @@ impl Run for ListCodes {
         let query = whole_search(self.params)?;
         let search = Search::new(cx, of.clone(), query).await?;
         let places = Places::of(of.as_str(), self.element.as_deref())?;
-        let none = search.no_match();
+        // To list the codes is what is done here.
+        let none = search.no_match().replace(" list_codes shows the codes that there are.", "");
         let walk = search.walk(cx, most).await?;
         let (matched, more) = (walk.matched, walk.more);
         let mut codes = Codes::default();
@@ -76,6 +77,8 @@ struct Places {
     element: String,
     /// Its JSON names: a choice has several.
     codes: Vec<String>,
+    /// What else of the type is coded.
+    others: Vec<String>,
     /// By which they are in order of time; the first that they hold counts.
     dates: Vec<Date>,
 }
@@ -118,7 +121,8 @@ impl Places {
         };
         let date = |element: &Element| Date { element: shown(element), names: defs.json_names(element) };
         let dates = dates_of(defs, info).into_iter().map(date).collect();
-        Ok(Self { element: shown(main), codes: defs.json_names(main), dates })
+        let others = coded.iter().filter(|other| other.name != main.name).map(|other| other.name.to_owned()).collect();
+        Ok(Self { element: shown(main), codes: defs.json_names(main), others, dates })
     }
 
     /// The same with the first date that any of these resources holds.
@@ -248,8 +252,7 @@ impl Codes {
     fn answer(self, places: &Places, of: &ResourceType, (matched, more): (usize, bool)) -> Answer {
         let columns = ["system", "code", "display", "count", "first", "last"].map(str::to_owned).to_vec();
         let (without, total, rows) = self.into_rows();
-        let shown = rows.len();
-        let answer = Answer::table(columns, rows);
+        let answer = Answer::table(columns, rows).most_frequent_of(total);
         if matched == 0 {
             return answer;
         }
@@ -263,14 +266,13 @@ impl Codes {
             ),
             false => (String::new(), " (complete)"),
         };
-        let rest = match shown < total {
-            true => {
-                format!("The {shown} most frequent of {total}. The others: narrow params, such as by category or date.")
-            }
+        let others = match without.saturating_mul(2) > matched && !places.others.is_empty() {
+            true => format!(" {of} also codes: {}.", places.others.join(", ")),
             false => String::new(),
         };
-        let dates = format!("{} in {matched} {of}{all}{lack}; dates are of {}.", places.element, places.date());
-        answer.missing(first).missing(rest).note(dates)
+        let of = counted(matched, of.as_str());
+        let dates = format!("{} in {of}{all}{lack}; dates are of {}.{others}", places.element, places.date());
+        answer.missing(first).note(dates)
     }
 
     /// How many resources have no code, how many codes there are, and the most frequent of them.

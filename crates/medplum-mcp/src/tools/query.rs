@@ -264,7 +264,7 @@ fn shortened(cell: Value) -> Value {
     }
 }
 
-fn counted(number: usize, of: &str) -> String {
+pub(super) fn counted(number: usize, of: &str) -> String {
     if number == 1 { format!("1 {of}") } else { format!("{number} {}", plural(of)) }
 }
 

@@ -120,7 +120,7 @@ impl Run for SearchResources {
         toolset: Toolset::Search,
         title: "Search FHIR Resources",
         description: "One page of matches. Search by identifier, code and reference rather than by name.",
-        when: "find resources, a page at a time; summary: count for how many",
+        when: "find resources, a page at a time; count_only for how many",
         does: Does::Reads,
         may_run: false,
         on_behalf_of: true,
@@ -128,8 +128,10 @@ impl Run for SearchResources {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
-        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
+        let included = self.include.is_some() || self.revinclude.is_some();
+        let of = shown_types(resource_type.as_str(), &query, included);
+        let view = view(of, self.fields, self.narrative)?;
         whole_number("count", self.count, LARGEST_PAGE, "_count", &mut query)?;
         whole_number("offset", self.offset, LAST_OFFSET, "_offset", &mut query)?;
         for (argument, key, value) in [
@@ -260,18 +262,32 @@ pub(super) fn view(resource_type: &str, fields: Option<Vec<String>>, narrative: 
     if let Some(fields) = &fields {
         fields.check(&[resource_type])?;
     }
-    Ok(View { fields, shown: Shown { narrative: narrative == Some(true), ..Shown::default() }, whole: false })
+    Ok(View { fields, shown: Shown { narrative: narrative == Some(true), ..Shown::default() }, ..View::default() })
 }
 
-/// Asks Medplum for the elements alone that a table needs, where that cannot lose anything.
+/// The types that a search's fields can be of: any, where resources are included.
+fn shown_types<'t>(resource_type: &'t str, query: &Query, included: bool) -> &'t str {
+    if included || query.iter().any(|(key, _)| includes(key)) { "Resource" } else { resource_type }
+}
+
+/// Whether a parameter brings resources of other types.
+pub(super) fn includes(key: &str) -> bool {
+    key.starts_with("_include") || key.starts_with("_revinclude")
+}
+
+/// Asks Medplum for the elements alone that a table needs, where that cannot lose anything. A table says itself what it
+/// needs: what else would shape the resources is left out, so that no cell is empty for it.
 pub(super) fn ask_for_fields(resource_type: &str, fields: Option<&Fields>, query: &mut Query) {
-    let shaped =
-        ["_fields", "_elements", "_summary", "_include", "_revinclude"].iter().any(|key| query.get(key).is_some());
-    let needed = fields.and_then(|fields| fields.elements(resource_type));
-    if let (Some(needed), false) = (needed, shaped) {
+    let Some(fields) = fields else { return };
+    *query = query.iter().filter(|(key, value)| !(SHAPES.contains(key) && *value != "count")).collect();
+    let other = query.iter().any(|(key, _)| includes(key) || key == "_summary");
+    if let (Some(needed), false) = (fields.elements(resource_type), other) {
         query.push("_fields", if needed.is_empty() { "id".to_owned() } else { needed.join(",") });
     }
 }
+
+/// Parameters that say what of the resources comes.
+const SHAPES: &[&str] = &["_fields", "_elements", "_summary"];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct SearchOne {
@@ -303,10 +319,10 @@ impl Run for SearchOne {
         let sorted = self.sort.is_some();
         push_once("sort", "_sort", self.sort, &mut query)?;
         ask_for_fields(resource_type.as_str(), view.fields.as_ref(), &mut query);
-        if query.get("_count").is_none() {
-            // Two, to tell the only match from the first of several.
-            query.push("_count", "2");
-        }
+        // Two, to tell the only match from the first of several; a count alone would be none.
+        query =
+            query.iter().filter(|(key, value)| *key != "_count" && (*key, *value) != ("_summary", "count")).collect();
+        query.push("_count", "2");
         let search = Search::new(cx, resource_type, query).await?;
         let found = search.page(cx).await?;
         let several = found.matches().count() > 1 || found.has_next;
@@ -358,8 +374,9 @@ impl Run for SearchAllResources {
         let Some(most) = most else {
             return Err(Failure::teach(format!("max_resources must be from 1 to {MOST_RESOURCES}. Nothing was sent.")));
         };
-        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
+        let of = shown_types(resource_type.as_str(), &query, false);
+        let view = view(of, self.fields, self.narrative)?;
         push_once("sort", "_sort", self.sort, &mut query)?;
         if self.count_only == Some(true) || query.get("_count") == Some("0") {
             return count_only(cx, resource_type, query).await;

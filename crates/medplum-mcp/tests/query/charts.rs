@@ -294,7 +294,7 @@ async fn nothing_found_is_no_rows_and_what_to_try() {
     let arguments = json!({"resource_type": "Observation", "params": {"code": "0-0"}, "sql": "select count(*), max(value_value) from Observation"});
     let told = clinic.call("query_resources", arguments).await;
     assert_eq!(told.rows(), [[json!(0), Value::Null]]);
-    assert!(told.note().contains("No Observation matches."), "{}", told.note());
+    assert!(told.note().contains("No Observation matches code=0-0."), "{}", told.note());
 }
 
 #[tokio::test]

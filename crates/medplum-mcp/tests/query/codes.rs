@@ -76,7 +76,7 @@ async fn what_cannot_be_listed_is_told() {
         .await;
     assert!(told.note().starts_with("Incomplete: only 40 were looked at"), "{}", told.note());
     let told = clinic.call("list_codes", json!({"resource_type": "Observation", "params": {"code": "0-0"}})).await;
-    assert!(told.rows().is_empty() && told.note().contains("No Observation matches."), "{told:?}");
+    assert!(told.rows().is_empty() && told.note().contains("No Observation matches code=0-0."), "{told:?}");
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ impl Page {
 
     #[track_caller]
     pub fn rows(&self, section: &str) -> &[Value] {
-        self.record[section]["rows"].as_array().unwrap_or_else(|| panic!("{section}: {}", self.record))
+        self.record[section]["rows"].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The record with a row a line, for people.
@@ -158,6 +158,12 @@ impl Page {
 
     /// `shown` and `of`.
     pub fn counts(&self, section: &str) -> (Value, Value) {
-        (self.record[section]["shown"].clone(), self.record[section]["of"].clone())
+        if self.record["none"].as_array().is_some_and(|none| none.contains(&section.into())) {
+            return (0.into(), 0.into());
+        }
+        match &self.record["notShown"][section] {
+            Value::Null => (self.record[section]["shown"].clone(), self.record[section]["of"].clone()),
+            of => (0.into(), of.clone()),
+        }
     }
 }
