@@ -287,6 +287,11 @@ impl<'a> Context<'a> {
         self.sieve.shown(stored)
     }
 
+    /// A resource without what is in closed ones inside of it: the operator shows them to nobody here.
+    pub(crate) fn open_part(&self, resource: &Value) -> Value {
+        self.sieve.open_part(resource)
+    }
+
     /// The type of a closed resource that a write would add inside of another.
     pub(crate) fn adds_closed(&self, resource: &Value, stored: &Value) -> Option<String> {
         self.sieve.adds_closed(resource, stored)

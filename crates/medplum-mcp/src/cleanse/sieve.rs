@@ -97,6 +97,15 @@ impl Sieve {
         shown
     }
 
+    /// A resource without what is in others inside of it that are closed. Nothing is counted.
+    pub(crate) fn open_part(&self, resource: &Value) -> Value {
+        let mut open = resource.clone();
+        if let Some(types) = &self.types {
+            closed::leave_out(&mut open, types, &mut |_, _| {});
+        }
+        open
+    }
+
     /// The type of a closed resource inside of one that is to be stored, which was not there before.
     pub(crate) fn adds_closed(&self, resource: &Value, stored: &Value) -> Option<String> {
         let types = self.types.as_ref()?;

@@ -205,7 +205,7 @@ impl Writer<'_, '_> {
             }
             (_, Some(Change { stored: Some(stored), then: Some(then), .. })) => {
                 lines.extend(self.whom(stored).await?);
-                lines.extend(changed(stored, then, most));
+                lines.extend(changed(&self.cx.open_part(stored), &self.cx.open_part(then), most));
             }
             (Interaction::Patch { patch, .. }, _) => {
                 lines.push(UNREADABLE.to_owned());

@@ -191,3 +191,22 @@ fn on_whose_behalf_is_said() {
     let asked = ward.call("patch_resource", patch, "decline").question;
     assert!(asked.contains(&format!("on behalf of: {membership}")), "{asked}");
 }
+
+/// What the operator has closed is in no question either: a list that is reordered changes in each of its places.
+#[test]
+fn a_closed_resource_inside_of_another_is_not_shown() {
+    let mut ward = Ward::open(&[]);
+    let inside = json!([{"resourceType": "Practitioner", "id": "gp", "name": [{"family": "Closedman"}]}, {"resourceType": "Patient", "id": "p", "active": true}]);
+    let stored = ward.store(json!({"resourceType": "Patient", "active": true, "contained": inside,
+        "generalPractitioner": [{"reference": "#gp"}], "link": [{"other": {"reference": "#p"}, "type": "seealso"}]}));
+    let mut host = Ward::another_host(&ward.sandbox, &[("MEDPLUM_ALLOWED_TYPES", "Patient")]);
+    host.initialize_as("2025-11-25", crate::can_ask());
+    let mut narrow = Ward { sandbox: ward.sandbox, host };
+    let mut changed = narrow.read(&stored);
+    assert!(!changed.to_string().contains("Closedman"), "{changed}");
+    changed["active"] = json!(false);
+    changed["contained"].as_array_mut().unwrap().reverse();
+    let Asked { question, .. } = narrow.call("update_resource", json!({"resource": changed}), "decline");
+    assert!(question.contains("active: true → false") && question.contains("contained[0]"), "{question}");
+    assert!(!question.contains("Closedman"), "{question}");
+}
