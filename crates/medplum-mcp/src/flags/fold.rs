@@ -30,26 +30,33 @@ pub(super) fn folded(text: &str) -> String {
 /// The letters alone, and what frames them, as they stand in JSON: by this a rule's words are looked for.
 pub(super) fn squeezed(json: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len());
+    squeeze(json, |byte| out.push(byte));
+    out
+}
+
+/// The same, byte by byte.
+pub(super) fn squeeze(json: &str, mut take: impl FnMut(u8)) {
     let mut other = String::new();
-    let (mut before, mut rest) = (0_u8, json.as_bytes());
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
-        // What follows a backslash is no letter: `\n`.
-        let kept = KEPT.get(usize::from(*byte)).copied().filter(|kept| *kept != 0 && before != b'\\');
-        out.extend(kept);
-        before = *byte;
-        if !byte.is_ascii() {
-            let at = json.len().saturating_sub(rest.len()).saturating_sub(1);
-            let c = json.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
-            rest = rest.get(c.len_utf8().saturating_sub(1)..).unwrap_or_default();
+    let mut before = 0_u8;
+    for (at, byte) in json.bytes().enumerate() {
+        if byte.is_ascii() {
+            let kept = KEPT.get(usize::from(byte)).copied().unwrap_or_default();
+            // What follows a backslash is no letter: `\n`.
+            if kept != 0 && before != b'\\' {
+                take(kept);
+            }
+            before = byte;
+        } else if let Some(c) = json.get(at..).and_then(|rest| rest.chars().next()) {
+            before = byte;
             other.clear();
             push(c, &mut other);
             let is_kept = |c: &char| if c.is_ascii() { kept_of(*c as u8) != 0 } else { c.is_alphanumeric() };
             let mut bytes = [0; 4];
-            other.chars().filter(is_kept).for_each(|c| out.extend(c.encode_utf8(&mut bytes).as_bytes()));
+            for c in other.chars().filter(is_kept) {
+                c.encode_utf8(&mut bytes).bytes().for_each(&mut take);
+            }
         }
     }
-    out
 }
 
 /// What becomes of a byte of ASCII in [`squeezed`]; nothing for those that go.

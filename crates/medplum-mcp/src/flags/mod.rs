@@ -6,6 +6,7 @@
 //! them can word an instruction around them.
 
 mod fold;
+mod glance;
 mod places;
 mod rules;
 

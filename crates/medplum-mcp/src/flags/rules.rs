@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use aho_corasick::AhoCorasick;
 
 use super::fold::{decoded, folded, is_word, squeezed, tokens, without_markup};
+use super::glance::Glance;
 
 /// The rules, and what must stand in a text for one of them to hold.
 pub(super) struct Rules {
     rules: Vec<Rule>,
     /// The words that are looked for first.
     anchors: Option<AhoCorasick>,
+    /// The same at a glance.
+    glance: Option<Glance>,
     /// The rules of each of those words.
     anchored: Vec<Vec<usize>>,
 }
@@ -81,13 +84,14 @@ impl Rules {
             }
             rules.push(rule);
         }
-        Self { rules, anchors: AhoCorasick::new(&anchors).ok(), anchored }
+        Self { rules, anchors: AhoCorasick::new(&anchors).ok(), glance: Glance::of(&anchors), anchored }
     }
 
     /// Whether one of the rules may hold in a text, JSON or not. It may say yes where none does, never no where one does.
     pub(super) fn may_hold(&self, text: &str) -> bool {
-        let anchors = self.anchors.as_ref();
-        anchors.is_none_or(|anchors| anchors.is_match(&squeezed(text))) || text.contains("&#") || text.contains("&lt;")
+        let may_be_there = self.glance.as_ref().is_none_or(|glance| glance.may_be_in(text));
+        let is_there = || self.anchors.as_ref().is_none_or(|anchors| anchors.is_match(&squeezed(text)));
+        may_be_there && is_there() || text.contains("&#") || text.contains("&lt;")
     }
 
     /// Whether a text reads like an instruction to a machine.
@@ -337,7 +341,7 @@ mod tests {
         let file = include_str!("rules.txt");
         let wrong: Vec<&str> = lines(file).filter(|line| rule(line).is_none()).collect();
         assert_eq!(wrong, [""; 0]);
-        assert!(rules(file).anchors.is_some() && rules(file).rules.len() > 150);
+        assert!(rules(file).anchors.is_some() && rules(file).glance.is_some() && rules(file).rules.len() > 150);
     }
 
     #[test]

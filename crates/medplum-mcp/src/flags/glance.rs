@@ -1,0 +1,124 @@
+//! A glance at a text, in which nearly always none of the words is: whether a piece from the middle of one of them is
+//! there. It touches little memory, and looks at each letter once.
+
+use super::fold::squeeze;
+
+/// So many letters of a word are looked for.
+const PIECE: usize = 8;
+/// By so many letters it is told whether a piece may end here. No word may be shorter.
+const LAST: usize = 4;
+/// How many kinds of last letters are told apart: a power of two.
+const KINDS: usize = 1 << 14;
+const BITS: usize = u64::BITS as usize;
+
+/// The pieces of words.
+pub(super) struct Glance {
+    /// The kinds of the last letters of all pieces.
+    kinds: Box<[u64]>,
+    /// In the order of their last letters.
+    pieces: Vec<Piece>,
+}
+
+/// A piece, with the last letter in the lowest byte, and zeros before it if it is short.
+#[derive(Clone, Copy)]
+struct Piece {
+    letters: u64,
+    mask: u64,
+}
+
+impl Glance {
+    /// The pieces of these words, squeezed; none if one of them is too short.
+    pub(super) fn of(words: &[Vec<u8>]) -> Option<Self> {
+        let mut pieces: Vec<Piece> = words.iter().map(|word| Piece::of(word)).collect::<Option<_>>()?;
+        pieces.sort_by_key(|piece| last(piece.letters));
+        let mut kinds = vec![0_u64; KINDS / BITS].into_boxed_slice();
+        for piece in &pieces {
+            let kind = kind(piece.letters);
+            if let Some(bits) = kinds.get_mut(kind / BITS) {
+                *bits |= 1 << (kind % BITS);
+            }
+        }
+        Some(Self { kinds, pieces })
+    }
+
+    /// Whether one of the words may be in a text. It may say yes where none is, never no where one is.
+    pub(super) fn may_be_in(&self, text: &str) -> bool {
+        let (mut seen, mut found) = (0_u64, false);
+        squeeze(text, |letter| {
+            seen = seen << 8 | u64::from(letter);
+            let kind = kind(seen);
+            let is_known = self.kinds.get(kind / BITS).is_some_and(|bits| bits >> (kind % BITS) & 1 == 1);
+            found |= is_known && self.is_piece(seen);
+        });
+        found
+    }
+
+    /// Whether these letters end with a piece.
+    fn is_piece(&self, seen: u64) -> bool {
+        let first = self.pieces.partition_point(|piece| last(piece.letters) < last(seen));
+        let mut alike = self.pieces.iter().skip(first).take_while(|piece| last(piece.letters) == last(seen));
+        alike.any(|piece| seen & piece.mask == piece.letters)
+    }
+}
+
+impl Piece {
+    /// The middle of a word, which is rarer than what it begins and ends with.
+    fn of(word: &[u8]) -> Option<Self> {
+        if word.len() < LAST {
+            return None;
+        }
+        let before = word.len().saturating_sub(PIECE) / 2;
+        let piece = word.iter().skip(before).take(PIECE);
+        let (letters, mask) =
+            piece.fold((0, 0), |(letters, mask), letter| (letters << 8 | u64::from(*letter), mask << 8 | 0xff));
+        Some(Self { letters, mask })
+    }
+}
+
+/// The last letters.
+fn last(seen: u64) -> u32 {
+    (seen & u64::from(u32::MAX)) as u32
+}
+
+/// The kind of the last letters.
+fn kind(seen: u64) -> usize {
+    const SHIFT: u32 = u32::BITS - KINDS.trailing_zeros();
+    (last(seen).wrapping_mul(0x9e37_79b1) >> SHIFT) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use aho_corasick::AhoCorasick;
+    use proptest::prelude::*;
+
+    use super::super::fold::squeezed;
+    use super::*;
+
+    const WORDS: &[&str] =
+        &["leak", "ignore", "exfiltrate", "system prompt", "delete_resource", "große anweisung", "игнорируйте"];
+
+    fn words() -> Vec<Vec<u8>> {
+        WORDS.iter().map(|word| squeezed(word)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_that_is_there_is_seen(before in "\\PC{0,12}", at in 0..WORDS.len(), between in "[ \\-.\"*]{0,2}", after in "\\PC{0,12}", upper in any::<bool>()) {
+            let spread: String = WORDS[at].chars().flat_map(|c| between.chars().chain([c])).collect();
+            let spread = if upper { spread.to_uppercase() } else { spread };
+            let text = format!("{before}{spread}{after}");
+            let exactly = AhoCorasick::new(words()).unwrap().is_match(&squeezed(&text));
+            prop_assert!(!exactly || Glance::of(&words()).unwrap().may_be_in(&text));
+        }
+    }
+
+    #[test]
+    fn an_ordinary_text_is_not_looked_at_again() {
+        let glance = Glance::of(&words()).unwrap();
+        assert!(
+            !glance.may_be_in(r#"{"resourceType":"Patient","system":"https://x.example","name":[{"family":"Zoë"}]}"#)
+        );
+        assert!(glance.may_be_in("a SYSTEM-PROMPT") && glance.may_be_in("L3ak") && glance.may_be_in("ИГНОРИРУЙТЕ"));
+        assert!(Glance::of(&[b"abc".to_vec()]).is_none());
+    }
+}
