@@ -3,6 +3,7 @@ import shutil
 
 from product import DESCRIPTION, HERE, KEYWORDS, LICENCE, NAME, PAPERS, ROOT, TARGETS, VERSION, arguments, repository
 from product import registered, write_json
+from readme import page
 
 SCOPE = f"@{NAME}"
 
@@ -36,7 +37,7 @@ def platform(binaries, target, folder):
 
 def launcher(folder):
     facts = package(NAME, DESCRIPTION)
-    if repository():
+    if registered():
         facts["mcpName"] = registered()
     facts |= {
         "keywords": KEYWORDS,
@@ -47,7 +48,8 @@ def launcher(folder):
     }
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "npm" / "launcher.js", folder)
-    shutil.copy(ROOT / "README.md", folder)
+    readme = page((ROOT / "README.md").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(readme, encoding="utf-8")
     lay(folder, facts)
 
 

@@ -55,10 +55,10 @@ def release(file):
 
 
 def registered():
-    """The server's name in the MCP registry, which follows from who owns the repository."""
+    """The server's name in the MCP registry, which follows from who owns the repository on GitHub; none elsewhere."""
     home = repository()
     if home is None or not home.startswith("https://github.com/"):
-        sys.exit("The MCP registry names a server after its owner on GitHub: set GITHUB_REPOSITORY=OWNER/REPOSITORY.")
+        return None
     return f"io.github.{home.split('/')[3]}/{NAME}"
 
 

@@ -13,6 +13,11 @@ from product import HERE, NAME, VERSION, registered, release, repository, write_
 STDIO = {"type": "stdio"}
 
 
+def name():
+    message = "The MCP registry names a server after its owner on GitHub: set GITHUB_REPOSITORY=OWNER/REPOSITORY."
+    return registered() or sys.exit(message)
+
+
 def packages(bundle, variables):
     image = repository().removeprefix("https://github.com/").lower()
     shared = {"transport": STDIO, "environmentVariables": variables}
@@ -27,7 +32,7 @@ def packages(bundle, variables):
 def server(bundle):
     made = json.loads((HERE / "registry" / "server.json").read_text())
     variables = made.pop("environmentVariables")
-    made |= {"name": registered(), "version": VERSION, "websiteUrl": repository()}
+    made |= {"name": name(), "version": VERSION, "websiteUrl": repository()}
     made["repository"] = {"url": repository(), "source": "github"}
     made["packages"] = list(packages(bundle, variables))
     return made
@@ -36,7 +41,7 @@ def server(bundle):
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["name"]:
-            print(registered())
+            print(name())
         case [bundle, out]:
             write_json(pathlib.Path(out) / "server.json", server(pathlib.Path(bundle)))
         case _:
