@@ -252,8 +252,23 @@ impl Client {
         let answer = self.attempts(call, interaction, &mut way, &mut progress).await;
         log(interaction, &progress, self.now().saturating_duration_since(started));
         let came = answer.and_then(|answer| (read.read)(interaction, answer, progress.fate != Sent::No));
+        let came = came.map_err(|error| self.without_our_secrets(error));
         way.ended(&Ended { came: came.as_ref().map(read.came), status: progress.status, attempts: progress.attempts });
         came
+    }
+
+    /// A server may repeat what it was sent: nothing that we sign in with is in a text of its.
+    fn without_our_secrets(&self, error: Error) -> Error {
+        let configured = match &self.inner.config.credentials {
+            Credentials::Client { secret, .. } => secret,
+            Credentials::AccessToken(token) => token,
+        };
+        let token = self.inner.tokens.current(self.now()).and_then(|token| {
+            let header = token.bearer.to_str().ok()?;
+            Some(SecretString::from(header.strip_prefix("Bearer ").unwrap_or(header)))
+        });
+        let secrets = std::iter::once(configured).chain(&token).map(|secret| secret.expose_secret());
+        secrets.filter(|secret| !secret.is_empty()).fold(error, |error, secret| error.without(secret))
     }
 
     /// Attempts until one has an answer that is a success.

@@ -116,6 +116,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error, with a text nowhere in what the server said.
+    pub(crate) fn without(mut self, text: &str) -> Self {
+        let hide = |said: &mut String| {
+            if said.contains(text) {
+                *said = said.replace(text, "[secret left out]");
+            }
+        };
+        match &mut self {
+            Self::Credentials { description: Some(said) } => hide(said),
+            Self::SignIn(outcome) | Self::Outcome(outcome) => outcome.texts().for_each(hide),
+            _ => {}
+        }
+        self
+    }
+
     /// Whether a write may have been carried out all the same.
     pub fn may_have_acted(&self) -> bool {
         let sent = match self {

@@ -228,19 +228,22 @@ impl Interaction {
 
     /// Whether this may be sent again after an attempt whose fate is unknown.
     ///
-    /// GET, PUT and DELETE of plain resources may, and a create that is conditional; nothing else, and nothing that
-    /// runs.
+    /// What reads a plain resource may; of what writes, an update that names the version that it replaces, and a create
+    /// whose condition finds what it created. Any other could undo what somebody else did after the first attempt, or be
+    /// carried out twice.
     pub fn is_safe_to_replay(&self) -> bool {
         match self {
             Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } => true,
             Self::Search(search) => !self.is_posted(search),
-            Self::Update { .. } | Self::Delete { .. } => true,
-            // Medplum ignores an empty condition, and would create twice.
-            Self::Create { if_none_exist, .. } => if_none_exist.as_ref().is_some_and(|c| check_condition(c).is_ok()),
+            Self::Update { if_match, .. } => if_match.is_some(),
+            Self::Create { resource, if_none_exist, .. } => {
+                if_none_exist.as_ref().is_some_and(|condition| finds_itself(condition, resource))
+            }
             Self::Operation(operation) => operation.method == Method::Get && operation.effect().is_read(),
             Self::Raw(raw) => raw.effect().is_read(),
             Self::CreateBinary { .. }
             | Self::Patch { .. }
+            | Self::Delete { .. }
             | Self::GraphQl(_)
             | Self::Batch(_)
             | Self::ExecuteBot { .. } => false,
@@ -379,6 +382,21 @@ pub(crate) fn type_of(resource: &Value) -> Result<ResourceType, InvalidRequest> 
         ));
     };
     Ok(ResourceType::parse(name)?)
+}
+
+/// Whether a condition is an identifier that the resource itself has: then a second create finds the first.
+fn finds_itself(condition: &Query, resource: &Value) -> bool {
+    let mut pairs = condition.iter();
+    let (Some(("identifier", asked)), None) = (pairs.next(), pairs.next()) else { return false };
+    // A comma is OR, and a backslash quotes: neither is one plain identifier.
+    let Some((system, value)) = asked.trim().split_once('|').filter(|_| !asked.contains([',', '\\'])) else {
+        return false;
+    };
+    let identifiers = resource.get("identifier").and_then(Value::as_array).into_iter().flatten();
+    let has = |of: &Value, key: &str, what: &str| of.get(key).and_then(Value::as_str) == Some(what);
+    !system.is_empty()
+        && !value.is_empty()
+        && identifiers.into_iter().any(|own| has(own, "system", system) && has(own, "value", value))
 }
 
 /// A condition that is empty, or that has an empty value, would match everything or nothing that was meant.

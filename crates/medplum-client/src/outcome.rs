@@ -32,6 +32,8 @@ pub struct Issue {
     pub text: String,
     /// The elements that it is about.
     pub expression: Vec<String>,
+    /// What the server says of its own failure. It is not shown.
+    pub diagnostics: Option<String>,
 }
 
 impl Outcome {
@@ -46,11 +48,17 @@ impl Outcome {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         if body.get("resourceType").and_then(Value::as_str) != Some("OperationOutcome") {
             let said = text("error_description").or_else(|| text("message")).or_else(|| text("error"));
-            let issues = said.map(|text| Issue { code: "unknown".into(), text, expression: Vec::new() });
+            let issues =
+                said.map(|text| Issue { code: "unknown".into(), text, expression: Vec::new(), diagnostics: None });
             return Self { issues: issues.into_iter().collect(), ..empty };
         }
         let issues = body.get("issue").and_then(Value::as_array).into_iter().flatten().map(Issue::new).collect();
         Self { id: text("id"), issues, request_id: request_id(body), ..empty }
+    }
+
+    /// All that the server said in it.
+    pub(crate) fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        self.id.iter_mut().chain(&mut self.request_id).chain(self.issues.iter_mut().flat_map(Issue::texts))
     }
 
     /// Whether it carries this id, such as `not-found`.
@@ -60,6 +68,11 @@ impl Outcome {
 }
 
 impl Issue {
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let Self { code, text, expression, diagnostics } = self;
+        [code, text].into_iter().chain(expression).chain(diagnostics)
+    }
+
     fn new(issue: &Value) -> Self {
         let text = |pointer: &str| issue.pointer(pointer).and_then(Value::as_str);
         let expression = issue.get("expression").and_then(Value::as_array);
@@ -67,6 +80,7 @@ impl Issue {
             code: text("/code").unwrap_or("unknown").to_owned(),
             text: text("/details/text").or_else(|| text("/diagnostics")).unwrap_or_default().to_owned(),
             expression: expression.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+            diagnostics: text("/diagnostics").map(str::to_owned),
         }
     }
 }

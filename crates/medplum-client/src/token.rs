@@ -68,7 +68,7 @@ impl TokenStore {
         self.fetch_unless(&now, fetch, |token| token.generation != refused.generation && now() < token.refresh_at).await
     }
 
-    fn current(&self, now: Instant) -> Option<Token> {
+    pub(crate) fn current(&self, now: Instant) -> Option<Token> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.token.clone().filter(|token| now < token.refresh_at)
     }

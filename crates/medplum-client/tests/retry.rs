@@ -15,7 +15,7 @@ use medplum_client::{
 };
 use serde_json::json;
 
-/// GET, PUT and DELETE of plain resources, and a create that is conditional.
+/// Reads of plain resources, an update of a version that is named, and a create whose condition finds what it created.
 fn safe() -> Vec<(&'static str, Interaction)> {
     let patient = || "Patient".parse().unwrap();
     let id = || PATIENT.parse().unwrap();
@@ -28,7 +28,6 @@ fn safe() -> Vec<(&'static str, Interaction)> {
         ("native read by GET", operation(Level::Type("CodeSystem".parse().unwrap()), "lookup", Method::Get)),
         ("listed raw read", raw(Method::Get, "auth/me", None)),
         ("update", update_patient()),
-        ("delete", Interaction::Delete { resource_type: patient(), id: id() }),
         ("conditional create", create_patient_unless("identifier=urn:rec|r1")),
     ]
 }
@@ -49,6 +48,15 @@ fn unsafe_to_replay() -> Vec<(&'static str, Interaction)> {
     vec![
         ("create", create_patient()),
         ("create with an empty condition, which Medplum ignores", empty_condition),
+        ("create whose condition does not find it", create_patient_unless("identifier=urn:rec|typo")),
+        ("create whose condition may not find it", create_patient_unless("identifier=urn:rec|r1&active=true")),
+        ("create by any of several identifiers", create_patient_unless("identifier=urn:rec|r1,urn:rec|r2")),
+        ("create by an identifier of no system", create_patient_unless("identifier=r1")),
+        (
+            "update of whatever is there",
+            Interaction::update(json!({"resourceType": "Patient", "id": PATIENT}), None).unwrap(),
+        ),
+        ("delete", Interaction::Delete { resource_type: patient(), id: PATIENT.parse().unwrap() }),
         ("Binary", Interaction::CreateBinary { content_type: "text/plain".into(), content: Bytes::from("x") }),
         ("patch", Interaction::Patch { resource_type: patient(), id: PATIENT.parse().unwrap(), patch }),
         (

@@ -494,3 +494,29 @@ async fn no_proxy_stands_between_the_client_and_this_machine() {
     assert!(child_reads_a_patient(&server.base, &proxy.base).await);
     assert_eq!((server.requests().len(), proxy.connections()), (1, 0));
 }
+
+#[tokio::test]
+async fn what_a_server_repeats_of_our_secrets_is_left_out() {
+    let repeats = |said: &str| Answer::outcome(400, None, "invalid", said);
+    let server = Server::with_tokens(
+        |_| Answer::token("TOKEN-ITSELF", 3600),
+        move |_| repeats(&format!("your secret is {CLIENT_SECRET}, your token TOKEN-ITSELF")),
+    )
+    .await;
+    let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Medplum answered 400: your secret is [secret left out], your token [secret left out]"
+    );
+    let refuses = |_: &Received| {
+        Answer::of(
+            400,
+            "application/json",
+            json!({"error": "invalid_request", "error_description": format!("no client with {CLIENT_SECRET}")})
+                .to_string(),
+        )
+    };
+    let server = Server::with_tokens(refuses, |_| Answer::patient()).await;
+    let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Medplum refused the credentials: no client with [secret left out]");
+}

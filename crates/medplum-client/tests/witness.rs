@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{Answer, FakeClock, PATIENT, Server, call};
+use common::{Answer, FakeClock, PATIENT, Server, call, create_patient_unless};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use medplum_client::{
@@ -151,9 +151,8 @@ async fn it_may_end_a_call_between_two_attempts() {
     for (status, fate) in [(429, Sent::No), (503, Sent::Maybe)] {
         let server = Server::new(move |_| Answer::empty(status)).await;
         let notebook = Notebook { refuses_again: true, ..Notebook::default() };
-        let conditional =
-            Interaction::create(json!({"resourceType": "Patient"}), Some(Query::new().with("identifier", "1")));
-        let error = server.client_at(&clock).send(&watched(&notebook), &conditional.unwrap()).await.unwrap_err();
+        let conditional = create_patient_unless("identifier=urn:rec|r1");
+        let error = server.client_at(&clock).send(&watched(&notebook), &conditional).await.unwrap_err();
         assert_eq!(server.lines().len(), 1, "{status}");
         // An attempt that may have been carried out is not forgotten.
         match fate {

@@ -43,7 +43,13 @@ impl Failure {
 
     /// Whether Medplum failed with a 500, as it does on a page by time all of which is of one instant.
     pub(crate) fn is_internal(&self) -> bool {
-        matches!(&self.kind, Kind::Client(Error::Outcome(outcome)) if outcome.status == 500)
+        self.status() == Some(500)
+    }
+
+    /// Whether it says itself that this was why.
+    pub(crate) fn is_stuck_in_time(&self) -> bool {
+        let Some(Error::Outcome(outcome)) = self.error() else { return false };
+        outcome.issues.iter().any(|issue| issue.diagnostics.as_ref().is_some_and(|said| said.contains("make progress")))
     }
 
     /// The person does not want it. That is an answer, and ends the call.
@@ -116,7 +122,8 @@ impl Failure {
             Kind::Declined(text) => (*text).to_owned(),
             Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),
         };
-        if let Some(hint) = &self.hint {
+        let in_doubt = self.error().is_some_and(Error::may_have_acted).then_some("Look before you try again");
+        if let Some(hint) = self.hint.as_deref().or(in_doubt) {
             text = format!("{} {hint}", sentence(text));
         }
         sentence(text)
@@ -210,11 +217,15 @@ fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
         (404, _) => "No such id in this project, or not visible to this client. Ids come from a search, such as search_resources with an identifier".into(),
         (410, _) => "It was deleted. Its earlier versions: raw_request GET fhir/R4/<Type>/<id>/_history".into(),
         (412, Some("multiple-matches")) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
+        (412, _) if outcome.uncertain => return format!(
+            "{} The answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote: read it, and if your change is there, it is done",
+            sentence(Outcome { uncertain: false, ..without_values(outcome) }.to_string())
+        ),
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
         (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
         (400, _) => advice_on_bad_request(outcome).unwrap_or_default(),
         (500.., _) if !outcome.uncertain => "A read can be repeated".into(),
-        (500.., _) => "It may have been carried out: search before you try again".into(),
+        (500.., _) => String::new(),
         _ => String::new(),
     };
     if advice.is_empty() { said } else { format!("{said} {advice}") }

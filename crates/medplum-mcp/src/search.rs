@@ -24,7 +24,7 @@ pub(crate) const LAST_OFFSET: usize = 10_000;
 /// What is said where there is more than pages by offset reach.
 pub(crate) const NO_FURTHER: &str = "Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further, or narrow the search.";
 /// The way around a page by time that fails.
-const ONE_INSTANT: &str = "Medplum's order of time fails so where more than a page was written in one instant. Search again with sort: _id, without cursor.";
+const ONE_INSTANT: &str = "More than a page was written in one instant, which Medplum's order of time does not get past. Search again with sort: _id, without cursor.";
 /// How many bytes are fetched for a character of the answer: rows of a table are much smaller than what they are of.
 const FETCHED_FOR_SHOWN: usize = 16;
 /// A page, where nobody says how large.
@@ -108,7 +108,7 @@ impl Search {
             walked => return walked,
         }
         if from.is_some() {
-            return Err(failure.hint(ONE_INSTANT));
+            return Err(one_instant(failure));
         }
         self.query = by_id(query);
         self.walk_once(cx, most, None).await
@@ -139,7 +139,7 @@ impl Search {
             // A page that reaches beyond the instant can be passed.
             Err(failure) if failure.is_internal() => {
                 self.query = with_count(self.query, LARGEST_PAGE);
-                self.page(cx).await.map_err(|failure| failure.hint(ONE_INSTANT))?
+                self.page(cx).await.map_err(one_instant)?
             }
             page => page?,
         };
@@ -366,6 +366,10 @@ pub(crate) fn by_time(query: &Query) -> bool {
 fn by_id(query: Query) -> Query {
     let others: Query = query.iter().filter(|(key, _)| *key != "_sort").collect();
     others.with("_sort", "_id")
+}
+
+fn one_instant(failure: Failure) -> Failure {
+    if failure.is_stuck_in_time() { failure.hint(ONE_INSTANT) } else { failure }
 }
 
 fn with_count(query: Query, count: usize) -> Query {

@@ -601,7 +601,9 @@ pub fn create_patient() -> Interaction {
 }
 
 pub fn create_patient_unless(condition: &str) -> Interaction {
-    Interaction::create(json!({"resourceType": "Patient"}), Some(Query::parse(condition).unwrap())).unwrap()
+    let patient =
+        json!({"resourceType": "Patient", "active": true, "identifier": [{"system": "urn:rec", "value": "r1"}]});
+    Interaction::create(patient, Some(Query::parse(condition).unwrap())).unwrap()
 }
 
 pub fn update_patient() -> Interaction {

@@ -43,9 +43,7 @@ impl Run for CreateResource {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource = Value::Object(self.resource);
-        let resource_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or("The resource");
-        let hint =
-            format!("{resource_type} may have been created. Search before you try again: {}", search_for(&resource));
+        let hint = format!("Look before you try again: {}.", search_for(&resource));
         let given_id = resource.get("id").is_some();
         let allowed = Allowed::by_check_references(self.check_references);
         let interaction = Interaction::create(resource, None)?;
@@ -80,8 +78,10 @@ impl Run for CreateResourceIfNoneExist {
         // Some write the type before it, as in a URL; Medplum takes that for an unknown parameter.
         let own_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let condition = condition.strip_prefix(own_type).and_then(|rest| rest.strip_prefix('?')).unwrap_or(condition);
+        let hint = format!("Look before you try again: {}.", search_for(&resource));
         let interaction = Interaction::create(resource, Some(Query::parse(condition)?))?;
-        let reply = cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await?;
+        let reply = cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await;
+        let reply = reply.map_err(|failure| fate(failure, hint))?;
         let note = match (reply.status, reply.replayed) {
             (200, true) => "It was there, perhaps from an earlier attempt of this very call.",
             (200, false) => "It was there already and is unchanged; nothing was created.",
@@ -139,7 +139,6 @@ impl Run for UpdateResource {
 
 async fn finish(cx: &Context<'_>, update: &Interaction, check_references: Option<bool>) -> Result<Answer, Failure> {
     let reply = cx.send_with(update, Allowed::by_check_references(check_references)).await;
-    let hint = "Read it to see whether it was.".to_owned();
     match (reply, update) {
         (Ok(reply), _) => Ok(Answer::json(reply.into_json())),
         (Err(failure), Interaction::Update { resource_type, id, if_match: Some(looked_at), .. })
@@ -147,7 +146,10 @@ async fn finish(cx: &Context<'_>, update: &Interaction, check_references: Option
         {
             Err(overtaken(cx, resource_type, id, looked_at, failure).await)
         }
-        (Err(failure), _) => Err(fate(failure, hint)),
+        (Err(failure), Interaction::Update { resource_type, id, .. }) => {
+            Err(fate(failure, format!("Read {resource_type}/{id} to see whether it was.")))
+        }
+        (Err(failure), _) => Err(failure),
     }
 }
 
@@ -339,7 +341,8 @@ impl Run for DeleteResource {
 
 /// Says how to find out, where it is not known whether a write was carried out.
 fn fate(failure: Failure, hint: String) -> Failure {
-    if may_have_acted(&failure) { failure.hint(hint) } else { failure }
+    // What a 412 says of it is said already.
+    if may_have_acted(&failure) && failure.status() != Some(412) { failure.hint(hint) } else { failure }
 }
 
 /// An earlier attempt may be the one that changed it.
