@@ -218,7 +218,7 @@ fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
         (410, _) => "It was deleted. Its earlier versions: raw_request GET fhir/R4/<Type>/<id>/_history".into(),
         (412, Some("multiple-matches")) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
         (412, _) if outcome.uncertain => return format!(
-            "{} The answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote: read it, and if your change is there, it is done",
+            "{} It may have been carried out all the same: the answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote. Read it: if your change is there, it is done",
             sentence(Outcome { uncertain: false, ..without_values(outcome) }.to_string())
         ),
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
