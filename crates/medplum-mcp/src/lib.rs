@@ -14,6 +14,7 @@ pub mod cli;
 pub mod confirm;
 pub mod context;
 pub mod failure;
+mod file_trouble;
 mod flags;
 pub mod metadata;
 pub mod page;

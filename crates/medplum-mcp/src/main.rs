@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    medplum_mcp::cli::main(std::env::args_os(), |name| std::env::var(name).ok())
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    medplum_mcp::cli::main(std::env::args_os(), |name| std::env::var(name).ok(), variables)
 }

@@ -1,8 +1,10 @@
 //! Every setting, in one table: its variable, its flag, what it means. Read once at the start, and never again.
 
+mod misspelt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use medplum_client::{BaseUrl, Config, Credentials, FhirPath, Membership, ResourceId};
@@ -10,7 +12,10 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::allowed_types::AllowedTypes;
+use crate::file_trouble::{unread, why};
 use crate::toolset::Toolsets;
+
+pub use self::misspelt::{Misspelt, misspelt};
 
 /// What kind of value a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +125,14 @@ impl fmt::Display for Source {
     }
 }
 
+/// Ways to sign in of which only one can be meant.
+const RIVALS: &[(&str, &str)] = &[
+    (ACCESS_TOKEN, CLIENT_ID),
+    (ACCESS_TOKEN, CLIENT_SECRET),
+    (ACCESS_TOKEN, CLIENT_SECRET_FILE),
+    (CLIENT_SECRET, CLIENT_SECRET_FILE),
+];
+
 /// The values as they were found: a flag wins over the environment, and an empty variable counts as unset.
 #[derive(Clone, Default)]
 pub struct Values(BTreeMap<&'static str, (String, Source)>);
@@ -136,7 +149,30 @@ impl Values {
                 .or_else(|| setting.default.map(|v| (v.to_owned(), Source::Default)));
             values.extend(found.map(|found| (setting.variable, found)));
         }
-        Self(values)
+        let mut values = Self(values);
+        values.drop_rivals_of_flags();
+        values
+    }
+
+    /// A flag wins over the environment's other ways to sign in too.
+    fn drop_rivals_of_flags(&mut self) {
+        for &(one, other) in RIVALS {
+            for (wins, goes) in [(one, other), (other, one)] {
+                if self.source(wins) == Some(Source::Flag) && self.source(goes) == Some(Source::Environment) {
+                    self.0.remove(goes);
+                }
+            }
+        }
+    }
+
+    /// Whether the flags name one way to sign in, not two.
+    pub(crate) fn check_one_way_in(&self) -> Result<(), SettingError> {
+        let by_flag = |variable| self.source(variable) == Some(Source::Flag);
+        match RIVALS.iter().find(|(one, other)| by_flag(one) && by_flag(other)) {
+            Some((one, other)) => Err(SettingError::new(one, format!("and {other} are two ways to sign in"))
+                .advising("Pass the flag of one of them".to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Where a setting's value was found; none if it has no value.
@@ -160,10 +196,11 @@ impl Values {
         };
         let value = value.trim();
         if value.starts_with("${") && value.ends_with('}') {
-            return Err(SettingError::new(
-                variable,
-                "holds a placeholder that the host did not fill in; set that variable where the host is started",
-            ));
+            let credential = [CLIENT_ID, CLIENT_SECRET, CLIENT_SECRET_FILE, ACCESS_TOKEN].contains(&variable);
+            let or =
+                if credential { ", or: medplum-mcp install HOST --client-id ID --client-secret-file PATH" } else { "" };
+            return Err(SettingError::new(variable, "holds a placeholder that the host did not fill in")
+                .advising(format!("Set it where the host is started{or}")));
         }
         Ok(Some(value))
     }
@@ -190,17 +227,45 @@ impl fmt::Debug for Values {
     }
 }
 
-/// A setting that cannot be used: which one, why, and a value that works.
+/// A setting that cannot be used: which one, why, and what to do, such as a value that works.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{variable} {reason}. For example: {variable}={}", example(.variable))]
 pub struct SettingError {
     variable: &'static str,
     reason: String,
+    advice: Option<String>,
 }
 
 impl SettingError {
     pub(crate) fn new(variable: &'static str, reason: impl Into<String>) -> Self {
-        Self { variable, reason: reason.into() }
+        Self { variable, reason: reason.into(), advice: None }
+    }
+
+    /// Where another value is not what helps.
+    fn advising(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+
+    /// A file that a setting names cannot be used.
+    pub(crate) fn of_file(variable: &'static str, trouble: &str, advice: &str) -> Self {
+        Self::new(variable, format!(": {trouble}")).advising(advice)
+    }
+
+    /// Which setting, and what is wrong with it.
+    pub(crate) fn what(&self) -> String {
+        let gap = if self.reason.starts_with(':') { "" } else { " " };
+        format!("{}{gap}{}", self.variable, self.reason)
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> String {
+        self.advice.clone().unwrap_or_else(|| format!("{}={}", self.variable, example(self.variable)))
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lead = if self.advice.is_none() { "For example: " } else { "" };
+        write!(f, "{}. {lead}{}", self.what(), self.remedy())
     }
 }
 
@@ -395,6 +460,7 @@ fn reason(error: &medplum_client::ConfigError) -> String {
 }
 
 fn credentials(values: &Values) -> Result<Option<Credentials>, SettingError> {
+    values.check_one_way_in()?;
     if let Some(token) = values.get(ACCESS_TOKEN)? {
         return Ok(Some(Credentials::AccessToken(SecretString::from(header_safe(ACCESS_TOKEN, token)?))));
     }
@@ -419,8 +485,18 @@ fn header_safe<'a>(variable: &'static str, text: &'a str) -> Result<&'a str, Set
 }
 
 fn secret_from(path: &str) -> Result<SecretString, SettingError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| SettingError::new(CLIENT_SECRET_FILE, format!("cannot be read ({})", error.kind())))?;
+    let path = Path::new(path);
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        // A name without a folder may be the secret itself, put there by mistake.
+        let in_a_folder = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
+        let trouble = if in_a_folder {
+            unread(path, &error)
+        } else {
+            format!("it names a file in the folder that this was started in: {}", why(&error))
+        };
+        let advice = "Name the file that holds the secret, by its whole path";
+        SettingError::of_file(CLIENT_SECRET_FILE, &trouble, advice)
+    })?;
     let secret = text.trim();
     if secret.is_empty() {
         return Err(SettingError::new(CLIENT_SECRET_FILE, "names an empty file"));
@@ -530,12 +606,36 @@ mod tests {
             ),
             (
                 &[("MEDPLUM_CLIENT_ID", "${MEDPLUM_CLIENT_ID}")],
-                "MEDPLUM_CLIENT_ID holds a placeholder that the host did not fill in; set that variable where the host is started. For example: MEDPLUM_CLIENT_ID=00000000-0000-0000-0000-000000000000",
+                "MEDPLUM_CLIENT_ID holds a placeholder that the host did not fill in. Set it where the host is started, or: medplum-mcp install HOST --client-id ID --client-secret-file PATH",
             ),
         ];
         for (given, expected) in table {
             assert_eq!(settings(given).unwrap_err().to_string(), *expected);
         }
+    }
+
+    /// What is given to this very call is meant, whatever is exported: also where it is another way to sign in.
+    #[test]
+    fn a_flag_wins_over_the_other_ways_to_sign_in() {
+        let found = |flags: &[&str], variables: &[&str]| {
+            let value = |names: &[&str], name: &str| names.contains(&name).then(|| "/no/such".to_owned());
+            let values = Values::find(|s| value(flags, s.variable), |name| value(variables, name));
+            [CLIENT_ID, CLIENT_SECRET, CLIENT_SECRET_FILE, ACCESS_TOKEN].map(|name| values.source(name).is_some())
+        };
+        let client = &[CLIENT_ID, CLIENT_SECRET];
+        assert_eq!(found(&[CLIENT_SECRET_FILE], client), [true, false, true, false]);
+        assert_eq!(found(&[CLIENT_SECRET], &[CLIENT_ID, CLIENT_SECRET_FILE]), [true, true, false, false]);
+        assert_eq!(found(&[ACCESS_TOKEN], client), [false, false, false, true]);
+        assert_eq!(found(client, &[ACCESS_TOKEN]), [true, true, false, false]);
+        assert_eq!(found(&[CLIENT_ID], client), [true, true, false, false]);
+        let both = Values::find(
+            |s| [ACCESS_TOKEN, CLIENT_SECRET_FILE].contains(&s.variable).then(|| "x".to_owned()),
+            |_| None,
+        );
+        assert_eq!(
+            Settings::new(&both).unwrap_err().to_string(),
+            "MEDPLUM_ACCESS_TOKEN and MEDPLUM_CLIENT_SECRET_FILE are two ways to sign in. Pass the flag of one of them"
+        );
     }
 
     #[test]

@@ -158,3 +158,15 @@ fn the_demo_tells_the_whole_story() {
     assert!(!ended.stdout.contains('\u{1b}'), "no colours in a pipe");
     assert!(ended.stdout.len() < 12_000, "short enough to read: {}", ended.stdout.len());
 }
+
+/// `medplum-mcp demo | head -2` is no error.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    for arguments in [&["demo"][..], &["doctor", "--sandbox"], &["settings"], &["tools", "--markdown"], &["man"]] {
+        let mut child = program(arguments, &[]).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}

@@ -111,6 +111,54 @@ fn where_nothing_or_something_wrong_is_set() {
     );
 }
 
+/// A flag is for this very call: what it names is looked at, whatever is exported.
+#[test]
+fn a_flag_wins_over_what_is_exported() {
+    let sandbox = Elsewhere::start();
+    let ended = doctor(1, &["--client-secret-file", "/no/such/file"], &as_admin(&sandbox));
+    assert!(ended.stdout.starts_with("fail  settings      MEDPLUM_CLIENT_SECRET_FILE"), "{ended:?}");
+    let token = with(vec![("MEDPLUM_ACCESS_TOKEN", "a-stale-token")], &as_admin(&sandbox)[..1]);
+    let id_and_secret = ["--client-id", sandbox.client_id, "--client-secret", &sandbox.client_secret];
+    let ended = doctor(0, &id_and_secret, &token);
+    assert!(ended.stdout.contains("ok    credentials"), "{ended:?}");
+}
+
+/// What stops the server is found here too.
+#[test]
+fn where_the_audit_log_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (missing, there) = (folder.path().join("nope/x.jsonl"), folder.path().join("x.jsonl"));
+    let log = |path: &std::path::Path| path.display().to_string();
+    let ended = doctor(1, &["--sandbox"], &[("MEDPLUM_AUDIT_LOG", &log(&missing))]);
+    assert!(ended.stdout.contains("fail  audit log     MEDPLUM_AUDIT_LOG"), "{ended:?}");
+    let ended = doctor(0, &["--sandbox"], &[("MEDPLUM_AUDIT_LOG", &log(&there))]);
+    assert!(ended.stdout.contains("ok    audit log"), "{ended:?}");
+    std::fs::write(&there, "something else\n").unwrap();
+    let ended = doctor(1, &["--sandbox"], &[("MEDPLUM_AUDIT_LOG", &log(&there))]);
+    assert!(ended.stdout.contains("fail  audit log"), "{ended:?}");
+}
+
+/// A variable that is nearly a setting is one that was meant.
+#[test]
+fn where_a_variable_is_misspelt() {
+    let misspelt = [("MEDPLUM_CLIENTID", "x"), ("MEDPLUM_ALLOWED_TYPE", "Patient"), ("MEDPLUM_HOME", "/opt")];
+    let ended = doctor(0, &["--sandbox"], &misspelt);
+    assert!(
+        ended.stdout.contains("warn  settings      MEDPLUM_ALLOWED_TYPE is no setting, so it does nothing")
+            && ended.stdout.contains("→ MEDPLUM_ALLOWED_TYPES")
+            && ended.stdout.contains("→ MEDPLUM_CLIENT_ID")
+            && !ended.stdout.contains("MEDPLUM_HOME"),
+        "{ended:?}"
+    );
+    let ended = run(&["--sandbox"], &misspelt, "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.contains("MEDPLUM_ALLOWED_TYPE is no setting, so it does nothing: MEDPLUM_ALLOWED_TYPES is one")
+            && !ended.stderr.contains("MEDPLUM_HOME"),
+        "{ended:?}"
+    );
+}
+
 #[test]
 fn where_the_credentials_are_refused() {
     let sandbox = Elsewhere::start();

@@ -328,7 +328,9 @@ fn the_forms_of_every_host() {
         let untouched = home.everything();
         let flags = ["--client-id", "the-id", "--client-secret-file", "secret", "--yes"];
         home.succeeds(&[&["install", host], &flags[..]].concat(), &[]);
-        assert!(path.exists(), "{host}");
+        let server = &read(host, &std::fs::read(&path).unwrap())[servers(host)]["medplum"];
+        // Zed has versions that load no server without them.
+        assert!(host != "zed" || server["args"] == json!([]), "{server}");
         home.succeeds(&["uninstall", host, "--yes"], &[]);
         assert_eq!(home.everything(), untouched, "{host}");
     }
@@ -420,6 +422,71 @@ fn settings_go_along_and_writes_only_by_flag() {
     assert_eq!(read("windsurf", &std::fs::read(path).unwrap()), read("windsurf", theirs));
     let ended = home.succeeds(&["uninstall", "gemini", "--yes"], &[]);
     assert!(ended.stdout.contains("nothing to take out"), "{ended:?}");
+}
+
+/// What is given to this very call wins over what is exported: neither is dropped, nor paired with the other.
+#[test]
+fn a_flag_wins_over_what_is_exported() {
+    let exported = [("MEDPLUM_CLIENT_ID", "the-id"), ("MEDPLUM_CLIENT_SECRET", SECRET)];
+    for exported in [&exported[..], &[("MEDPLUM_ACCESS_TOKEN", "a-token")]] {
+        for (host, file, _) in HOSTS {
+            let home = Home::new();
+            let path = home.write(file, b"");
+            let flags = ["install", host, "--client-id", "other", "--client-secret-file", "secret", "--yes"];
+            home.succeeds(&flags, exported);
+            let value = read(host, &std::fs::read(&path).unwrap());
+            let server = &value[servers(host)]["medplum"];
+            assert_eq!(server["env"]["MEDPLUM_CLIENT_ID"], "other", "{host}");
+            let secret = PathBuf::from(server["env"]["MEDPLUM_CLIENT_SECRET_FILE"].as_str().unwrap());
+            assert!(secret.is_absolute() && secret.ends_with("secret"), "{host}: {secret:?}");
+            assert_eq!(server["env"].as_object().unwrap().len(), 2, "{host}: {server}");
+            assert!(server.get("env_vars").is_none(), "{host}: {server}");
+        }
+    }
+    let home = Home::new();
+    home.write(".cursor/mcp.json", b"{}");
+    // An id alone takes its secret from where the host is started: which one that must be is said.
+    let ended = home.succeeds(&["install", "cursor", "--client-id", "other", "--yes"], &exported);
+    assert!(ended.stdout.contains("Set MEDPLUM_CLIENT_SECRET (that of other) in the environment"), "{ended:?}");
+    let two = ["install", "cursor", "--client-secret-file", "secret", "--access-token", "a-token", "--yes"];
+    let ended = home.run(&two, &[]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("are two ways to sign in"), "{ended:?}");
+}
+
+/// A host has another folder than this shell.
+#[test]
+fn paths_are_written_whole() {
+    let home = Home::new();
+    let path = home.write(".cursor/mcp.json", b"{}");
+    home.succeeds(&["install", "cursor", "--yes"], &[("MEDPLUM_AUDIT_LOG", "a.jsonl")]);
+    let value = read("cursor", &std::fs::read(&path).unwrap());
+    let log = PathBuf::from(value["mcpServers"]["medplum"]["env"]["MEDPLUM_AUDIT_LOG"].as_str().unwrap());
+    assert!(log.is_absolute() && log.ends_with("project/a.jsonl"), "{log:?}");
+}
+
+/// What a backup is of may be long gone: what a person wrote since under our name is theirs.
+#[test]
+fn an_entry_that_is_not_ours_is_never_lost() {
+    let theirs: &[u8] =
+        b"{\n  \"mcpServers\": {\n    \"medplum\": {\n      \"command\": \"mine-by-hand\"\n    }\n  }\n}\n";
+    let home = Home::new();
+    let path = home.write(".cursor/mcp.json", b"{}");
+    home.succeeds(&["install", "cursor", "--yes"], &[]);
+    std::fs::write(&path, theirs).unwrap();
+    let ended = home.succeeds(&["uninstall", "cursor", "--yes"], &[]);
+    assert!(ended.stdout.contains("starts something else"), "{ended:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), theirs);
+    home.succeeds(&["install", "cursor", "--yes"], &[]);
+    home.succeeds(&["uninstall", "cursor", "--yes"], &[]);
+    assert_eq!(std::fs::read(&path).unwrap(), theirs);
+    // The host took us out by itself: the backup goes too.
+    home.succeeds(&["install", "cursor", "--yes"], &[]);
+    std::fs::write(&path, b"{}").unwrap();
+    let ended = home.succeeds(&["uninstall", "cursor", "--yes"], &[]);
+    assert!(ended.stdout.contains("mcp.json.before-medplum"), "{ended:?}");
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no backup is left");
+    assert_eq!(std::fs::read(&path).unwrap(), b"{}");
 }
 
 /// The host starts what was written, and has the tools.

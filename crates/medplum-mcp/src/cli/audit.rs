@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use futures_util::FutureExt;
 
 use super::{Ended, Invocation, Subcommand};
 use crate::audit::{Hash, Verification, verify};
+use crate::file_trouble::{unread, why};
 
 /// So many findings are printed.
 const SHOWN: usize = 100;
@@ -55,7 +57,7 @@ fn check(arguments: &ArgMatches) -> Ended {
     let names: Vec<&String> = arguments.get_many("file").into_iter().flatten().collect();
     let kept = arguments.get_one::<Hash>("head").copied();
     let files = names.iter().map(|name| open(name)).collect::<Result<Vec<_>, _>>()?;
-    let found = verify(files, kept).map_err(|error| format!("the log cannot be read: {}", error.kind()))?;
+    let found = verify(files, kept).map_err(|error| format!("the log cannot be read: {}", why(&error)))?;
     let sound = found.findings.is_empty();
     let mut out = std::io::stdout().lock();
     out.write_all(report(&found, &names).as_bytes())?;
@@ -63,7 +65,7 @@ fn check(arguments: &ArgMatches) -> Ended {
 }
 
 fn open(name: &str) -> Result<impl BufRead, String> {
-    let cannot = |error: std::io::Error| format!("{name} cannot be read: {}", error.kind());
+    let cannot = |error: std::io::Error| unread(Path::new(name), &error);
     let file = File::open(name).map_err(cannot)?;
     // What is written while it is read belongs to the next look.
     let length = file.metadata().map_err(cannot)?.len();

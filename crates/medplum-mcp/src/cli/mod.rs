@@ -25,7 +25,7 @@ use futures_util::future::LocalBoxFuture;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::{SettingError, Settings, Values};
+use crate::settings::{Misspelt, SettingError, Settings, Values, misspelt};
 
 /// Every subcommand, in the order in which the help lists them.
 const SUBCOMMANDS: &[Subcommand] = &[
@@ -60,6 +60,8 @@ struct Invocation<'a> {
     arguments: &'a ArgMatches,
     /// The settings' values, as they were found.
     values: Values,
+    /// Variables that are nearly settings.
+    misspelt: Vec<Misspelt>,
     /// Whether it is to work on the sandbox.
     sandboxed: bool,
     /// The environment, for what is no setting.
@@ -75,8 +77,12 @@ impl Invocation<'_> {
     }
 }
 
-/// Runs the program with these arguments and this environment.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: impl Fn(&str) -> Option<String>) -> ExitCode {
+/// Runs the program with these arguments and this environment, whose variables have these names.
+pub fn main(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<String>,
+    variables: impl IntoIterator<Item = String>,
+) -> ExitCode {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
@@ -86,8 +92,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: impl Fn(
         }
     };
     quiet_panics();
-    match run(&matches, &environment) {
+    match run(&matches, &environment, misspelt(variables)) {
         Ok(code) => code,
+        // Whoever reads has seen enough, as with `| head`.
+        Err(problem) if is_closed_pipe(&*problem) => ExitCode::SUCCESS,
         Err(problem) => {
             say(&format!("medplum-mcp: {problem}"));
             ExitCode::from(2)
@@ -129,12 +137,17 @@ On your project, as a ClientApplication (Medplum app: Project, Clients):
 Exit status: 0; 1 if a call failed or doctor found a failure; 2 for a wrong
 command or setting.";
 
-fn run(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>) -> Ended {
+fn is_closed_pipe(problem: &(dyn Error + 'static)) -> bool {
+    problem.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn run(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>, misspelt: Vec<Misspelt>) -> Ended {
     let (name, arguments) = matches.subcommand().unwrap_or((serve::NAME, matches));
     let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == name);
     let subcommand = subcommand.unwrap_or(&serve::SUBCOMMAND);
     let sandboxed = flags::sandboxed(matches);
-    let invocation = Invocation { arguments, values: flags::values(matches, environment), sandboxed, environment };
+    let values = flags::values(matches, environment);
+    let invocation = Invocation { arguments, values, misspelt, sandboxed, environment };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on((subcommand.run)(&invocation))
 }

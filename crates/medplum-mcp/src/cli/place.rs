@@ -1,11 +1,13 @@
 //! The server over the Medplum that the settings name, or over a sandbox.
 
 use std::error::Error;
+use std::path::Path;
 
 use medplum_client::Client;
 use medplum_sandbox::Sandbox;
 
 use crate::audit::{AuditLog, Recorder};
+use crate::file_trouble::unwritten;
 use crate::policy::Policy;
 use crate::server::Server;
 use crate::settings::{AUDIT_LOG, SettingError, Settings};
@@ -28,8 +30,7 @@ impl Place {
         let server = match &settings.audit_log {
             None => Server::new(Client::new(settings.config()?, policy), settings.limits.clone())?,
             Some(path) => {
-                let log = AuditLog::open(path)
-                    .map_err(|error| SettingError::new(AUDIT_LOG, format!("cannot be used: {}", why(&error))))?;
+                let log = open_audit_log(path)?;
                 let client = Client::new(settings.config()?, policy.recording());
                 let recorder = Recorder::to(log, &client, settings.limits.writes)?;
                 Server::recorded_by(recorder, client, settings.limits.clone())?
@@ -39,10 +40,8 @@ impl Place {
     }
 }
 
-/// Our own words where there are some, else the kind of trouble.
-fn why(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::InvalidData => error.to_string(),
-        kind => kind.to_string(),
-    }
+/// The audit log, as the server opens it at its start.
+pub(super) fn open_audit_log(path: &Path) -> Result<AuditLog, SettingError> {
+    let advice = "Name a file that this user can write to, in a folder that is there";
+    AuditLog::open(path).map_err(|error| SettingError::of_file(AUDIT_LOG, &unwritten(path, &error), advice))
 }

@@ -9,6 +9,7 @@ use rmcp::service::{ServerInitializeError, ServiceExt, serve_server};
 
 use super::place::Place;
 use super::{Ended, Invocation, Subcommand, say, signals};
+use crate::settings::Misspelt;
 use crate::transport::StdioTransport;
 
 pub(super) const NAME: &str = "serve";
@@ -23,6 +24,9 @@ fn command() -> Command {
 }
 
 async fn run(invocation: &Invocation<'_>) -> Ended {
+    for Misspelt { name, nearest } in &invocation.misspelt {
+        say(&format!("medplum-mcp: {name} is no setting, so it does nothing: {nearest} is one."));
+    }
     let place = Place::find(invocation.settings()?, invocation.sandboxed).await?;
     if place.settings.limits.writes {
         say(

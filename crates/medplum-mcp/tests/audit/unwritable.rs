@@ -64,19 +64,15 @@ fn a_file_that_cannot_be_used_ends_the_start() {
     std::fs::write(&notes, "Things to do:\n").unwrap();
     let folder = file.at("");
     let missing = file.at("no/such/folder/audit.jsonl");
-    for (path, why) in [(&notes, "it is a file, but no audit log"), (&folder, ""), (&missing, "not found")] {
+    for (path, why) in [(&notes, "it is a file, but no audit log"), (&folder, ""), (&missing, "there is no folder")] {
         let path = path.to_str().unwrap();
         let variables =
             [("MEDPLUM_AUDIT_LOG", path), ("MEDPLUM_CLIENT_ID", "client"), ("MEDPLUM_CLIENT_SECRET", SECRET)];
         let ended = run(&[], &variables, "");
         assert_eq!(ended.code, Some(2), "{path}: {ended:?}");
-        assert!(
-            ended.stderr.starts_with("medplum-mcp: MEDPLUM_AUDIT_LOG cannot be used: "),
-            "{path}: {}",
-            ended.stderr
-        );
+        assert!(ended.stderr.starts_with("medplum-mcp: MEDPLUM_AUDIT_LOG: "), "{path}: {}", ended.stderr);
         assert!(ended.stderr.contains(why), "{path}: {}", ended.stderr);
-        assert!(ended.stderr.contains("For example: MEDPLUM_AUDIT_LOG="), "{path}: {}", ended.stderr);
+        assert!(ended.stderr.contains("Name a file that this user can write to"), "{path}: {}", ended.stderr);
     }
     assert_eq!(std::fs::read_to_string(&notes).unwrap(), "Things to do:\n");
 }

@@ -1,20 +1,38 @@
 //! What is known without asking anybody: the settings, and what the tools cost.
 
 use super::report::Report;
+use crate::cli::place::open_audit_log;
 use crate::cli::thousands;
-use crate::settings::{ALLOW_INSECURE_HTTP, BASE_URL, Kind, Limits, SETTINGS, SettingError, Settings, Source, Values};
+use crate::settings::{
+    ALLOW_INSECURE_HTTP, BASE_URL, Kind, Limits, Misspelt, SETTINGS, SettingError, Settings, Source, Values,
+};
 use crate::toolset::without_closed;
 
 pub(super) fn bad_setting(report: &mut Report, error: &SettingError, values: &Values) {
-    let text = error.to_string();
-    let (what, example) = text.split_once(". For example: ").unwrap_or((&text, ""));
+    let (what, remedy) = (error.what(), error.remedy());
     let http = values.value(BASE_URL).is_some_and(|url| url.starts_with("http:"));
     let remedy = if http && what.starts_with(BASE_URL) {
-        format!("{example}, or {ALLOW_INSECURE_HTTP}=true if nobody else is on that network")
+        format!("{remedy}, or {ALLOW_INSECURE_HTTP}=true if nobody else is on that network")
     } else {
-        example.to_owned()
+        remedy
     };
     report.fail("settings", what, remedy);
+}
+
+/// What was meant as a setting, and is none.
+pub(super) fn check_names(report: &mut Report, misspelt: &[Misspelt]) {
+    for Misspelt { name, nearest } in misspelt {
+        report.warn("settings", format!("{name} is no setting, so it does nothing"), format!("{nearest} is one"));
+    }
+}
+
+/// Whether the log can be written that the server will not start without.
+pub(super) fn check_audit_log(report: &mut Report, settings: &Settings) {
+    let Some(path) = &settings.audit_log else { return };
+    match open_audit_log(path) {
+        Ok(_) => report.ok("audit log", format!("{} takes a line for every call", path.display())),
+        Err(error) => report.fail("audit log", error.what(), error.remedy()),
+    }
 }
 
 pub(super) fn check_settings(report: &mut Report, settings: &Settings, values: &Values, sandboxed: bool) {

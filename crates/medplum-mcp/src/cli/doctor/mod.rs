@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use self::abilities::{check_features, check_policy, check_reads, policy_of};
-use self::here::{bad_setting, check_settings, check_tools};
+use self::here::{bad_setting, check_audit_log, check_names, check_settings, check_tools};
 use self::identity::{check_credentials, check_membership};
 use self::reach::check_reach;
 use self::report::{Report, Status};
@@ -64,6 +64,7 @@ async fn examine(invocation: &Invocation<'_>, report: &mut Report) -> Result<(),
         Ok(settings) => settings,
         Err(error) => {
             bad_setting(report, &error, &invocation.values);
+            check_names(report, &invocation.misspelt);
             return Ok(());
         }
     };
@@ -73,6 +74,8 @@ async fn examine(invocation: &Invocation<'_>, report: &mut Report) -> Result<(),
         settings.use_sandbox(sandbox)?;
     }
     check_settings(report, &settings, &invocation.values, invocation.sandboxed);
+    check_names(report, &invocation.misspelt);
+    check_audit_log(report, &settings);
     let signed = settings.credentials.is_some();
     // Where nothing at all is set, nobody meant the default server.
     let meant = signed || invocation.values.source(BASE_URL) != Some(Source::Default);

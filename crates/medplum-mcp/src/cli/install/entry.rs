@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::hosts::{Form, Host, Reference};
 use super::written::{Written, input_id, words};
 use crate::settings::{
-    ACCESS_TOKEN, ALLOW_OBO_OVERRIDE, CLIENT_ID, CLIENT_SECRET, CLIENT_SECRET_FILE, ENABLE_WRITES, Kind, SETTINGS,
-    Source, Values,
+    ACCESS_TOKEN, ALLOW_OBO_OVERRIDE, AUDIT_LOG, CLIENT_ID, CLIENT_SECRET, CLIENT_SECRET_FILE, ENABLE_WRITES, Kind,
+    SETTINGS, Source, Values,
 };
 
 /// A server as a host starts it.
@@ -47,7 +47,7 @@ const BY_FLAG_ALONE: &[&str] = &[ENABLE_WRITES, ALLOW_OBO_OVERRIDE];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Missing {
     #[error(
-        "{title} cannot take a secret from its environment. Name a file that holds it (--client-secret-file PATH), or pass --secrets-in-file to have the secret itself written into the host's file"
+        "{title} cannot take a secret from its environment. Name a file that holds it (--client-id ID --client-secret-file PATH), or pass --secrets-in-file to have the secret itself written into the host's file. Synthetic patients need none: --sandbox"
     )]
     NoReference { title: &'static str },
     #[error("--secrets-in-file writes the values of {0}, which are not set here: set them for this command")]
@@ -72,8 +72,10 @@ impl Entry {
                 _ => false,
             };
             if here && !named.contains(&setting.variable) {
-                let value = values.value(setting.variable).unwrap_or_default();
-                variables.push((setting.variable, Given::Value(value.to_owned())));
+                let value = values.value(setting.variable).unwrap_or_default().to_owned();
+                // The host has another folder than this shell.
+                let value = if setting.variable == AUDIT_LOG { whole(value) } else { value };
+                variables.push((setting.variable, Given::Value(value)));
             }
         }
         Ok(variables)
@@ -91,6 +93,21 @@ impl Entry {
         self.variables.iter().filter(|(_, given)| *given == Given::Reference).map(|(name, _)| *name).collect()
     }
 
+    /// The same for a person, who may have several clients.
+    pub(super) fn needed(&self) -> Vec<String> {
+        let id = self.variables.iter().find_map(|(name, given)| match given {
+            Given::Value(id) if *name == CLIENT_ID => Some(id),
+            _ => None,
+        });
+        let needed = self.references().into_iter();
+        needed
+            .map(|name| match id {
+                Some(id) if name == CLIENT_SECRET => format!("{name} (that of {id})"),
+                _ => name.to_owned(),
+            })
+            .collect()
+    }
+
     /// The server as it stands there.
     fn server(&self, host: &Host) -> Value {
         let mut server = Map::new();
@@ -98,7 +115,8 @@ impl Entry {
             server.insert("type".into(), "stdio".into());
         }
         server.insert("command".into(), self.command.as_str().into());
-        if !self.arguments.is_empty() {
+        let needed = matches!(host.form, Form::Json { needs_args: true, .. });
+        if needed || !self.arguments.is_empty() {
             server.insert("args".into(), self.arguments.clone().into());
         }
         if host.reference == Reference::Forwarded && !self.references().is_empty() {
@@ -146,6 +164,11 @@ impl Entry {
     }
 }
 
+/// A path from the root on.
+fn whole(path: String) -> String {
+    std::path::absolute(&path).map_or(path, |path| path.display().to_string())
+}
+
 /// As whom the server signs in.
 fn credentials(host: &Host, values: &Values, secrets: Secrets) -> Result<Vec<(&'static str, Given)>, Missing> {
     let set = |name| values.value(name).map(str::to_owned);
@@ -160,7 +183,7 @@ fn credentials(host: &Host, values: &Values, secrets: Secrets) -> Result<Vec<(&'
     let id_for_this = || set(CLIENT_ID).filter(|_| values.source(CLIENT_ID) == Some(Source::Flag));
     // A file's name is no secret.
     if let (Some(file), None, false) = (set(CLIENT_SECRET_FILE), set(CLIENT_SECRET), by_token) {
-        let file = std::path::absolute(&file).map_or(file, |path| path.display().to_string());
+        let file = whole(file);
         let id = match (set(CLIENT_ID), host.reference) {
             (Some(id), Reference::Nothing) => Given::Value(id),
             (None, Reference::Nothing) => return Err(Missing::NoValue(CLIENT_ID)),

@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::file_trouble::words;
+
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Why a file cannot be worked on.
 #[derive(Debug, Error)]
 pub(super) enum Trouble {
-    #[error("{file} cannot be read ({kind})")]
+    #[error("{file} cannot be read: {}", words(.kind))]
     Read { file: String, kind: io::ErrorKind },
     #[error("{file} is not UTF-8")]
     NotText { file: String },
     #[error("{file} changed meanwhile. Nothing was written: run this again")]
     Changed { file: String },
-    #[error("{file} cannot be written ({kind})")]
+    #[error("{file} cannot be written: {}", words(.kind))]
     Write { file: String, kind: io::ErrorKind },
 }
 
@@ -54,6 +56,11 @@ impl Known {
     /// Its text; empty if it is not there.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
     }
 
     pub(super) fn exists(&self) -> bool {

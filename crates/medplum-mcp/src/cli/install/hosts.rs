@@ -35,6 +35,8 @@ pub(super) enum Form {
         servers: &'static str,
         /// Whether a server says that it is spoken to over stdio.
         says_stdio: bool,
+        /// Whether a server must have a list of arguments, if an empty one.
+        needs_args: bool,
     },
     /// TOML, with a table for each server in the table of this name.
     Toml {
@@ -76,14 +78,14 @@ pub(super) enum Scope {
     Project,
 }
 
-const MCP_SERVERS: Form = Form::Json { servers: "mcpServers", says_stdio: false };
+const MCP_SERVERS: Form = Form::Json { servers: "mcpServers", says_stdio: false, needs_args: false };
 
 /// Every host.
 pub(super) const HOSTS: &[Host] = &[
     Host {
         name: "claude-code",
         title: "Claude Code",
-        form: Form::Json { servers: "mcpServers", says_stdio: true },
+        form: Form::Json { servers: "mcpServers", says_stdio: true, needs_args: false },
         reference: Reference::Shell,
         user: |machine| Some(machine.path("CLAUDE_CONFIG_DIR").or_else(|| machine.home())?.join(".claude.json")),
         project: Some(&[".mcp.json"]),
@@ -130,7 +132,7 @@ pub(super) const HOSTS: &[Host] = &[
     Host {
         name: "vscode",
         title: "VS Code",
-        form: Form::Json { servers: "servers", says_stdio: true },
+        form: Form::Json { servers: "servers", says_stdio: true, needs_args: false },
         reference: Reference::Input,
         user: |machine| Some(machine.settings()?.join("Code").join("User").join("mcp.json")),
         project: Some(&[".vscode", "mcp.json"]),
@@ -163,7 +165,7 @@ pub(super) const HOSTS: &[Host] = &[
     Host {
         name: "zed",
         title: "Zed",
-        form: Form::Json { servers: "context_servers", says_stdio: false },
+        form: Form::Json { servers: "context_servers", says_stdio: false, needs_args: true },
         reference: Reference::Nothing,
         user: |machine| match machine.os {
             Os::Windows => Some(machine.settings()?.join("Zed").join("settings.json")),

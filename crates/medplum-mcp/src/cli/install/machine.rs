@@ -80,39 +80,58 @@ impl<'a> Machine<'a> {
 
     /// How a host starts this program: the command and what stands before its own arguments.
     pub(super) fn launch(&self, always_whole: bool) -> (String, Vec<String>) {
-        let whole = self.program.display().to_string();
-        let folders: Vec<String> =
-            self.program.iter().map(|folder| folder.to_string_lossy().to_ascii_lowercase()).collect();
-        let within = |name: &str| folders.iter().any(|folder| folder == name);
-        // A package runner's cache is emptied now and then: its runner must start the program again.
-        let runner: Option<&[&str]> = if within("_npx") {
-            Some(&["npx", "-y", "medplum-mcp"])
-        } else if within("uv") && folders.iter().any(|f| f.starts_with("archive-v") || f.starts_with("environments-v"))
-        {
-            Some(&["uvx", "medplum-mcp"])
-        } else {
-            None
-        };
-        if let Some((runner, arguments)) = runner.and_then(<[&str]>::split_first) {
-            let arguments = arguments.iter().map(|argument| (*argument).to_owned());
-            // npx is a script on Windows, which hosts start through its shell.
-            return if self.os == Os::Windows && *runner == "npx" {
-                let shell = ["/c", "npx"].map(str::to_owned);
-                ("cmd".to_owned(), shell.into_iter().chain(arguments).collect())
-            } else {
-                ((*runner).to_owned(), arguments.collect())
-            };
+        if let Some((runner, arguments)) = self.runner() {
+            return self.by_runner(runner, arguments, always_whole);
         }
         let same = |found: &PathBuf| found.canonicalize().ok() == self.program.canonicalize().ok();
         if !always_whole && self.find(NAME).as_ref().is_some_and(same) {
             return (NAME.to_owned(), Vec::new());
         }
-        (whole, Vec::new())
+        (self.program.display().to_string(), Vec::new())
+    }
+
+    /// The package runner that started this program, with its arguments: its cache is emptied now and then, so the
+    /// runner must start the program again.
+    fn runner(&self) -> Option<Runner> {
+        let folders: Vec<String> =
+            self.program.iter().map(|folder| folder.to_string_lossy().to_ascii_lowercase()).collect();
+        let within = |name: &str| folders.iter().any(|folder| folder == name);
+        if within("_npx") {
+            return Some(NPX);
+        }
+        let mut above = self.program.ancestors().zip(folders.iter().rev());
+        let (unpacked, _) = above.find(|(_, f)| f.starts_with("archive-v") || f.starts_with("environments-v"))?;
+        // Wherever uv was told to keep its cache, it marks the folder as one.
+        let marked = || unpacked.parent().is_some_and(|cache| cache.join("CACHEDIR.TAG").is_file());
+        (within("uv") || marked()).then_some(UVX)
+    }
+
+    /// How that runner is started, by hosts that have no PATH too.
+    fn by_runner(&self, runner: &str, arguments: &[&str], always_whole: bool) -> (String, Vec<String>) {
+        let found = self.find(runner).filter(|_| always_whole);
+        let (command, before) = match (self.os, runner, found) {
+            // npx is a script on Windows, which hosts start through its shell.
+            (Os::Windows, "npx", _) => ("cmd".to_owned(), vec!["/c".to_owned(), "npx".to_owned()]),
+            // Elsewhere it is one for node, which is looked for on the PATH, and so is what it starts.
+            (_, "npx", Some(npx)) => {
+                let folder = npx.parent().unwrap_or(&npx).display();
+                ("/usr/bin/env".to_owned(), vec![format!("PATH={folder}:/usr/bin:/bin"), "npx".to_owned()])
+            }
+            (_, _, Some(found)) => (found.display().to_string(), Vec::new()),
+            (_, _, None) => (runner.to_owned(), Vec::new()),
+        };
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        (command, before.into_iter().chain(arguments).collect())
     }
 }
 
 /// The program's name.
-const NAME: &str = "medplum-mcp";
+pub(super) const NAME: &str = "medplum-mcp";
+
+/// What starts a package, and with which arguments.
+type Runner = (&'static str, &'static [&'static str]);
+const NPX: Runner = ("npx", &["-y", NAME]);
+const UVX: Runner = ("uvx", &[NAME]);
 
 #[cfg(test)]
 mod tests {
@@ -133,6 +152,34 @@ mod tests {
         let uvx = "/home/a/.cache/uv/archive-v0/Xy1/bin/medplum-mcp";
         assert_eq!(launch(Os::Linux, uvx), ("uvx".into(), vec!["medplum-mcp".into()]));
         assert_eq!(launch(Os::Linux, "/opt/uv/bin/medplum-mcp").0, "/opt/uv/bin/medplum-mcp");
+    }
+
+    /// What is started from a desktop has no shell's PATH: the runner is named by its place, and finds what it needs.
+    #[cfg(unix)]
+    #[test]
+    fn a_package_runner_is_found_where_there_is_no_path() {
+        let folder = tempfile::tempdir().unwrap();
+        for runner in ["npx", "uvx"] {
+            std::fs::write(folder.path().join(runner), "").unwrap();
+        }
+        let bin = folder.path().display().to_string();
+        let path = |name: &str| (name == "PATH").then(|| bin.clone());
+        let uvx = "/home/a/.cache/uv/archive-v0/Xy1/bin/medplum-mcp";
+        let (command, arguments) = machine(Os::Mac, &path, uvx).launch(true);
+        assert_eq!((command, arguments), (format!("{bin}/uvx"), vec!["medplum-mcp".to_owned()]));
+        let npx = "/home/a/.npm/_npx/0b1/node_modules/@medplum-mcp/linux-x64/bin/medplum-mcp";
+        let (command, arguments) = machine(Os::Mac, &path, npx).launch(true);
+        assert_eq!(command, "/usr/bin/env");
+        assert_eq!(arguments, [format!("PATH={bin}:/usr/bin:/bin").as_str(), "npx", "-y", "medplum-mcp"]);
+        // uv's cache may be anywhere.
+        let nothing = |_: &str| None;
+        let cache = folder.path().join("elsewhere");
+        let program = cache.join("archive-v0/Xy1/bin/medplum-mcp");
+        let launch = || machine(Os::Linux, &nothing, program.to_str().unwrap()).launch(false).0;
+        assert_eq!(launch(), program.to_str().unwrap());
+        std::fs::create_dir(&cache).unwrap();
+        std::fs::write(cache.join("CACHEDIR.TAG"), "").unwrap();
+        assert_eq!(launch(), "uvx");
     }
 
     #[test]

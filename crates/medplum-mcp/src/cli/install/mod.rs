@@ -129,6 +129,11 @@ impl<'a> Aim<'a> {
         file.ok_or_else(|| format!("{title}'s configuration cannot be found: neither HOME nor APPDATA says where"))
     }
 
+    /// Whether an entry starts this program, as those that `install` writes do.
+    fn starts_us(&self, entry: &Written) -> bool {
+        entry.starts(&self.machine.program)
+    }
+
     /// The same call as `uninstall`.
     fn undo(&self, sandboxed: bool) -> String {
         let scope = if self.scope == Scope::Project { " --scope project" } else { "" };
@@ -175,7 +180,7 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     }
     // What was kept before an earlier entry of ours is what there was before us, and a file that we made is no loss.
     known.may_be_written()?;
-    let ours = before.is_some_and(|before| known.kept(&aim.name).is_some() || known.text() == before.alone(aim.host));
+    let ours = before.is_some_and(|before| is_ours(&aim, &known, &before));
     let kept = if ours { None } else { known.keep(&aim.name)? };
     if let Err(trouble) = known.write(&after, entry.holds_secret()) {
         kept.iter().for_each(|kept| drop(std::fs::remove_file(kept)));
@@ -183,6 +188,18 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     }
     report(invocation, &aim, &entry, &known, kept)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether an entry is one that we put in, and the backup beside it, if there is one, what there was before. A person
+/// may have written another since, and a backup may be left from an entry that the host itself took out.
+fn is_ours(aim: &Aim<'_>, known: &Known, entry: &Written) -> bool {
+    let was_there =
+        |kept: &Known| Written::find(aim.host, &aim.name, kept.text()).ok().flatten().as_ref() == Some(entry);
+    aim.starts_us(entry)
+        && match known.kept(&aim.name) {
+            Some(kept) => !was_there(&kept),
+            None => known.text() == entry.alone(aim.host),
+        }
 }
 
 fn entry(invocation: &Invocation<'_>, aim: &Aim<'_>, secrets: Secrets) -> Result<Entry, Box<dyn Error>> {
@@ -201,6 +218,7 @@ fn entry(invocation: &Invocation<'_>, aim: &Aim<'_>, secrets: Secrets) -> Result
         let kind = SETTINGS.iter().find(|setting| setting.variable == variable).map(|setting| setting.kind);
         kind == Some(Kind::Secret) || variable.starts_with("MEDPLUM_CLIENT_")
     };
+    values.check_one_way_in()?;
     Settings::new(&Values::find(
         |_| None,
         |variable| values.value(variable).filter(|_| !credential(variable)).map(str::to_owned),
@@ -232,7 +250,8 @@ fn report(
     let shown = aim.machine.shown(&aim.file()?);
     let kept = kept.map(|kept| format!(" What it was before is in {}.", aim.machine.shown(&kept)));
     let mut lines = vec![format!("{}: {} is in {shown}.{}", aim.host.title, aim.name, kept.unwrap_or_default())];
-    let references = entry.references();
+    let needed = entry.needed();
+    let references: Vec<&str> = needed.iter().map(String::as_str).collect();
     if !references.is_empty() {
         lines.push(match aim.host.reference {
             Reference::Input => {

@@ -47,8 +47,15 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     let by_hand = |error: Unusable| format!("{shown}: {error}. Nothing was written");
     let Some(written) = Written::find(aim.host, &aim.name, known.text()).map_err(by_hand)? else {
         print(&format!("{}: {} is not in {shown}; there is nothing to take out.\n", aim.host.title, aim.name))?;
-        return Ok(ExitCode::SUCCESS);
+        return forget(invocation, &aim, &known);
     };
+    if !aim.starts_us(&written) {
+        let (title, name) = (aim.host.title, &aim.name);
+        print(&format!(
+            "{title}: {name} in {shown} starts something else than this program, so `install` did not put it in. Nothing was changed.\n"
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let kept = known.kept(&aim.name);
     let becomes = becomes(&aim, &known, kept.as_ref(), &written).map_err(by_hand)?;
     let after = match &becomes {
@@ -68,6 +75,19 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     };
     let title = aim.host.title;
     print(&format!("{title}: {what}. If {title} is running, restart it.\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A backup that is left where the host itself, or a person, took us out.
+fn forget(invocation: &Invocation<'_>, aim: &Aim<'_>, known: &Known) -> Ended {
+    if let Some(kept) = known.kept(&aim.name) {
+        let place = aim.machine.shown(kept.place());
+        print(&format!("What the file was before {} was put in is still kept in {place}.\n", aim.name))?;
+        if may_write(invocation.arguments, &format!("Delete {place}?"))? {
+            kept.delete()?;
+            print("It is deleted.\n")?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

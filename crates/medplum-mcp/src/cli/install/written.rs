@@ -1,8 +1,11 @@
 //! A server as it stands in a host's file: put in, found, taken out.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::hosts::{Form, Host, Reference};
+use super::machine::NAME;
 use super::text::Unusable;
 use super::{json, toml};
 use crate::settings::{ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET};
@@ -32,6 +35,14 @@ impl Written {
         let inputs = inputs.as_ref().and_then(Value::as_array).into_iter().flatten();
         let inputs = inputs.filter(|input| is_of(name, input)).cloned().collect();
         Ok(Some(Self { name: name.to_owned(), server, inputs }))
+    }
+
+    /// Whether it starts this program: by its name, by its place, or by a package runner.
+    pub(super) fn starts(&self, program: &Path) -> bool {
+        let arguments = self.server.get("args").and_then(Value::as_array).into_iter().flatten();
+        let command = self.server.get("command").and_then(Value::as_str).map(Path::new);
+        command.is_some_and(|command| command == program || command.file_stem().is_some_and(|stem| stem == NAME))
+            || arguments.filter_map(Value::as_str).any(|argument| argument == NAME)
     }
 
     /// The text with this server in it.
