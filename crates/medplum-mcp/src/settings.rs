@@ -196,11 +196,16 @@ impl Values {
         };
         let value = value.trim();
         if value.starts_with("${") && value.ends_with('}') {
+            let error = SettingError::new(
+                variable,
+                "holds a placeholder that the host did not fill in; set it where the host is started",
+            );
             let credential = [CLIENT_ID, CLIENT_SECRET, CLIENT_SECRET_FILE, ACCESS_TOKEN].contains(&variable);
-            let or =
-                if credential { ", or: medplum-mcp install HOST --client-id ID --client-secret-file PATH" } else { "" };
-            return Err(SettingError::new(variable, "holds a placeholder that the host did not fill in")
-                .advising(format!("Set it where the host is started{or}")));
+            return Err(if credential {
+                error.advising("Or: medplum-mcp install HOST --client-id ID --client-secret-file PATH")
+            } else {
+                error
+            });
         }
         Ok(Some(value))
     }
@@ -606,7 +611,7 @@ mod tests {
             ),
             (
                 &[("MEDPLUM_CLIENT_ID", "${MEDPLUM_CLIENT_ID}")],
-                "MEDPLUM_CLIENT_ID holds a placeholder that the host did not fill in. Set it where the host is started, or: medplum-mcp install HOST --client-id ID --client-secret-file PATH",
+                "MEDPLUM_CLIENT_ID holds a placeholder that the host did not fill in; set it where the host is started. Or: medplum-mcp install HOST --client-id ID --client-secret-file PATH",
             ),
         ];
         for (given, expected) in table {

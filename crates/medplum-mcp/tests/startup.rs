@@ -70,14 +70,15 @@ fn every_bad_setting_is_named_with_a_value_that_works() {
             assert_eq!(ended.stdout, "");
             let starts = ended.stderr.starts_with(&format!("medplum-mcp: {variable} "));
             let example = format!("For example: {variable}=");
-            assert!(starts && ended.stderr.contains(&example), "{variable}={value}: {}", ended.stderr);
+            let helps = ended.stderr.contains(&example) || ended.stderr.contains("Or: medplum-mcp install HOST");
+            assert!(starts && helps, "{variable}={value}: {}", ended.stderr);
             assert!(!ended.stderr.contains(SECRET));
         }
     }
     for file in [missing, empty] {
         let ended = run(&[], &[("MEDPLUM_CLIENT_ID", "client"), ("MEDPLUM_CLIENT_SECRET_FILE", &file)], "");
         assert_eq!(ended.code, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains("MEDPLUM_CLIENT_SECRET_FILE "), "{ended:?}");
+        assert!(ended.stderr.contains("MEDPLUM_CLIENT_SECRET_FILE"), "{ended:?}");
     }
     // Half of the credentials.
     let ended = run(&[], &[("MEDPLUM_CLIENT_ID", "client")], "");
