@@ -36,5 +36,6 @@ pub mod tools;
 pub mod toolset;
 pub mod transactions;
 pub mod transport;
+mod unseen;
 mod walk;
 mod writeback;

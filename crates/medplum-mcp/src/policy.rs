@@ -114,7 +114,7 @@ fn describe(interaction: &Interaction, effect: Effect) -> String {
         Interaction::Operation(operation) => describe_operation(operation),
         Interaction::ExecuteBot { .. } => "Running a bot acts.".into(),
         Interaction::GraphQl(_) => {
-            "The document holds a mutation or subscription; only documents whose every operation is a query are reads."
+            "The document holds a mutation or subscription, and only documents whose every operation is a query are sent."
                 .into()
         }
         Interaction::Batch(batch) => {

@@ -17,6 +17,7 @@ use crate::referrers::{self, Referrers};
 use crate::search::Search;
 use crate::settings::ALLOWED_TYPES;
 use crate::transactions;
+use crate::unseen::Unseen;
 use crate::writeback::{hides, left_out, merge};
 
 /// Medplum takes no larger body.
@@ -103,6 +104,11 @@ async fn collect(
                 return Ok(None);
             };
             let resource = patched(cx, &stored, patch, entry)?;
+            let at = entry.map(|entry| format!("bundle.entry[{entry}]"));
+            adds_nothing_closed(cx, &resource, &stored).map_err(|failure| match &at {
+                Some(at) => failure.at(at),
+                None => failure,
+            })?;
             let patch = bound_to_version(&stored, patch);
             changes.push(Change { entry, stored: Some(stored), then: Some(resource) });
             return Ok(Some(Interaction::Patch { resource_type: resource_type.clone(), id: id.clone(), patch }));
@@ -110,6 +116,12 @@ async fn collect(
         Interaction::Delete { resource_type, id } => {
             let stored = cx.stored(resource_type, id).await?;
             changes.push(Change { entry, stored, then: None });
+        }
+        Interaction::GraphQl(document) if !document.effect().is_read() => {
+            let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
+            return Err(Failure::teach(format!(
+                "{at}GraphQL is for reading: what a mutation changes cannot be looked at beforehand. Use create_resource, update_resource, patch_resource or delete_resource; execute_batch for several at once. Nothing was sent."
+            )));
         }
         Interaction::Batch(batch) => return collect_batch(cx, batch, changes).await,
         Interaction::Raw(raw) if raw.writes_resources() => {
@@ -132,18 +144,24 @@ pub(crate) fn version_of(resource: &Value) -> Option<ResourceId> {
 /// What the lean view hid from whoever sends this.
 fn put_back(cx: &Context<'_>, given: Value, stored: Option<&Value>, at: Option<String>) -> Result<Value, Failure> {
     let stored = stored.unwrap_or(&Value::Null);
-    let merged = merge(given, stored, &cx.shown(stored)).and_then(|merged| match cx.adds_closed(&merged.resource, stored) {
-        Some(of) => Err(Failure::teach(format!(
-            "{of} is closed (a resource inside): the operator does not allow it ({ALLOWED_TYPES}). Nothing was sent."
-        ))),
-        None => Ok(merged),
-    });
+    let merged = merge(given, stored, &cx.shown(stored));
+    let merged = merged.and_then(|merged| adds_nothing_closed(cx, &merged.resource, stored).map(|()| merged));
     let merged = merged.map_err(|failure| match &at {
         Some(at) => failure.at(at),
         None => failure,
     })?;
     merged.notes.into_iter().for_each(|note| cx.note(note));
     Ok(merged.resource)
+}
+
+/// No resource of a closed type comes to stand inside of another.
+fn adds_nothing_closed(cx: &Context<'_>, resource: &Value, stored: &Value) -> Result<(), Failure> {
+    match cx.adds_closed(resource, stored) {
+        Some(of) => Err(Failure::teach(format!(
+            "{of} is closed (a resource inside): the operator does not allow it ({ALLOWED_TYPES}). Nothing was sent."
+        ))),
+        None => Ok(()),
+    }
 }
 
 async fn collect_batch(
@@ -163,6 +181,7 @@ async fn collect_batch(
 /// The resource as the patch would leave it.
 fn patched(cx: &Context<'_>, stored: &Value, patch: &JsonPatch, entry: Option<usize>) -> Result<Value, Failure> {
     let mut resource = stored.clone();
+    let mut unseen = Unseen::of(stored, |value| cx.shown(value));
     for (index, operation) in patch.operations().iter().enumerate() {
         let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
         let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -175,6 +194,9 @@ fn patched(cx: &Context<'_>, stored: &Value, patch: &JsonPatch, entry: Option<us
         };
         if text("path").is_empty() && text("op") != "test" {
             return Err(refuse("a patch of the whole resource is an update: use update_resource."));
+        }
+        if text("path").starts_with("/meta/versionId") && text("op") != "test" {
+            return Err(refuse("Medplum gives the version itself. Pass the one that was read as version_id."));
         }
         match text("op") {
             "copy" | "move" if is_left_out(cx, &resource, text("from")) => {
@@ -202,6 +224,11 @@ fn patched(cx: &Context<'_>, stored: &Value, patch: &JsonPatch, entry: Option<us
                 text("path")
             )));
         }
+        if text("op") != "test" && unseen.comes_to_light(&one, |value| cx.shown(value)) {
+            return Err(refuse(
+                "it changes what marks a secret, or what is left out for you, and would show it. Remove the whole element by its path, or leave it as it is.",
+            ));
+        }
         // Copies of copies double each time.
         if resource.to_string().len() > LARGEST_RESOURCE {
             return Err(refuse("the resource would be larger than the 1 MB that Medplum takes."));
@@ -222,12 +249,8 @@ fn is_left_out(cx: &Context<'_>, resource: &Value, at: &str) -> bool {
 
 /// The patch for the version that it was looked at with: Medplum ignores If-Match on a PATCH.
 fn bound_to_version(stored: &Value, patch: &JsonPatch) -> JsonPatch {
-    let tests_version = |o: &Value| {
-        o.get("op").and_then(Value::as_str) == Some("test")
-            && o.get("path").and_then(Value::as_str) == Some("/meta/versionId")
-    };
-    let said = patch.version().is_some() || patch.operations().iter().any(tests_version);
-    match version_of(stored).filter(|_| !said) {
+    // A test among the operations says nothing: one in front of it may have changed what it finds.
+    match version_of(stored).filter(|_| patch.version().is_none()) {
         Some(version) => patch.clone().of_version(version),
         None => patch.clone(),
     }

@@ -317,11 +317,6 @@ async fn what_leads_to_a_listed_bot_or_to_none_is_stored() {
             json!({"resource_type": "Bot", "resource_id": OTHER_BOT}),
             format!("DELETE /fhir/R4/Bot/{OTHER_BOT}"),
         ),
-        (
-            "execute_graphql",
-            json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"}),
-            "POST /fhir/R4/$graphql".into(),
-        ),
         ("execute_graphql", json!({"query": "{ BotList { id } }"}), "POST /fhir/R4/$graphql".into()),
         ("raw_request", json!({"method": "GET", "path": "auth/me"}), "GET /auth/me".into()),
     ])

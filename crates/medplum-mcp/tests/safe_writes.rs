@@ -199,6 +199,97 @@ async fn a_version_that_cannot_be_one_is_refused() {
     assert!(world.call("patch_resource", given).await.error().starts_with("version_id: "));
 }
 
+#[tokio::test]
+async fn a_patch_that_tests_its_own_version_is_still_bound_to_the_one_looked_at() {
+    let world = World::new();
+    let read = world.patient().await;
+    let own = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
+    let change = json!({"op": "add", "path": "/active", "value": true});
+    let set = json!({"op": "add", "path": "/meta/versionId", "value": own});
+    let test = json!({"op": "test", "path": "/meta/versionId", "value": own});
+    let told = world.call("patch_resource", patch(&read, json!([set, test, change]))).await;
+    assert!(told.error().contains("operations[0] (add /meta/versionId): Medplum gives the version itself"), "{told:?}");
+    let whole = json!({"op": "add", "path": "/meta", "value": {"versionId": own}});
+    world.sandbox.clear_requests();
+    let _ = world.call("patch_resource", patch(&read, json!([whole, test, change]))).await;
+    let sent = world.sandbox.requests().into_iter().find(|request| request.method == "PATCH").unwrap();
+    let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+    let first = json!({"op": "test", "path": "/meta/versionId", "value": read["meta"]["versionId"]});
+    assert_eq!(sent[0], first, "{sent}");
+}
+
+// What is hidden stays hidden
+
+#[tokio::test]
+async fn a_patch_of_what_marks_a_secret_is_refused() {
+    let world = World::new();
+    let secret = "https://www.medplum.com/fhir/StructureDefinition/subscription-secret";
+    let subscription = world
+        .store(json!({"resourceType": "Subscription", "status": "off", "reason": "x", "criteria": "Patient",
+            "channel": {"type": "rest-hook", "endpoint": "https://hooks.example/in"},
+            "extension": [{"url": secret, "valueString": "hunter2-hidden"}]}))
+        .await;
+    let rename = json!([{"op": "replace", "path": "/extension/0/url", "value": "http://x.example/note"}]);
+    let guess = json!([rename[0], {"op": "test", "path": "/extension/0/valueString", "value": "hunter2-hidden"}]);
+    world.acts();
+    let encoded =
+        "W3sib3AiOiJyZXBsYWNlIiwicGF0aCI6Ii9leHRlbnNpb24vMC91cmwiLCJ2YWx1ZSI6Imh0dHA6Ly94LmV4YW1wbGUvbm90ZSJ9XQ==";
+    let binary = json!({"resourceType": "Binary", "contentType": "application/json-patch+json", "data": encoded});
+    let name = format!("Subscription/{}", id(&subscription));
+    for (tool, arguments) in [
+        ("patch_resource", patch(&subscription, rename.clone())),
+        ("patch_resource", patch(&subscription, guess)),
+        ("raw_request", json!({"method": "PATCH", "path": format!("fhir/R4/{name}"), "body": rename})),
+        ("execute_batch", bundle("batch", vec![entry("PATCH", &name, Some(binary))])),
+    ] {
+        let told = world.call(tool, arguments).await;
+        assert!(
+            told.error().contains("operations[0] (replace /extension/0/url): it changes what marks a secret"),
+            "{told:?}"
+        );
+        assert!(!told.error().contains("hunter2"), "{told:?}");
+    }
+    assert_eq!(world.acts(), 0);
+    let off = json!([{"op": "replace", "path": "/reason", "value": "y"}, {"op": "remove", "path": "/extension/0"}]);
+    world.call("patch_resource", patch(&subscription, off)).await.record();
+}
+
+#[tokio::test]
+async fn a_graphql_mutation_is_refused_with_the_tools_that_do_it() {
+    let world = World::new();
+    let client = world.sandbox.client_id().to_owned();
+    let read = world.patient().await;
+    world.acts();
+    for query in [
+        format!(
+            "mutation {{ ClientApplicationPatch(id: \"{client}\", patch: [{{op: \"copy\", from: \"/secret\", path: \"/description\"}}]) {{ description }} }}"
+        ),
+        format!(
+            "mutation {{ ClientApplicationPatch(id: \"{client}\", patch: [{{op: \"test\", path: \"/secret\", value: \"x\"}}]) {{ id }} }}"
+        ),
+        format!("mutation {{ ... {{ PatientDelete(id: \"{}\") {{ id }} }} }}", id(&read)),
+        "mutation { PatientCreate(res: {resourceType: \"Patient\"}) { id } }".to_owned(),
+        "query A { PatientList { id } } mutation B { BotCreate(res: {resourceType: \"Bot\", name: \"x\"}) { id } }"
+            .to_owned(),
+    ] {
+        let body = json!({"query": query});
+        let posted = entry("POST", "$graphql", Some(body.clone()));
+        for (tool, arguments) in [
+            ("execute_graphql", body.clone()),
+            ("raw_request", json!({"method": "POST", "path": "fhir/R4/$graphql", "body": body})),
+            ("execute_operation", json!({"resource_type": "", "operation": "graphql", "params": body})),
+            ("execute_batch", bundle("batch", vec![posted])),
+        ] {
+            let told = world.call(tool, arguments).await;
+            for said in ["GraphQL is for reading", "patch_resource", "delete_resource", "Nothing was sent"] {
+                assert!(told.error().contains(said), "{tool}: {told:?}");
+            }
+        }
+    }
+    assert_eq!(world.acts(), 0);
+    assert!(world.is_there(&read).await);
+}
+
 // Deletions
 
 #[tokio::test]

@@ -132,7 +132,6 @@ fn named(step: &Step<'_>) -> (&'static str, String) {
             Level::Type(t) => ("Run", format!("{t}/${}", operation.name)),
             Level::System => ("Run", format!("${}", operation.name)),
         },
-        Interaction::GraphQl(_) => ("Carry out", "this GraphQL mutation".to_owned()),
         other => ("Send", format!("this {} request", other.to_request().method.as_str())),
     }
 }

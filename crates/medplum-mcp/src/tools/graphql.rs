@@ -26,14 +26,13 @@ impl Run for ExecuteGraphql {
         title: "Execute GraphQL Query",
         description: "Several resources and what they refer to, only the fields asked for: { Patient(id:\"…\") { name { family } } }, { ObservationList(patient:\"Patient/…\",_count:20) { subject { resource { ... on Patient { id } } } } }. Keep lists in lists small. Read-only: queries alone.",
         when: "related resources in one call, only some fields",
-        does: Does::ReadsOrActs,
+        does: Does::Reads,
         may_run: false,
         on_behalf_of: true,
     };
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let document = GraphQl::parse(&self.query, self.variables, None)?;
-        let acts = !document.effect().is_read();
         let reply = cx.send(&Interaction::GraphQl(document)).await?.into_json();
         let errors = messages(&reply);
         if errors.is_empty() {
@@ -41,12 +40,7 @@ impl Run for ExecuteGraphql {
         }
         let errors = errors.join("; ");
         if reply.get("data").is_none_or(holds_nothing) {
-            let fate = if acts {
-                " What of the document was carried out is not known: read before you try again."
-            } else {
-                ""
-            };
-            return Err(Failure::teach(format!("GraphQL gave no data: {errors}.{fate}")));
+            return Err(Failure::teach(format!("GraphQL gave no data: {errors}.")));
         }
         Ok(Answer::json(reply).missing(format!("Incomplete: {errors}.")))
     }

@@ -54,7 +54,6 @@ fn a_no_is_an_answer_and_nothing_is_sent() {
             ("execute_bot", json!({"bot_id": PATIENT, "input_data": {}})),
             ("save_and_deploy_bot", json!({"bot_id": PATIENT, "source_code": "a", "compiled_code": "b"})),
             ("execute_operation", json!({"resource_type": "Patient", "operation": "my-op"})),
-            ("execute_graphql", json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"})),
             (
                 "execute_batch",
                 json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "active": true}}]}}),

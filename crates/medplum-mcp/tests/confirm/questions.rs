@@ -67,10 +67,6 @@ fn of_every_tool() {
     );
     page.ask("execute_operation", json!({"resource_type": "Patient", "operation": "my-op", "params": {"dose": 3}}));
     page.ask(
-        "execute_graphql",
-        json!({"query": "mutation { PatientDelete(id: \"1\") { id } }", "variables": {"a": 1}}),
-    );
-    page.ask(
         "raw_request",
         json!({"method": "POST", "path": "admin/projects/1/invite", "body": {"email": "a@example.com"}}),
     );
