@@ -2,7 +2,6 @@
 
 use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, NeedKind, Operation, Refusal};
 
-use crate::allowed_types::AllowedTypes;
 use crate::settings::{ALLOWED_TYPES, Limits};
 
 /// The gate of this server.
@@ -76,8 +75,8 @@ impl Policy {
         };
         for need in asked.interaction.types() {
             let closed = match &need.kind {
-                NeedKind::Read(of) if allowed.may_read(of) || AllowedTypes::is_envelope(of) => continue,
-                NeedKind::Write(of) if allowed.may_write(of) || AllowedTypes::is_envelope(of) => continue,
+                NeedKind::Read(of) if allowed.may_read(of) => continue,
+                NeedKind::Write(of) if allowed.may_write(of) => continue,
                 NeedKind::ReadAny(of) if of.iter().any(|of| allowed.may_read(of)) => continue,
                 NeedKind::Read(of) | NeedKind::Write(of) => of.clone(),
                 NeedKind::ReadAny(of) => of.join(" or "),

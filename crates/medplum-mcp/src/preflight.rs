@@ -127,7 +127,7 @@ async fn collect(
         Interaction::Raw(raw) if raw.writes_resources() => {
             let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
             return Err(Failure::teach(format!(
-                "{at}this form of {} cannot be looked at before it is sent (a condition or query in the URL, a patch that is no JSON Patch, or a path that is no resource's). Find the resource by a search and write it by its id; a new one is created once with create_resource_if_none_exist. Nothing was sent.",
+                "{at}this form of {} cannot be looked at before it is sent (a condition or query in the URL, a patch that is no JSON Patch, or a path that is no resource's). Find the resource by a search and write it by its id. A new one is created once with create_resource_if_none_exist. Nothing was sent.",
                 raw.method().as_str()
             )));
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use medplum_client::{Interaction, Level};
+use medplum_client::{Effect, Interaction, Level};
 
 use crate::failure::Failure;
 use crate::settings::TOOLSETS;
@@ -154,6 +154,9 @@ impl fmt::Display for Toolsets {
     }
 }
 
+/// An operation that Medplum does not route itself may be bound to a bot.
+const MAY_BE_A_BOT: &str = "An operation that may run a bot is";
+
 /// What of an interaction is the matter of a closed toolset. A write in a bundle is the bundle's.
 fn closed_way(open: &Toolsets, interaction: &Interaction, alone: bool) -> Option<(&'static str, Toolset)> {
     let closed = |toolset, what| (!open.has(toolset)).then_some((what, toolset));
@@ -162,20 +165,22 @@ fn closed_way(open: &Toolsets, interaction: &Interaction, alone: bool) -> Option
         Interaction::ExecuteBot { .. } => closed(Toolset::Bot, "Bots are"),
         Interaction::Operation(operation) => match &operation.level {
             Level::Type(of) | Level::Instance(of, _) if of.as_str() == "Bot" => closed(Toolset::Bot, "Bots are"),
+            _ if operation.effect() == Effect::Run => closed(Toolset::Bot, MAY_BE_A_BOT),
             _ => None,
         },
+        Interaction::Raw(raw) if raw.segments().iter().any(|segment| segment.contains('$')) => {
+            closed(Toolset::Bot, MAY_BE_A_BOT).filter(|_| raw.effect() == Effect::Run)
+        }
         Interaction::Batch(batch) => closed(Toolset::Bundle, "Bundles are")
             .or_else(|| batch.entries().iter().find_map(|entry| closed_way(open, &entry.interaction, false))),
         Interaction::Create { .. }
         | Interaction::CreateBinary { .. }
         | Interaction::Update { .. }
         | Interaction::Patch { .. }
-        | Interaction::Delete { .. }
-            if alone =>
-        {
-            let of_bot = interaction.label().resource_type == Some("Bot") && open.has(Toolset::Bot);
-            closed(Toolset::Write, "Writing a resource is").filter(|_| !of_bot)
-        }
+        | Interaction::Delete { .. } => match interaction.label().resource_type {
+            Some("Bot") => closed(Toolset::Bot, "Bots are"),
+            _ => closed(Toolset::Write, "Writing a resource is").filter(|_| alone),
+        },
         _ => None,
     }
 }

@@ -199,6 +199,20 @@ async fn a_closed_type_is_written_on_no_way() {
             json!({"method": "PUT", "path": "fhir/R4/Patient?name=x", "body": {"resourceType": "Patient"}}),
             "this path reaches",
         ),
+        // What answers come in may be stored too.
+        attempt("create_resource", json!({"resource": {"resourceType": "Parameters"}}), "Parameters is closed"),
+        attempt("search_resources", json!({"resource_type": "OperationOutcome"}), "OperationOutcome is closed"),
+        // Any FHIRPath can be a column.
+        attempt(
+            "execute_operation",
+            json!({"resource_type": "Patient", "operation": "csv", "method": "GET", "params": {"_fields": "id,contained.name.family"}}),
+            "plain element names",
+        ),
+        attempt(
+            "raw_request",
+            json!({"method": "GET", "path": "fhir/R4/Patient/$csv?_fields=contained"}),
+            "plain element names",
+        ),
         mutation("mutation { PractitionerCreate(res: {resourceType: \"Practitioner\"}) { id } }"),
         mutation(
             "mutation { PatientUpdate(id: \"1\", res: {resourceType: \"Patient\", contained: [{resourceType: \"Practitioner\"}]}) { id } }",

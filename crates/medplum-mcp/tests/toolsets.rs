@@ -64,6 +64,7 @@ async fn what_a_closed_toolset_does_is_done_by_no_other_tool() {
     let batch = json!({"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/1"}}]});
     let in_batch =
         json!({"type": "batch", "entry": [{"request": {"method": "POST", "url": "$graphql"}, "resource": query}]});
+    let bot_in_batch = json!({"type": "batch", "entry": [{"request": {"method": "POST", "url": "Bot"}, "resource": {"resourceType": "Bot", "name": "x"}}]});
     let execute = format!("fhir/R4/Bot/{LISTED_BOT}/$execute");
     let all_but = |closed: &str| {
         let open: Vec<&str> =
@@ -92,6 +93,14 @@ async fn what_a_closed_toolset_does_is_done_by_no_other_tool() {
                     "execute_operation",
                     json!({"resource_type": "Bot", "resource_id": LISTED_BOT, "operation": "deploy"}),
                 ),
+                // An OperationDefinition may bind any other name to a bot.
+                (
+                    "execute_operation",
+                    json!({"resource_type": "Patient", "resource_id": PATIENT, "operation": "my-op"}),
+                ),
+                ("raw_request", raw("GET", "fhir/R4/Patient/$my-op", Value::Null)),
+                ("create_resource", json!({"resource": {"resourceType": "Bot", "name": "x"}})),
+                ("execute_batch", json!({"bundle": bot_in_batch})),
             ],
         ),
         (

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use fhir_definitions::{Definitions, TypeInfo};
-use medplum_client::{GraphQl, Interaction, Level, Of};
+use medplum_client::{GraphQl, Interaction, Level, Of, Operation};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
@@ -154,9 +154,24 @@ pub(crate) fn refuse_renamed(interaction: &Interaction) -> Result<(), Failure> {
             Level::Type(of) | Level::Instance(of, _) if has_secrets(of.as_str()) => Err(Failure::teach(format!(
                 "{of} holds secrets, and a CSV of it is not given out. Use search_resources with fields. Nothing was sent."
             ))),
-            _ => Ok(()),
+            _ => columns_are_plain(operation),
         },
         _ => Ok(()),
+    }
+}
+
+/// Medplum takes any FHIRPath for a column: one that reaches into a resource inside, or builds a text of its own, brings
+/// what can no longer be told for what it is.
+fn columns_are_plain(operation: &Operation) -> Result<(), Failure> {
+    const REACHING: &[&str] = &["contained", "extension", "modifierExtension"];
+    let columns = operation.query.iter().filter(|(key, _)| *key == "_fields").flat_map(|(_, value)| value.split(','));
+    let plain =
+        |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) && !REACHING.contains(&name);
+    match columns.map(str::trim).all(plain) {
+        true => Ok(()),
+        false => Err(Failure::teach(
+            "_fields of $csv takes search parameters and plain element names, such as _fields=id,name,birthDate. For more use query_resources. Nothing was sent.",
+        )),
     }
 }
 

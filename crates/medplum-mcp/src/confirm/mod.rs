@@ -15,7 +15,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use medplum_client::Interaction;
+use medplum_client::{BotReach, Interaction};
 use rmcp::model::{
     ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
     InputRequests, InputRequiredResult, InputResponses, ProtocolVersion, ServerRequest,
@@ -70,10 +70,35 @@ impl Way {
     }
 }
 
-/// Whether a person is asked about this. Not about reads, and not about the creation of one resource.
+/// Types whose creation gives access, or makes something run.
+const POWERFUL: &[&str] = &[
+    "AccessPolicy",
+    "Agent",
+    "ClientApplication",
+    "DomainConfiguration",
+    "IdentityProvider",
+    "JsonWebKey",
+    "Login",
+    "OperationDefinition",
+    "Project",
+    "ProjectMembership",
+    "SmartAppLaunch",
+    "Subscription",
+    "User",
+    "UserSecurityRequest",
+];
+
+/// Whether a person is asked about this. Not about reads, and not about the creation of one resource, unless it gives
+/// access or makes something run.
 fn is_asked_about(interaction: &Interaction) -> bool {
-    let creates = matches!(interaction, Interaction::Create { .. } | Interaction::CreateBinary { .. });
-    !creates && !interaction.effect().is_read()
+    match interaction {
+        Interaction::CreateBinary { .. } => false,
+        Interaction::Create { resource_type, .. } => {
+            let runs = !matches!(interaction.bots(), BotReach::Only(bots) if bots.is_empty());
+            runs || POWERFUL.contains(&resource_type.as_str())
+        }
+        other => !other.effect().is_read(),
+    }
 }
 
 /// Lets some steps pass if the person says so, or if nobody is to be asked.

@@ -171,15 +171,29 @@ struct Writer<'a, 'c> {
 }
 
 impl Writer<'_, '_> {
-    /// Several steps: the first ones with their details, of the others how many of which kind.
+    /// Several steps, what is there already before what is new: the first ones with their details, of the others each
+    /// that is about something by its id and name, and how many are new.
     async fn several(&mut self, steps: &[(Option<usize>, Step<'_>)]) -> Result<Vec<String>, Failure> {
         let mut lines = Vec::new();
-        for (number, (place, step)) in steps.iter().take(STEPS).enumerate() {
-            lines.push(format!("[{}] {}", place.unwrap_or(number), short(step)));
+        let mut steps: Vec<(usize, &Option<usize>, &Step<'_>)> =
+            steps.iter().enumerate().map(|(number, (place, step))| (number, place, step)).collect();
+        // One after the other is told as it goes; what is carried out as a whole, the weightiest first.
+        if steps.len() > STEPS {
+            steps.sort_by_key(|(_, _, step)| weight(step.interaction));
+        }
+        for (number, place, step) in steps.iter().take(STEPS) {
+            lines.push(format!("[{}] {}", place.unwrap_or(*number), short(step)));
             lines.extend(self.details(step, LINES_EACH).await?.into_iter().map(|line| format!("    {line}")));
         }
         let mut rest: Vec<(String, usize)> = Vec::new();
-        for (_, step) in steps.iter().skip(STEPS) {
+        for (number, place, step) in steps.iter().skip(STEPS) {
+            if id(step.interaction).is_some() {
+                let stored = step.change.and_then(|change| change.stored.as_ref());
+                let name = stored.and_then(|stored| own_name(stored, "").into_iter().next());
+                let name = name.map(|name| format!(", {name}")).unwrap_or_default();
+                lines.push(format!("[{}] {}{name}", place.unwrap_or(*number), short(step)));
+                continue;
+            }
             let (verb, what) = named(step);
             let kind = format!("{} {}", verb.to_lowercase(), what.strip_prefix("this ").unwrap_or(&what));
             match rest.iter_mut().find(|(known, _)| *known == kind) {
@@ -220,7 +234,7 @@ impl Writer<'_, '_> {
             (Interaction::Delete { .. }, _) => lines.push(UNREADABLE.to_owned()),
             (Interaction::ExecuteBot { bot, input, .. }, _) => {
                 lines.extend(self.read(&ResourceType::parse("Bot")?, bot, "").await?);
-                lines.push(format!("input: {}", text(&String::from_utf8_lossy(input), WHOLE)));
+                lines.extend(whole("input", &String::from_utf8_lossy(input)));
             }
             (Interaction::Operation(operation), _) => {
                 if let Level::Instance(resource_type, id) = &operation.level {
@@ -229,14 +243,23 @@ impl Writer<'_, '_> {
                 if !operation.query.is_empty() {
                     lines.push(format!("parameters: {}", text(&operation.query.encode(), WHOLE)));
                 }
-                lines.extend(operation.body.as_ref().map(|body| format!("content: {}", data(body, WHOLE))));
+                match operation.body.as_ref().and_then(|body| Some((body, string(body, "/code")?))) {
+                    Some((body, code)) if operation.name.as_str() == "deploy" => {
+                        lines.extend(string(body, "/filename").map(|name| format!("file: {}", text(name, NAME))));
+                        lines.extend(whole("code", code));
+                    }
+                    _ => lines.extend(operation.body.as_ref().map(|body| format!("content: {}", data(body, WHOLE)))),
+                }
             }
             (other, _) => {
                 let request = other.to_request();
                 lines.push(format!("{} {}", request.method.as_str(), text(&request.relative_url(), WHOLE)));
+                let about_secrets = request.relative_url().split(['/', '?']).any(|part| part == "secrets");
                 let body = request.body.map(|(_, body)| body);
                 let body = body.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
-                lines.extend(body.map(|body| format!("content: {}", data(&body, WHOLE.saturating_mul(2)))));
+                lines.extend(body.map(|body| {
+                    format!("content: {}", data(&unrevealed(&body, about_secrets), WHOLE.saturating_mul(2)))
+                }));
             }
         }
         Ok(lines)
@@ -276,6 +299,51 @@ impl Writer<'_, '_> {
         };
         self.names.insert(reference, lines.clone());
         Ok(lines)
+    }
+}
+
+/// What comes first where not all is shown in full.
+fn weight(interaction: &Interaction) -> u8 {
+    match interaction {
+        Interaction::Delete { .. } => 0,
+        Interaction::Create { .. } | Interaction::CreateBinary { .. } => 3,
+        Interaction::Update { .. } | Interaction::Patch { .. } => 2,
+        _ => 1,
+    }
+}
+
+/// A text that may be long, such as code: its start, and where that is not all of it, its end, its length and by what
+/// it can be told from another.
+fn whole(label: &str, given: &str) -> Vec<String> {
+    let mut lines = vec![format!("{label}: {}", text(given, WHOLE))];
+    let length = given.chars().count();
+    if length > WHOLE {
+        let end: String = given.chars().skip(length.saturating_sub(WHOLE / 2)).collect();
+        let hash = ring::digest::digest(&ring::digest::SHA256, given.as_bytes());
+        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        lines.push(format!("{label} ends: {}", text(&end, WHOLE)));
+        lines.push(format!("{label} in all: {length} characters, SHA-256 {hash}"));
+    }
+    lines
+}
+
+/// A body that is no resource, without what it sets as a secret: a password is not shown to be confirmed.
+fn unrevealed(body: &Value, about_secrets: bool) -> Value {
+    const SOUND: &[&str] = &["password", "secret", "token", "passcode", "private"];
+    let hidden = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        SOUND.iter().any(|sound| key.contains(sound)) || about_secrets && key.starts_with("value")
+    };
+    match body {
+        Value::Object(object) => {
+            let shown = |(key, value): (&String, &Value)| match hidden(key) && !value.is_null() {
+                true => (key.clone(), Value::from("[not shown]")),
+                false => (key.clone(), unrevealed(value, about_secrets)),
+            };
+            Value::Object(object.iter().map(shown).collect())
+        }
+        Value::Array(values) => values.iter().map(|value| unrevealed(value, about_secrets)).collect(),
+        other => other.clone(),
     }
 }
 

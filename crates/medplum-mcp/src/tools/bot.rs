@@ -206,9 +206,15 @@ impl Run for SaveAndDeployBot {
         let (Some(save), Some(deploy)) = (steps.next(), steps.next()) else {
             return Err(Failure::not_sent("The two steps could not be made ready"));
         };
-        let saved = cx.carry_out(save).await?.into_json();
-        cx.carry_out(deploy).await.map_err(|failure| {
-            failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot.")
+        let saved = cx.carry_out(save).await;
+        let saved = saved.map_err(|failure| failure.hint("This was about saving the source. Nothing was deployed."))?;
+        let saved = saved.into_json();
+        let deployed = cx.carry_out(deploy).await;
+        deployed.map_err(|failure| match failure.error().is_some_and(medplum_client::Error::may_have_acted) {
+            true => failure.hint(
+                "The source was saved. Whether the code was deployed is not known; deploying the same code again does no harm.",
+            ),
+            false => failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot."),
         })?;
         Ok(Answer::json(saved).note("Saved and deployed."))
     }

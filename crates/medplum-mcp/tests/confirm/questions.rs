@@ -164,13 +164,79 @@ fn a_long_bundle_hides_nothing() {
     entries.push(json!({"request": {"method": "DELETE", "url": format!("Patient/{}", alice["id"].as_str().unwrap())}}));
     let asked = ward.call("execute_batch", json!({"bundle": {"type": "batch", "entry": entries}}), "decline").question;
     assert!(asked.starts_with("Carry out these 41 steps, each for itself?"), "{asked}");
-    assert!(asked.contains("and, not shown here: 28 × create Basic, 1 × delete Patient"), "{asked}");
+    let deletion = format!("[40] delete Patient/{}\n      name: \"Alice Smith\"", alice["id"].as_str().unwrap());
+    assert!(asked.contains(&deletion), "{asked}");
+    assert!(asked.contains("and, not shown here: 29 × create Basic"), "{asked}");
+}
+
+#[test]
+fn of_many_deletions_each_is_named() {
+    let mut ward = Ward::open(&[]);
+    let patients: Vec<Value> = (0..14).map(|_| ward.alice()).collect();
+    let delete = |patient: &Value| json!({"request": {"method": "DELETE", "url": format!("Patient/{}", patient["id"].as_str().unwrap())}});
+    let entries: Vec<Value> = patients.iter().map(delete).collect();
+    let asked = ward.call("execute_batch", json!({"bundle": {"type": "batch", "entry": entries}}), "decline").question;
+    for (index, patient) in patients.iter().enumerate() {
+        assert!(asked.contains(&format!("[{index}] delete Patient/{}", patient["id"].as_str().unwrap())), "{asked}");
+    }
+    assert_eq!(asked.matches("Alice Smith").count(), 14, "{asked}");
+}
+
+#[test]
+fn nothing_hides_behind_a_long_text() {
+    let mut ward = Ward::open(&[]);
+    let bot = ward.host.call("create_bot", json!({"name": "Greeter"})).record();
+    let long = |end: &str| format!("// innocuous {}; {end}", "x".repeat(400));
+    let mut ask = |end: &str| {
+        let code = json!({"bot_id": bot["id"], "source_code": "a", "compiled_code": long(end)});
+        ward.call("save_and_deploy_bot", code, "decline").question
+    };
+    let (evil, other) = (ask("evil()"), ask("kind()"));
+    assert!(evil.contains("; evil()\"") && evil.contains("code in all: 421 characters, SHA-256 "), "{evil}");
+    let hash = |asked: &str| asked.split("SHA-256 ").nth(1).unwrap().chars().take(64).collect::<String>();
+    assert_ne!(hash(&evil), hash(&other));
+    let input = json!({"bot_id": ECHO_BOT, "input_data": {"a": long("evil()")}});
+    let asked = ward.call("execute_bot", input, "decline").question;
+    assert!(asked.contains("evil()") && asked.contains("input in all: "), "{asked}");
+}
+
+#[test]
+fn a_password_that_is_set_is_not_shown() {
+    let mut ward = Ward::open(&[]);
+    for (path, body) in [
+        ("auth/changepassword", json!({"oldPassword": "hunter2", "newPassword": "hunter3"})),
+        ("admin/projects/1/secrets", json!([{"name": "KEY", "valueString": "hunter4"}])),
+    ] {
+        let raw = json!({"method": "POST", "path": path, "body": body});
+        let asked = ward.call("raw_request", raw, "decline").question;
+        assert!(asked.contains(path) && asked.contains("[not shown]") && !asked.contains("hunter"), "{asked}");
+    }
+}
+
+#[test]
+fn the_creation_of_what_gives_access_or_runs_is_asked_about() {
+    let mut ward = Ward::open(&[]);
+    let subscription = json!({"resourceType": "Subscription", "status": "active", "reason": "x", "criteria": "Patient",
+        "channel": {"type": "rest-hook", "endpoint": format!("Bot/{ECHO_BOT}")}});
+    for resource in [
+        subscription,
+        json!({"resourceType": "AccessPolicy", "resource": [{"resourceType": "*"}]}),
+        json!({"resourceType": "ClientApplication", "name": "x"}),
+        json!({"resourceType": "Bot", "name": "x", "cronString": "* * * * *"}),
+    ] {
+        ward.acts();
+        let asked = ward.call("create_resource", json!({"resource": resource}), "decline");
+        let of = resource["resourceType"].as_str().unwrap();
+        assert!(asked.question.starts_with(&format!("Create this {of}?")), "{}", asked.question);
+        assert_eq!(ward.acts(), [] as [&str; 0]);
+    }
 }
 
 #[test]
 fn a_secret_that_changes_is_not_shown() {
     let mut ward = Ward::open(&[]);
-    let client = ward.store(json!({"resourceType": "ClientApplication", "name": "x", "secret": "hunter2-stored"}));
+    let client = json!({"resource": {"resourceType": "ClientApplication", "name": "x", "secret": "hunter2-stored"}});
+    let client = ward.call("create_resource", client, "accept").answer.record();
     let operations = json!([{"op": "replace", "path": "/secret", "value": "hunter3-new"}]);
     let patch = json!({"resource_type": "ClientApplication", "resource_id": client["id"], "operations": operations});
     let asked = ward.call("patch_resource", patch, "decline").question;
