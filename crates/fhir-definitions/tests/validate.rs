@@ -168,7 +168,7 @@ fn not_a_resource() {
 }
 
 #[test]
-fn the_examples_of_the_plan() {
+fn what_agents_get_wrong_most() {
     let report = validate(&json!({"resourceType": "Observation", "code": "Body weight"}));
     insta::assert_snapshot!(list("Observation was not sent.", &report.faults));
 }

@@ -239,7 +239,10 @@ impl Server {
         let names: Vec<&str> = self.tools().map(|tool| tool.facts.name).collect();
         let near = nearest(given, names.iter().copied());
         let near = if near.is_empty() { names } else { near };
-        format!("There is no such tool. Nearest: {}.", near.join(", "))
+        // A name may be anything, a record's text too: only what is shaped like a tool's is said back.
+        let shaped = (1..=40).contains(&given.len()) && given.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let which = if shaped { format!("There is no tool \"{given}\".") } else { "There is no such tool.".to_owned() };
+        format!("{which} Nearest: {}.", near.join(", "))
     }
 }
 

@@ -23,7 +23,7 @@ fn it_is_the_program_with_its_arguments_its_streams_and_its_exit_code() {
     assert!(found.status.success() && text(&found.stdout).starts_with(r#"{"resourceType":"Bundle""#), "{found:?}");
     let refused = run(alias, &["--sandbox", "call", "no_such_tool"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(text(&refused.stderr).contains("There is no such tool"), "{refused:?}");
+    assert!(text(&refused.stderr).contains("There is no tool \"no_such_tool\""), "{refused:?}");
 }
 
 #[test]

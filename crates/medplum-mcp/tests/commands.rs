@@ -19,6 +19,13 @@ fn the_help_is_the_manuals_first_page() {
     for part in ["medplum-mcp demo", "medplum-mcp doctor", "install claude-code --sandbox", "Exit status"] {
         assert!(page.contains(part), "{part}: {page}");
     }
+    // What to try comes first, the long list last.
+    let at = |part: &str| page.find(part).unwrap();
+    assert!(at("Usage:") < at("Look around") && at("On your project") < at("--base-url"), "{page}");
+    for name in ["sandbox", "completions", "man"] {
+        let help = run(&[name, "--help"], &[], "").stdout;
+        assert!(!help.contains("--client-secret") && !help.contains("--sandbox "), "{help}");
+    }
     let short = run(&["-h"], &[], "").stdout;
     assert!(short.lines().count() < 40 && !short.contains("--timeout-seconds"), "{short}");
     for name in names() {

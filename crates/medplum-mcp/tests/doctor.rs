@@ -242,6 +242,22 @@ fn where_something_else_answers_or_nothing() {
     }
 }
 
+/// What could not be looked at is said, not left out.
+#[test]
+fn what_is_not_tried_is_said() {
+    let stub = Stub::start();
+    stub.say(Says::bytes(404, "text/html", "<h1>Not Found</h1>"));
+    let ended = doctor(1, &[], &with(signed(&stub), &[("MEDPLUM_FHIR_URL_PATH", "wrong/R4/")]));
+    assert!(
+        ended.stdout.contains(&format!("what answers at {}wrong/R4/metadata is no Medplum", stub.url)),
+        "{ended:?}"
+    );
+    for name in ["credentials", "policy", "reads", "features"] {
+        let line = format!("skip  {name:<13} not tried: there is no Medplum to ask\n");
+        assert!(ended.stdout.contains(&line), "{name}: {ended:?}");
+    }
+}
+
 #[test]
 fn where_the_clocks_differ() {
     let stub = Stub::start();

@@ -237,19 +237,45 @@ fn what_others_wrote_meanwhile_stays() {
     }
 }
 
+/// Two entries, taken out in the order in which they came.
+#[test]
+fn the_first_of_two_goes_first() {
+    for (host, file, _) in HOSTS {
+        let texts: &[Option<&[u8]>] =
+            if *host == "codex" { &[Some(b""), None] } else { &[Some(b""), Some(b"{}"), None] };
+        for before in texts {
+            let home = Home::new();
+            let path = home.write(file, before.unwrap_or_default());
+            if before.is_none() {
+                std::fs::remove_file(&path).unwrap();
+                home.write(if cfg!(windows) { "bin/claude.exe" } else { "bin/claude" }, b"");
+            }
+            let untouched = home.everything();
+            let run = |what: &str, name: &str| {
+                home.succeeds(&[what, host, "--sandbox", "--yes", "--name", name], &[]);
+            };
+            run("install", "one");
+            run("install", "two");
+            run("uninstall", "one");
+            run("uninstall", "two");
+            assert_eq!(home.everything(), untouched, "{host} {before:?}");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_not_touched() {
     for (host, file, _) in HOSTS {
         let broken: &[(&[u8], &str)] = if *host == "codex" {
             &[
-                (b"[mcp_servers.docs]\nurl = \n", "line 2, column"),
+                (b"[mcp_servers.docs]\nurl = \n", "not valid TOML: look at line 2, column"),
                 (b"mcp_servers = { docs = { url = \"x\" } }\n", "no table can be added"),
                 (b"\xff\xfe", "not UTF-8"),
             ]
         } else {
             &[
-                (b"{\n  \"mcpServers\": {\n    \"a\": {]\n  }\n}\n", "line 3, column 11"),
-                (b"{\n  \"a\": 1,\n", "line 1, column 1"),
+                (b"{\n  \"mcpServers\": {\n    \"a\": {]\n  }\n}\n", "not valid JSON: look at line 3, column 11"),
+                (b"{\n  \"a\": 1,\n", "the `{` at line 1, column 1 is not closed"),
                 (b"[]\n", "line 1, column 1 is no object"),
                 (b"{\"\xff\": 1}", "not UTF-8"),
             ]
@@ -364,6 +390,7 @@ fn a_secret_is_in_the_file_only_when_told_and_never_on_the_screen() {
         if project.is_some() {
             let ended =
                 home.succeeds(&["install", host, "--yes", "--scope", "project", "--secrets-in-file"], &variables);
+            assert!(ended.stderr.contains("but the program stands there as a path of this machine"), "{ended:?}");
             assert!(ended.stderr.contains("keep it out of version control"), "{ended:?}");
         }
         let ended = home.run(&["install", host, "--yes", "--secrets-in-file", "--name", "other"], &[]);
@@ -519,7 +546,9 @@ fn links_and_permissions_are_kept() {
     std::fs::create_dir_all(home.path(".cursor")).unwrap();
     std::os::unix::fs::symlink("../dotfiles/cursor.json", home.path(".cursor/mcp.json")).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    home.succeeds(&["install", "cursor", "--sandbox", "--yes"], &[]);
+    let ended = home.succeeds(&["install", "cursor", "--sandbox", "--yes"], &[]);
+    assert!(ended.stdout.contains("dotfiles/cursor.json.before-medplum-sandbox"), "{ended:?}");
+    assert!(!ended.stdout.contains(".."), "the short way: {ended:?}");
     assert!(std::fs::symlink_metadata(home.path(".cursor/mcp.json")).unwrap().is_symlink());
     assert!(std::fs::read_to_string(&real).unwrap().contains("medplum-sandbox"));
     assert_eq!(mode(&real), 0o640);

@@ -502,7 +502,8 @@ fn hidden_tools() -> Vec<Attempt> {
     .into_iter()
     .flat_map(|(tool, arguments)| [attempt(tool, arguments, OPENS), attempt(tool, json!({}), OPENS)])
     .collect();
-    for name in ["create", "Create_Resource", "delete_resource ", "fhir-request", ""] {
+    rows.push(attempt("create", json!({}), "There is no tool \"create\". Nearest: "));
+    for name in ["Create_Resource", "delete_resource ", "fhir-request", ""] {
         rows.push(attempt(name, json!({}), "There is no such tool. Nearest: "));
     }
     rows

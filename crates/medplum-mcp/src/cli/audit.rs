@@ -90,6 +90,12 @@ impl Read for Shared {
     }
 }
 
+/// `1 call`, `2 calls`.
+fn counted(number: impl Into<u64>, what: &str) -> String {
+    let number = number.into();
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// What a person reads.
 fn report(found: &Verification, names: &[&String]) -> String {
     let mut text = String::new();
@@ -103,9 +109,9 @@ fn report(found: &Verification, names: &[&String]) -> String {
     }
     let times = found.times.as_ref().map(|(first, last)| format!(", {first} to {last}")).unwrap_or_default();
     text.push_str(&format!(
-        "{} lines{times}: {} calls, {} of them acted. {}\n",
-        found.lines,
-        found.calls,
+        "{}{times}: {}, {} of them acted. {}\n",
+        counted(found.lines, "line"),
+        counted(found.calls, "call"),
         found.acts,
         match found.findings.len() {
             0 => "Nothing found.".to_owned(),
@@ -117,7 +123,7 @@ fn report(found: &Verification, names: &[&String]) -> String {
         text.push_str(&format!("It goes on from an earlier file, whose head must be {head}\n"));
     }
     if let Some(since) = found.since_head {
-        text.push_str(&format!("The head that you kept is in it; {since} lines since.\n"));
+        text.push_str(&format!("The head that you kept is in it; {} since.\n", counted(since, "line")));
     }
     if let Some((seq, hash)) = found.head {
         let keep = if found.findings.is_empty() { "; keep it where the log's writers cannot reach" } else { "" };

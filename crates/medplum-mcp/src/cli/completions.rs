@@ -7,7 +7,7 @@ use clap::{Arg, Command, value_parser};
 use clap_complete::{Shell, generate};
 use futures_util::FutureExt;
 
-use super::{Ended, Invocation, Subcommand};
+use super::{Ended, Invocation, Subcommand, flags};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand { command, run: |invocation: &Invocation<'_>| run(invocation).boxed_local() };
@@ -22,6 +22,7 @@ fn command() -> Command {
              medplum-mcp completions fish > ~/.config/fish/completions/medplum-mcp.fish\n  \
              medplum-mcp completions powershell >> $PROFILE",
         )
+        .args(flags::hidden())
         .arg(
             Arg::new("shell").required(true).value_name("SHELL").value_parser(value_parser!(Shell)).help("Which shell"),
         )

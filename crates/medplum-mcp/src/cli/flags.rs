@@ -27,6 +27,11 @@ pub(super) fn global() -> impl Iterator<Item = Arg> {
     std::iter::once(sandbox).chain(SETTINGS.iter().map(argument))
 }
 
+/// The same for a subcommand to which they mean nothing: taken, as everywhere, but not shown.
+pub(super) fn hidden() -> impl Iterator<Item = Arg> {
+    global().map(|argument| argument.hide(true))
+}
+
 /// Whether the sandbox is to be worked on.
 pub(super) fn sandboxed(matches: &ArgMatches) -> bool {
     matches.get_one(SANDBOX).copied().unwrap_or(false)

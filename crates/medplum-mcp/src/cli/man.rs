@@ -8,7 +8,7 @@ use clap::{Arg, Command, value_parser};
 use clap_mangen::Man;
 use futures_util::FutureExt;
 
-use super::{Ended, Invocation, Subcommand, say};
+use super::{Ended, Invocation, Subcommand, flags, say};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand { command, run: |invocation: &Invocation<'_>| run(invocation).boxed_local() };
@@ -21,6 +21,7 @@ fn command() -> Command {
              medplum-mcp man | man -l -\n  \
              medplum-mcp man --dir ~/.local/share/man/man1",
         )
+        .args(flags::hidden())
         .arg(
             Arg::new("dir")
                 .long("dir")

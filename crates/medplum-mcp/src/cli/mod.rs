@@ -111,6 +111,8 @@ pub fn command() -> Command {
         .long_about(ABOUT)
         .after_help("More, with every setting: medplum-mcp --help. A command's own: medplum-mcp COMMAND --help")
         .after_long_help(EXAMPLES)
+        // What to try first stands before the long list of settings.
+        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}")
         .args(flags::global())
         .subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.command)()))
 }

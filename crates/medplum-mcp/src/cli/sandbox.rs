@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Command};
 use futures_util::FutureExt;
 use medplum_sandbox::Sandbox;
 
-use super::{Ended, Invocation, Subcommand, say};
+use super::{Ended, Invocation, Subcommand, flags, say};
 
 pub(super) const SUBCOMMAND: Subcommand =
     Subcommand { command, run: |invocation: &Invocation<'_>| run(invocation).boxed_local() };
@@ -17,6 +17,7 @@ fn command() -> Command {
         .after_help(
             "Examples:\n  medplum-mcp sandbox > sandbox.env &\n  sleep 1; set -a; . ./sandbox.env\nIts URL and credentials are printed as NAME=value, one a line.",
         )
+        .args(flags::hidden())
         .arg(
             Arg::new("port")
                 .long("port")

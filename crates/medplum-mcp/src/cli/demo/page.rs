@@ -95,7 +95,7 @@ fn rows(line: &str) -> Vec<&str> {
         let end = ENDS.iter().filter_map(last).find(|end| *end > must / 2).unwrap_or(must);
         let Some((row, after)) = rest.split_at_checked(end) else { break };
         rows.push(row.trim_end());
-        rest = after;
+        rest = after.trim_start();
     }
     rows.push(rest);
     rows
@@ -115,9 +115,17 @@ mod tests {
 
     #[test]
     fn a_long_line_is_rows_that_fit_and_lose_nothing() {
-        for line in [String::new(), "short".into(), "word ".repeat(90), "ü,".repeat(200), "x".repeat(300)] {
+        for line in [
+            String::new(),
+            "short".into(),
+            "word ".repeat(90),
+            "ü,".repeat(200),
+            "[1, \"a\"], ".repeat(40),
+            "x".repeat(300),
+        ] {
             let rows = rows(&line);
             assert!(rows.iter().all(|row| row.chars().count() <= WIDTH), "{rows:?}");
+            assert!(rows.iter().skip(1).all(|row| !row.starts_with(' ')), "{rows:?}");
             let without = |text: &str| text.replace(' ', "");
             assert_eq!(without(&rows.concat()), without(&line));
         }

@@ -33,12 +33,22 @@ pub(super) async fn check_credentials(report: &mut Report, own: &Client, for_a_m
         .map_or_else(|| "a project".to_owned(), |n| format!("project \"{}\"", name(n)));
     let admin = if is_admin(&me) { " (admin)" } else { "" };
     let behalf = if for_a_member { "" } else { ", on behalf of nobody else" };
-    report.ok("credentials", format!("{} in {project}{admin}{behalf}", member(me.pointer("/membership/profile"))));
+    let who = member(me.pointer("/membership/profile"));
+    report.ok("credentials", format!("{who}{} in {project}{admin}{behalf}", ids(&me)));
     Some(me)
 }
 
 fn is_admin(me: &Value) -> bool {
     me.pointer("/membership/admin") == Some(&Value::Bool(true))
+}
+
+/// ` (ClientApplication/…, ProjectMembership/…)`: two clients may have one name. A patient's are not shown.
+fn ids(me: &Value) -> String {
+    let text = |pointer: &str| me.pointer(pointer).and_then(Value::as_str);
+    let client = text("/membership/profile/reference").filter(|profile| profile.starts_with("ClientApplication/"));
+    let Some(client) = client else { return String::new() };
+    let membership = text("/membership/id").map(|id| format!(", ProjectMembership/{}", name(id))).unwrap_or_default();
+    format!(" ({}{membership})", name(client))
 }
 
 /// `ClientApplication "Chart agent"`. A patient's name is not shown.

@@ -65,6 +65,8 @@ async fn examine(invocation: &Invocation<'_>, report: &mut Report) -> Result<(),
         Err(error) => {
             bad_setting(report, &error, &invocation.values);
             check_names(report, &invocation.misspelt);
+            report.skip(&["reach", "credentials"], "a setting is wrong");
+            report.skip(ALLOWED, "a setting is wrong");
             return Ok(());
         }
     };
@@ -81,18 +83,28 @@ async fn examine(invocation: &Invocation<'_>, report: &mut Report) -> Result<(),
     let meant = signed || invocation.values.source(BASE_URL) != Some(Source::Default);
     let config = settings.config().unwrap_or_else(|_| signed_by_nobody(&settings));
     let reached = meant && check_reach(report, &settings, client(&config, &settings.limits).reach().await);
+    if !meant {
+        report.skip(&["reach"], "nothing is set that says which server is meant");
+    }
     if !signed {
         report.fail(
             "credentials",
             "none are set",
             "Set MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET to those of a ClientApplication (Medplum app: Project, Clients), or try everything on synthetic patients: medplum-mcp --sandbox doctor",
         );
+        report.skip(ALLOWED, "there is nobody to sign in as");
     } else if reached {
         ask_server(report, &settings, config, invocation.sandboxed).await;
+    } else {
+        report.skip(&["credentials"], "there is no Medplum to ask");
+        report.skip(ALLOWED, "there is no Medplum to ask");
     }
     check_tools(report, &settings.limits);
     Ok(())
 }
+
+/// What is looked at once the server has taken the credentials.
+const ALLOWED: &[&str] = &["policy", "reads", "features"];
 
 /// What only the server can tell.
 async fn ask_server(report: &mut Report, settings: &Settings, config: Config, sandboxed: bool) {
@@ -100,10 +112,14 @@ async fn ask_server(report: &mut Report, settings: &Settings, config: Config, sa
     let on_behalf_of = config.on_behalf_of.clone();
     let own = client(&Config { on_behalf_of: None, ..config.clone() }, &settings.limits);
     let asking = client(&config, &settings.limits);
-    let Some(me) = check_credentials(report, &own, on_behalf_of.is_some()).await else { return };
+    let Some(me) = check_credentials(report, &own, on_behalf_of.is_some()).await else {
+        report.skip(ALLOWED, "the credentials were not taken");
+        return;
+    };
     if let Some(membership) = &on_behalf_of
         && !check_membership(report, &asking, &own, membership, &me).await
     {
+        report.skip(ALLOWED, "it cannot act for that member");
         return;
     }
     let policy = policy_of(&own, on_behalf_of.as_ref(), &me).await;

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 
 /// Whether what answers is a Medplum.
 pub(super) fn check_reach(report: &mut Report, settings: &Settings, reached: Result<Reached, Error>) -> bool {
-    let url = &settings.base_url;
+    let url = asked(settings);
     let reached = match reached {
         Ok(reached) => reached,
         Err(error) => {
@@ -56,6 +56,11 @@ fn duration(seconds: f64) -> String {
     }
 }
 
+/// Where the first question goes: both settings are in it.
+fn asked(settings: &Settings) -> String {
+    format!("{}{}metadata", settings.base_url, settings.fhir_path.as_str())
+}
+
 fn where_it_is() -> &'static str {
     "MEDPLUM_BASE_URL is the URL of the API, such as https://api.medplum.com/, not that of the web app; MEDPLUM_FHIR_URL_PATH is fhir/R4/ unless somebody changed it"
 }
@@ -86,12 +91,12 @@ fn unreached(error: &Error, settings: &Settings) -> (String, String) {
             "Ask its operator, or try later".into(),
         ),
         Error::Outcome(outcome) => (
-            format!("what answers at {url} is no Medplum: HTTP {} for its FHIR metadata", outcome.status),
+            format!("what answers at {} is no Medplum: HTTP {}", asked(settings), outcome.status),
             where_it_is().into(),
         ),
         Error::Config(_) => {
             (error.to_string(), "Install this machine's CA certificates (Debian: ca-certificates)".into())
         }
-        other => (format!("what answers at {url} is no Medplum: {other}"), where_it_is().into()),
+        other => (format!("what answers at {} is no Medplum: {other}", asked(settings)), where_it_is().into()),
     }
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Status {
+    /// It was not looked at.
+    Skip,
     Ok,
     Warn,
     Fail,
@@ -16,6 +18,7 @@ pub(super) enum Status {
 impl Status {
     fn word(self) -> &'static str {
         match self {
+            Self::Skip => "skip",
             Self::Ok => "ok",
             Self::Warn => "warn",
             Self::Fail => "fail",
@@ -24,6 +27,7 @@ impl Status {
 
     fn style(self) -> Style {
         match self {
+            Self::Skip => Style::new().dimmed(),
             Self::Ok => AnsiColor::Green.on_default(),
             Self::Warn => AnsiColor::Yellow.on_default(),
             Self::Fail => AnsiColor::Red.on_default().bold(),
@@ -50,6 +54,16 @@ const WIDTH: usize = 13;
 impl Report {
     pub(super) fn ok(&mut self, name: &'static str, text: impl Into<String>) {
         self.0.push(Check { name, status: Status::Ok, text: text.into(), remedy: None });
+    }
+
+    /// What could not be looked at, and why not.
+    pub(super) fn skip(&mut self, names: &[&'static str], why: &str) {
+        self.0.extend(names.iter().map(|&name| Check {
+            name,
+            status: Status::Skip,
+            text: format!("not tried: {why}"),
+            remedy: None,
+        }));
     }
 
     pub(super) fn warn(&mut self, name: &'static str, text: impl Into<String>, remedy: impl Into<String>) {

@@ -108,6 +108,17 @@ impl Entry {
             .collect()
     }
 
+    /// What of it is a path of this machine.
+    pub(super) fn paths(&self) -> Vec<&str> {
+        let absolute = |text: &str| std::path::Path::new(text).is_absolute();
+        let command = absolute(&self.command).then_some("the program");
+        let variables = self.variables.iter().filter_map(|(name, given)| match given {
+            Given::Value(value) if absolute(value) => Some(*name),
+            _ => None,
+        });
+        command.into_iter().chain(variables).collect()
+    }
+
     /// The server as it stands there.
     fn server(&self, host: &Host) -> Value {
         let mut server = Map::new();

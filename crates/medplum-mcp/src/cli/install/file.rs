@@ -114,14 +114,28 @@ impl Known {
         let place = self.kept_place(name);
         let permissions = fs::metadata(&self.place).ok().map(|known| known.permissions());
         let kept = temporary(&place, bytes, permissions, false).and_then(|new| fs::rename(new, &place));
-        kept.map_err(|error| Trouble::Write { file: place.display().to_string(), kind: error.kind() })?;
+        kept.map_err(|error| Trouble::Write { file: self.shown_kept(name), kind: error.kind() })?;
         Ok(Some(place))
     }
 
     /// What was kept of it, if it was.
     pub(super) fn kept(&self, name: &str) -> Option<Self> {
         let place = self.kept_place(name);
-        Self::read(&place, place.display().to_string()).ok().filter(Self::exists)
+        Self::read(&place, self.shown_kept(name)).ok().filter(Self::exists)
+    }
+
+    /// What was kept of it under other names.
+    pub(super) fn kept_otherwise(&self, name: &str) -> Vec<Self> {
+        let file = self.place.file_name().unwrap_or_default().to_string_lossy();
+        let start = format!("{file}.before-");
+        let files = self.place.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+        let names = files.filter_map(|file| file.file_name().to_str()?.strip_prefix(&start).map(str::to_owned));
+        names.filter(|other| other != name).filter_map(|other| self.kept(&other)).collect()
+    }
+
+    /// Where it is kept, for a person.
+    fn shown_kept(&self, name: &str) -> String {
+        format!("{}.before-{name}", self.shown)
     }
 
     fn kept_place(&self, name: &str) -> PathBuf {
@@ -167,7 +181,9 @@ fn behind_links(path: &Path) -> PathBuf {
             Err(_) => break,
         }
     }
-    place
+    // A link may lead up and down again: what a person reads is the short way.
+    let straight = || Some(place.parent()?.canonicalize().ok()?.join(place.file_name()?));
+    if place == path { place } else { straight().unwrap_or(place) }
 }
 
 /// A new file beside another, written to the disk, with the other's permissions.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use jsonc_parser::ast::{Object, Value as Node};
 use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
@@ -31,7 +32,14 @@ pub(super) fn value(text: &str) -> Result<Value, Unusable> {
 fn parse(text: &str) -> Result<Option<Node<'_>>, Unusable> {
     match parse_to_ast(text, &CollectOptions::default(), &LENIENT) {
         Ok(parsed) => Ok(parsed.value),
-        Err(error) => Err(Unusable::at(error.line_display(), error.column_display())),
+        Err(error) => {
+            let (line, column) = (error.line_display(), error.column_display());
+            Err(match error.kind() {
+                ParseErrorKind::UnterminatedObject => Unusable::NotClosed { bracket: '{', line, column },
+                ParseErrorKind::UnterminatedArray => Unusable::NotClosed { bracket: '[', line, column },
+                _ => Unusable::at("JSON", line, column),
+            })
+        }
     }
 }
 

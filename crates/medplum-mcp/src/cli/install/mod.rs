@@ -248,7 +248,8 @@ fn report(
     kept: Option<PathBuf>,
 ) -> Result<(), Box<dyn Error>> {
     let shown = aim.machine.shown(&aim.file()?);
-    let kept = kept.map(|kept| format!(" What it was before is in {}.", aim.machine.shown(&kept)));
+    let backup = kept.map(|kept| aim.machine.shown(&kept));
+    let kept = backup.as_ref().map(|backup| format!(" What it was before is in {backup}."));
     let mut lines = vec![format!("{}: {} is in {shown}.{}", aim.host.title, aim.name, kept.unwrap_or_default())];
     let needed = entry.needed();
     let references: Vec<&str> = needed.iter().map(String::as_str).collect();
@@ -266,6 +267,14 @@ fn report(
         aim.undo(invocation.sandboxed)
     ));
     print(&format!("{}\n", lines.join("\n")))?;
+    let paths = entry.paths();
+    if aim.scope == Scope::Project && !paths.is_empty() {
+        let are = if paths.len() == 1 { "stands there as a path" } else { "stand there as paths" };
+        say(&format!("{shown} is for all who work in this folder, but {} {are} of this machine.", and(&paths)));
+    }
+    if let (Scope::Project, Some(backup)) = (aim.scope, &backup) {
+        say(&format!("{backup} is for `uninstall` on this machine alone: keep it out of version control."));
+    }
     if entry.holds_secret() && aim.scope == Scope::Project {
         say(&format!("{shown} holds a secret now: keep it out of version control."));
     }

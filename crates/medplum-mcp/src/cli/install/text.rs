@@ -6,8 +6,11 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum Unusable {
     /// It cannot be read as what it is.
-    #[error("it cannot be read at line {line}, column {column}")]
-    Unreadable { line: usize, column: usize },
+    #[error("it is not valid {format}: look at line {line}, column {column}")]
+    Unreadable { format: &'static str, line: usize, column: usize },
+    /// The end comes before what was opened is closed.
+    #[error("it is not valid JSON: the `{bracket}` at line {line}, column {column} is not closed")]
+    NotClosed { bracket: char, line: usize, column: usize },
     /// Something in it is not what the host expects there.
     #[error("{what} at line {line}, column {column} is no {kind}")]
     WrongKind { what: String, kind: &'static str, line: usize, column: usize },
@@ -17,8 +20,8 @@ pub(super) enum Unusable {
 }
 
 impl Unusable {
-    pub(super) fn at(line: usize, column: usize) -> Self {
-        Self::Unreadable { line, column }
+    pub(super) fn at(format: &'static str, line: usize, column: usize) -> Self {
+        Self::Unreadable { format, line, column }
     }
 
     pub(super) fn wrong_kind(path: &[&str], kind: &'static str, (line, column): (usize, usize)) -> Self {

@@ -75,7 +75,7 @@ pub(super) fn take(text: &str, path: &[&str]) -> Result<String, Unusable> {
 fn parse(text: &str) -> Result<Document<&str>, Unusable> {
     Document::parse(text).map_err(|error| {
         let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
-        Unusable::at(line, column)
+        Unusable::at("TOML", line, column)
     })
 }
 

@@ -68,6 +68,7 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
         return Ok(ExitCode::SUCCESS);
     }
     carry_out(&aim, &known, kept.as_ref(), &becomes)?;
+    leave_later_backups(&aim, &known, kept.as_ref())?;
     let what = match becomes {
         Becomes::AsKept => format!("{shown} is as it was before"),
         Becomes::Nothing => format!("{shown} held nothing else and is gone"),
@@ -96,7 +97,8 @@ fn becomes(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, written: &Written
         if known.text() == written.alone(aim.host) {
             return Ok(Becomes::Nothing);
         }
-        return Ok(Becomes::Text(Written::take(aim.host, &aim.name, known.text(), None)?));
+        let text = Written::take(aim.host, &aim.name, known.text(), None)?;
+        return Ok(if text.trim().is_empty() { Becomes::Nothing } else { Becomes::Text(text) });
     };
     // Nobody changed it since: what we put into what was kept is what is there.
     let as_we_left_it = written.put(aim.host, kept.text());
@@ -109,6 +111,23 @@ fn becomes(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, written: &Written
         text = before.put(aim.host, &text)?;
     }
     Ok(Becomes::Text(text))
+}
+
+/// What was kept when another entry came after ours holds ours too, which must not come back with it.
+fn leave_later_backups(aim: &Aim<'_>, known: &Known, kept: Option<&Known>) -> Result<(), Trouble> {
+    for later in known.kept_otherwise(&aim.name) {
+        let Ok(Some(written)) = Written::find(aim.host, &aim.name, later.text()) else { continue };
+        if !aim.starts_us(&written) {
+            continue;
+        }
+        match becomes(aim, &later, kept, &written) {
+            Ok(Becomes::AsKept) => later.write(kept.map(Known::text).unwrap_or_default(), false)?,
+            Ok(Becomes::Nothing) => later.delete()?,
+            Ok(Becomes::Text(text)) => later.write(&text, false)?,
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn carry_out(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, becomes: &Becomes) -> Result<(), Trouble> {
