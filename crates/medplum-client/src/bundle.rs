@@ -130,6 +130,11 @@ impl Batch {
 }
 
 impl BatchEntry {
+    /// Whether it is for one version of what it changes.
+    pub fn has_version(&self) -> bool {
+        self.if_match.is_some()
+    }
+
     fn to_value(&self) -> Value {
         let sent = self.interaction.to_entry_request();
         let mut request = Map::new();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fhir_definitions::Definitions;
 use medplum_client::{Call, Client, Clock, Error, Interaction, Membership, Reply, ResourceId, ResourceType};
 use serde_json::Value;
 
@@ -423,6 +424,15 @@ impl<'a> Context<'a> {
     fn with_nearest_type(&self, interaction: &Interaction, error: Error) -> Failure {
         let unknown = matches!(&error, Error::Outcome(outcome) if outcome.issues.iter().any(|issue| issue.text == "Unknown resource type"));
         match interaction.label().resource_type {
+            Some(given)
+                if unknown
+                    && matches!(interaction, Interaction::Operation(_))
+                    && Definitions::get().is_resource_type(given) =>
+            {
+                Failure::teach(format!(
+                    "Medplum found no resource in the body. Pass the resource itself, such as {{\"resourceType\":\"{given}\", …}}."
+                ))
+            }
             Some(given) if unknown => Failure::teach(format!(
                 "Medplum has no resource type \"{given}\".{} get_resource_capabilities lists them all.",
                 nearest_types(given)

@@ -53,12 +53,14 @@ pub(crate) struct Change {
 pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: Allowed) -> Result<Looked, Failure> {
     let mut changes = Vec::new();
     let instead = collect(cx, interaction, None, &mut changes).await?;
+    let given = interaction;
     let interaction = instead.unwrap_or_else(|| interaction.clone());
     let missing = if allowed.dangling { BTreeSet::new() } else { missing(cx, &changes).await? };
     let refused: Vec<String> = changes.iter().filter_map(|change| judge(cx, change, &missing)).collect();
     if !refused.is_empty() {
         return Err(Failure::teach(format!("{}\nNothing was sent.", refused.join("\n"))));
     }
+    refuse_unversioned(given, &changes)?;
     if let Interaction::Batch(batch) = &interaction
         && !allowed.partial
     {
@@ -134,6 +136,28 @@ async fn collect(
         _ => {}
     }
     Ok(None)
+}
+
+/// What replaces a resource says which version was read, on every way.
+fn refuse_unversioned(interaction: &Interaction, changes: &[Change]) -> Result<(), Failure> {
+    let check = |interaction: &Interaction, entry: Option<usize>| {
+        let Interaction::Update { resource_type, id, resource, if_match: None } = interaction else { return Ok(()) };
+        let change = changes.iter().find(|change| change.entry == entry);
+        if version_of(resource).is_some() || change.is_none_or(|change| change.stored.is_none()) {
+            return Ok(());
+        }
+        let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
+        Err(Failure::teach(format!(
+            "{at}pass meta.versionId of the version of {resource_type}/{id} that you read, so that nobody's change is lost; to replace whatever is there, use update_resource with overwrite: true. Nothing was sent."
+        )))
+    };
+    match interaction {
+        Interaction::Batch(batch) => {
+            let mut entries = batch.entries().iter().enumerate().filter(|(_, entry)| !entry.has_version());
+            entries.try_for_each(|(index, entry)| check(&entry.interaction, Some(index)))
+        }
+        other => check(other, None),
+    }
 }
 
 /// The version that a resource says it is.

@@ -218,6 +218,27 @@ async fn a_patch_that_tests_its_own_version_is_still_bound_to_the_one_looked_at(
     assert_eq!(sent[0], first, "{sent}");
 }
 
+#[tokio::test]
+async fn a_put_without_the_version_that_was_read_is_refused_on_every_way() {
+    let world = World::new();
+    let patient = world.patient().await;
+    let name = format!("Patient/{}", id(&patient));
+    let given = json!({"resourceType": "Patient", "id": id(&patient), "gender": "other"});
+    world.acts();
+    let raw = json!({"method": "PUT", "path": format!("fhir/R4/{name}"), "body": given});
+    let batch = bundle("batch", vec![entry("PUT", &name, Some(given.clone()))]);
+    for (tool, arguments) in [("raw_request", raw), ("execute_batch", batch)] {
+        let told = world.call(tool, arguments).await;
+        assert!(told.error().contains("pass meta.versionId") && told.error().contains("overwrite: true"), "{told:?}");
+    }
+    assert_eq!(world.acts(), 0);
+    let mut versioned = given.clone();
+    versioned["meta"] = json!({"versionId": patient["meta"]["versionId"]});
+    let batch = bundle("batch", vec![entry("PUT", &name, Some(versioned))]);
+    assert_eq!(world.call("execute_batch", batch).await.record()["entry"][0]["response"]["status"], "200");
+    world.call("update_resource", json!({"resource": given, "overwrite": true})).await.record();
+}
+
 // What is hidden stays hidden
 
 #[tokio::test]
@@ -468,7 +489,7 @@ async fn a_batch_reports_each_entry() {
     let mut pipe = Pipe::open(&stub, WRITES).await;
     let smith =
         json!({"resourceType": "Patient", "identifier": [{"system": "http://hospital.example/mrn", "value": "4711"}]});
-    let update = json!({"resourceType": "Patient", "id": common::PATIENT, "active": true});
+    let update = json!({"resourceType": "Patient", "id": common::PATIENT, "meta": {"versionId": "1"}, "active": true});
     let entries = vec![
         entry("POST", "Patient", Some(smith)),
         entry("PUT", &format!("Patient/{}", common::PATIENT), Some(update)),
@@ -505,7 +526,8 @@ async fn a_bundle_that_was_lost_says_where_to_look() {
         let basic = || entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}})));
         // Once, so that it is known whether transactions are atomic.
         world.call("execute_batch", bundle(kind, vec![basic(), basic()])).await.record();
-        let update = json!({"resourceType": "Patient", "id": id(&patient), "active": true});
+        let version = json!({"versionId": patient["meta"]["versionId"]});
+        let update = json!({"resourceType": "Patient", "id": id(&patient), "meta": version, "active": true});
         let entries = vec![
             basic(),
             entry("GET", "Patient", None),

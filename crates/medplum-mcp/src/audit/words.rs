@@ -81,9 +81,9 @@ impl Words {
         if is_uuid(id) { id.to_ascii_lowercase() } else { LEFT_OUT.to_owned() }
     }
 
-    /// An operation. A custom one may have any name of letters, digits and hyphens.
+    /// An operation. A custom one may have any name of letters, digits and hyphens, a patient's among them.
     pub(crate) fn operation(name: &str) -> String {
-        name.chars().take(64).collect()
+        if is_operation(name) { name.to_owned() } else { LEFT_OUT.to_owned() }
     }
 
     /// The names of a query's parameters, each once, without their values.
@@ -101,10 +101,9 @@ impl Words {
     /// The segments of a path.
     pub(crate) fn path(segments: &[String]) -> String {
         let segment = |segment: &String| {
-            let operation = |name| Definitions::get().operations().iter().any(|operation| operation.code == name);
             let known = SEGMENTS.contains(&segment.as_str())
                 || Definitions::get().is_resource_type(segment)
-                || segment.strip_prefix('$').is_some_and(|name| name == "execute" || operation(name));
+                || segment.strip_prefix('$').is_some_and(is_operation);
             if known { segment.clone() } else { Self::id(segment) }
         };
         segments.iter().map(segment).collect::<Vec<_>>().join("/")
@@ -115,6 +114,12 @@ impl Words {
         let known = self.parameters.get_or_init(collect);
         key.split([':', '.']).all(|part| known.contains(part))
     }
+}
+
+/// Whether FHIR or Medplum defines an operation of this name.
+fn is_operation(name: &str) -> bool {
+    ["execute", "deploy", "graphql", "csv"].contains(&name)
+        || Definitions::get().operations().iter().any(|operation| operation.code == name)
 }
 
 fn collect() -> HashSet<&'static str> {

@@ -233,12 +233,12 @@ impl Writer<'_, '_> {
             }
             (Interaction::Delete { .. }, _) => lines.push(UNREADABLE.to_owned()),
             (Interaction::ExecuteBot { bot, input, .. }, _) => {
-                lines.extend(self.read(&ResourceType::parse("Bot")?, bot, "").await?);
+                lines.extend(self.read_own(&ResourceType::parse("Bot")?, bot).await?);
                 lines.extend(whole("input", &String::from_utf8_lossy(input)));
             }
             (Interaction::Operation(operation), _) => {
                 if let Level::Instance(resource_type, id) = &operation.level {
-                    lines.extend(self.read(resource_type, id, "").await?);
+                    lines.extend(self.read_own(resource_type, id).await?);
                 }
                 if !operation.query.is_empty() {
                     lines.push(format!("parameters: {}", text(&operation.query.encode(), WHOLE)));
@@ -272,6 +272,15 @@ impl Writer<'_, '_> {
             let patient = ResourceType::parse("Patient")?;
             lines.extend(self.read(&patient, &id, "patient ").await?);
         }
+        Ok(lines)
+    }
+
+    /// The name of what is run, whose id the question has said already.
+    async fn read_own(&mut self, resource_type: &ResourceType, id: &ResourceId) -> Result<Vec<String>, Failure> {
+        let mut lines = self.read(resource_type, id, "").await?;
+        let unreadable = format!("id: {resource_type}/{id}, {UNREADABLE}");
+        lines.iter_mut().filter(|line| **line == unreadable).for_each(|line| *line = UNREADABLE.to_owned());
+        lines.retain(|line| *line != format!("id: {resource_type}/{id}"));
         Ok(lines)
     }
 
