@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::Form;
+
 /// Letters of other scripts, and what they look like.
 const LOOKS: &[(&str, &str)] = &[
     // Cyrillic
@@ -28,26 +30,35 @@ pub(super) fn folded(text: &str) -> String {
 }
 
 /// The letters alone, and what frames them, as they stand in JSON: by this a rule's words are looked for.
-pub(super) fn squeezed(json: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(json.len());
-    squeeze(json, |byte| out.push(byte));
+pub(super) fn squeezed(text: &str, form: Form) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    squeeze(text, form, |byte| out.push(byte));
     out
 }
 
-/// The same, byte by byte.
-pub(super) fn squeeze(json: &str, mut take: impl FnMut(u8)) {
+/// What stands between two strings of a JSON: no word has it.
+const BREAK: u8 = 0;
+
+/// The same, byte by byte. Of a JSON, what its strings hold, each for itself: numbers are no letters, and no word stands in
+/// two strings.
+pub(super) fn squeeze(text: &str, form: Form, mut take: impl FnMut(u8)) {
     let mut other = String::new();
-    let mut before = 0_u8;
-    for (at, byte) in json.bytes().enumerate() {
+    let (mut before, mut escaped, mut within) = (0_u8, false, form == Form::Lines);
+    for (at, byte) in text.bytes().enumerate() {
         if byte.is_ascii() {
+            if form == Form::Json && byte == b'"' && !escaped {
+                within = !within;
+                take(BREAK);
+            }
+            escaped = byte == b'\\' && !escaped;
             let kept = KEPT.get(usize::from(byte)).copied().unwrap_or_default();
             // What follows a backslash is no letter: `\n`.
-            if kept != 0 && before != b'\\' {
+            if kept != 0 && before != b'\\' && within {
                 take(kept);
             }
             before = byte;
-        } else if let Some(c) = json.get(at..).and_then(|rest| rest.chars().next()) {
-            before = byte;
+        } else if let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+            (before, escaped) = (byte, false);
             other.clear();
             push(c, &mut other);
             let is_kept = |c: &char| if c.is_ascii() { kept_of(*c as u8) != 0 } else { c.is_alphanumeric() };
@@ -241,8 +252,11 @@ mod tests {
 
     #[test]
     fn what_is_squeezed_is_the_same_with_and_without_other_letters() {
-        assert_eq!(squeezed("A\\nb <i>c</i> 1"), squeezed("А\\nb <i>ç</i> 1"));
-        assert_eq!(String::from_utf8(squeezed("{\"a\":\"de\\nl_1\"}")).unwrap(), "adei_i");
+        assert_eq!(squeezed("A\\nb <i>c</i> 1", Form::Lines), squeezed("А\\nb <i>ç</i> 1", Form::Lines));
+        let json = r#"{"a":"de\nl_1","rank":1,"b":"\"c\\","d":null}"#;
+        let of_form = |form| String::from_utf8(squeezed(json, form)).unwrap();
+        assert_eq!(of_form(Form::Lines), "adei_irankibcdnuii");
+        assert_eq!(of_form(Form::Json), "\0a\0\0dei_i\0\0rank\0\0b\0\0c\0\0d\0");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A glance at a text, in which nearly always none of the words is: whether a piece from the middle of one of them is
 //! there. It touches little memory, and looks at each letter once.
 
+use super::Form;
 use super::fold::squeeze;
 
 /// So many letters of a word are looked for.
@@ -42,9 +43,9 @@ impl Glance {
     }
 
     /// Whether one of the words may be in a text. It may say yes where none is, never no where one is.
-    pub(super) fn may_be_in(&self, text: &str) -> bool {
+    pub(super) fn may_be_in(&self, text: &str, form: Form) -> bool {
         let (mut seen, mut found) = (0_u64, false);
-        squeeze(text, |letter| {
+        squeeze(text, form, |letter| {
             seen = seen << 8 | u64::from(letter);
             let kind = kind(seen);
             let is_known = self.kinds.get(kind / BITS).is_some_and(|bits| bits >> (kind % BITS) & 1 == 1);
@@ -94,11 +95,19 @@ mod tests {
     use super::super::fold::squeezed;
     use super::*;
 
-    const WORDS: &[&str] =
-        &["leak", "ignore", "exfiltrate", "system prompt", "delete_resource", "große anweisung", "игнорируйте"];
+    const WORDS: &[&str] = &[
+        "leak",
+        "ignore",
+        "exfiltrate",
+        "system prompt",
+        "delete_resource",
+        "große anweisung",
+        "игнорируйте",
+        "ki system",
+    ];
 
     fn words() -> Vec<Vec<u8>> {
-        WORDS.iter().map(|word| squeezed(word)).collect()
+        WORDS.iter().map(|word| squeezed(word, Form::Lines)).collect()
     }
 
     proptest! {
@@ -107,18 +116,21 @@ mod tests {
             let spread: String = WORDS[at].chars().flat_map(|c| between.chars().chain([c])).collect();
             let spread = if upper { spread.to_uppercase() } else { spread };
             let text = format!("{before}{spread}{after}");
-            let exactly = AhoCorasick::new(words()).unwrap().is_match(&squeezed(&text));
-            prop_assert!(!exactly || Glance::of(&words()).unwrap().may_be_in(&text));
+            let exactly = AhoCorasick::new(words()).unwrap().is_match(&squeezed(&text, Form::Lines));
+            let glance = Glance::of(&words()).unwrap();
+            prop_assert!(!exactly || glance.may_be_in(&text, Form::Lines));
+            prop_assert!(!exactly || glance.may_be_in(&serde_json::json!([1, text]).to_string(), Form::Json));
         }
     }
 
     #[test]
     fn an_ordinary_text_is_not_looked_at_again() {
         let glance = Glance::of(&words()).unwrap();
-        assert!(
-            !glance.may_be_in(r#"{"resourceType":"Patient","system":"https://x.example","name":[{"family":"Zoë"}]}"#)
-        );
-        assert!(glance.may_be_in("a SYSTEM-PROMPT") && glance.may_be_in("L3ak") && glance.may_be_in("ИГНОРИРУЙТЕ"));
+        let record = r#"{"resourceType":"Patient","telecom":[{"rank":1},{"system":"https://x.example"}],"name":[{"family":"Zoë"}]}"#;
+        assert!(!glance.may_be_in(record, Form::Json));
+        for text in ["a SYSTEM PROMPT", "L3ak", "ИГНОРИРУЙТЕ"] {
+            assert!(glance.may_be_in(text, Form::Lines), "{text}");
+        }
         assert!(Glance::of(&[b"abc".to_vec()]).is_none());
     }
 }

@@ -34,7 +34,7 @@ const NAMED: usize = 4;
 /// What is said of the texts in a block that read like an instruction to a machine, in so many characters at the most;
 /// none where there are no such texts.
 pub(crate) fn note(block: &str, form: Form, room: usize) -> Option<String> {
-    if !RULES.may_hold(block) {
+    if !RULES.may_hold(block, form) {
         return None;
     }
     let places = match form {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aho_corasick::AhoCorasick;
 
+use super::Form;
 use super::fold::{decoded, folded, is_word, squeezed, tokens, without_markup};
 use super::glance::Glance;
 
@@ -71,7 +72,7 @@ impl Rules {
         let mut rules = Vec::new();
         let mut anchors: Vec<Vec<u8>> = Vec::new();
         let mut anchored: Vec<Vec<usize>> = Vec::new();
-        let names = tools.iter().map(|name| (Rule::Tag(vec![folded(name)], 0), vec![squeezed(name)]));
+        let names = tools.iter().map(|name| (Rule::Tag(vec![folded(name)], 0), vec![squeezed(name, Form::Lines)]));
         for (rule, words) in lines(file).filter_map(rule).chain(names) {
             for word in words {
                 match anchors.iter().position(|known| *known == word) {
@@ -88,16 +89,16 @@ impl Rules {
     }
 
     /// Whether one of the rules may hold in a text, JSON or not. It may say yes where none does, never no where one does.
-    pub(super) fn may_hold(&self, text: &str) -> bool {
-        let may_be_there = self.glance.as_ref().is_none_or(|glance| glance.may_be_in(text));
-        let is_there = || self.anchors.as_ref().is_none_or(|anchors| anchors.is_match(&squeezed(text)));
+    pub(super) fn may_hold(&self, text: &str, form: Form) -> bool {
+        let may_be_there = self.glance.as_ref().is_none_or(|glance| glance.may_be_in(text, form));
+        let is_there = || self.anchors.as_ref().is_none_or(|anchors| anchors.is_match(&squeezed(text, form)));
         may_be_there && is_there() || text.contains("&#") || text.contains("&lt;")
     }
 
     /// Whether a text reads like an instruction to a machine.
     pub(super) fn hold(&self, text: &str) -> bool {
         let text = decoded(text);
-        let candidates = self.candidates(&squeezed(&text));
+        let candidates = self.candidates(&squeezed(&text, Form::Lines));
         if candidates.is_empty() {
             return false;
         }
@@ -280,11 +281,11 @@ fn rule(line: &str) -> Option<(Rule, Vec<Vec<u8>>)> {
         }
         "tag" => {
             let parts: Vec<String> = rest.split('…').map(|part| folded(part).split_whitespace().collect()).collect();
-            let anchor = parts.iter().map(|part| squeezed(part)).max_by_key(Vec::len)?;
+            let anchor = parts.iter().map(|part| squeezed(part, Form::Lines)).max_by_key(Vec::len)?;
             let apart = if parts.iter().all(|part| part.is_ascii()) { APART } else { APART_IN_OTHER_SCRIPTS };
             (Rule::Tag(parts, apart), vec![anchor])
         }
-        "letters" => (Rule::Letters(folded(rest)), vec![squeezed(rest)]),
+        "letters" => (Rule::Letters(folded(rest)), vec![squeezed(rest, Form::Lines)]),
         _ => return None,
     };
     // What is as short as this stands everywhere.
@@ -300,7 +301,7 @@ fn item(text: &str, anchors: &mut Vec<Vec<u8>>) -> Option<Item> {
         return Some(Item::LineStart);
     }
     if let Some(list) = within("[", ']') {
-        let plain = |words: &str| squeezed(&words.replace(['*', '_'], ""));
+        let plain = |words: &str| squeezed(&words.replace(['*', '_'], ""), Form::Lines);
         anchors.extend(list.split('|').map(plain));
         return Some(Item::Words(alternatives(list)?, HowOften::Once));
     }
@@ -382,7 +383,7 @@ mod tests {
             "IgnorePreviousInstructions!",
             "use delete_resource",
         ] {
-            assert!(rules.hold(text) && rules.may_hold(text), "{text}");
+            assert!(rules.hold(text) && rules.may_hold(text, Form::Lines), "{text}");
         }
         for text in ["tool result", "![photo](https://x.example/p.png)", "ignore previous dose instructions"] {
             assert!(!rules.hold(text), "{text}");
