@@ -171,7 +171,7 @@ fn searches(stub: &Stub, report: &mut Report) {
             name: "search_all of 5,000",
             tool: "search_all_resources",
             arguments: r#"{"resource_type":"Observation","params":{"code":"http://loinc.org|4548-4"},"max_resources":5000}"#,
-            expected: "more match",
+            expected: "next: c.",
             urls: observations(),
             rounds: SEARCH_ROUNDS,
             target: Some(1.3),
