@@ -107,10 +107,18 @@ impl Cut {
         let is_resource = object.contains_key("resourceType") && object.contains_key("id");
         let mark = if is_resource { MARK } else { 0 };
         let frame: usize = object.keys().map(|key| size(&Value::from(key.as_str())).saturating_add(2)).sum();
-        let Some(mut room) = budget.checked_sub(frame.saturating_add(mark).saturating_add(2)) else {
+        // A resource keeps its name, whatever else goes.
+        let is_name = |key: &str| is_resource && NAME.contains(&key);
+        let name: usize = object.iter().filter(|(key, _)| is_name(key)).map(|(_, child)| size(child)).sum();
+        let Some(mut room) = budget.checked_sub(frame.saturating_add(mark).saturating_add(name).saturating_add(2))
+        else {
             return self.skeleton(object, budget, path);
         };
-        let others = object.iter().filter(|(key, _)| *key != "entry").map(|(_, child)| size(child)).sum::<usize>();
+        let others = object
+            .iter()
+            .filter(|(key, _)| *key != "entry" && !is_name(key))
+            .map(|(_, child)| size(child))
+            .sum::<usize>();
         if is_batch(object)
             && others < room / 2
             && let Some(entries) = object.get_mut("entry").and_then(Value::as_array_mut)
@@ -118,7 +126,8 @@ impl Cut {
             self.entries(entries, room.saturating_sub(others), &joined(path, "entry"));
             return true;
         }
-        let mut sizes: Vec<(String, usize)> = object.iter().map(|(key, child)| (key.clone(), size(child))).collect();
+        let mut sizes: Vec<(String, usize)> =
+            object.iter().filter(|(key, _)| !is_name(key)).map(|(key, child)| (key.clone(), size(child))).collect();
         // What is small stays; of what is large, the largest comes first: a text that does not fit leaves its room.
         sizes.sort_by_key(|(_, size)| *size);
         let mut left = sizes.len();

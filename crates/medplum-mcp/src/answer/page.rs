@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::page::Entry;
 
 /// The room for an entry that is cut itself, whatever else is said.
-const SMALLEST_ENTRY: usize = 200;
+const SMALLEST_ENTRY: usize = 260;
 
 /// Entries of a searchset, and what is known of the rest.
 pub struct Page {
