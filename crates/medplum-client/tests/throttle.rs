@@ -173,6 +173,7 @@ async fn whoever_goes_first_and_leaves_makes_room() {
     let client = client(&server, &clock);
     let first = ask(&client, read_patient());
     server.received(1).await;
+    settle().await;
     clock.advance(Duration::from_secs(1)).await;
     let others = ask_often(&client, 8);
     settle().await;
