@@ -49,6 +49,13 @@ impl Query {
         self
     }
 
+    /// This query without a parameter, wherever it stands.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.0.retain(|(own, _)| own != key);
+        self
+    }
+
     /// The parameters in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))

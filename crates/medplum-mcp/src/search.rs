@@ -364,8 +364,7 @@ pub(crate) fn by_time(query: &Query) -> bool {
 
 /// Medplum's pages by time do not get past an instant that fills one of them; those by id do.
 fn by_id(query: Query) -> Query {
-    let others: Query = query.iter().filter(|(key, _)| *key != "_sort").collect();
-    others.with("_sort", "_id")
+    query.without("_sort").with("_sort", "_id")
 }
 
 fn one_instant(failure: Failure) -> Failure {
@@ -373,16 +372,14 @@ fn one_instant(failure: Failure) -> Failure {
 }
 
 fn with_count(query: Query, count: usize) -> Query {
-    let others: Query = query.iter().filter(|(key, _)| *key != "_count").collect();
-    others.with("_count", count.min(LARGEST_PAGE).to_string())
+    query.without("_count").with("_count", count.min(LARGEST_PAGE).to_string())
 }
 
 fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {
     let page = query.get("_count").and_then(|count| count.parse::<usize>().ok());
     if page.is_none_or(|count| count < SMALLEST_CURSOR_PAGE) {
-        query = query.iter().filter(|(key, _)| *key != "_count").collect();
         // One more, to tell a walk that ends here from one that goes on.
-        query.push("_count", most.saturating_add(1).clamp(SMALLEST_CURSOR_PAGE, LARGEST_PAGE).to_string());
+        query = with_count(query, most.saturating_add(1).max(SMALLEST_CURSOR_PAGE));
     }
     match (by_time, query.get("_sort")) {
         (true, None) => query.with("_sort", "_lastUpdated"),
@@ -401,6 +398,11 @@ pub(crate) fn in_full_order(query: Query) -> Query {
             .collect(),
         _ => query,
     }
+}
+
+/// The place behind so many matches; none where Medplum has no page for it.
+pub(crate) fn at_offset(offset: usize) -> Option<Position> {
+    (offset <= LAST_OFFSET).then_some(Position::Offset(offset))
 }
 
 fn beyond_last_offset(next: &Interaction) -> bool {

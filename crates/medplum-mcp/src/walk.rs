@@ -7,7 +7,7 @@ use crate::answer::Page;
 use crate::answer::cursor::Position;
 use crate::context::Context;
 use crate::page::{Entry, Found};
-use crate::search::LAST_OFFSET;
+use crate::search::at_offset;
 
 /// What a walk over pages has collected.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Walk {
 
     /// Whether more match, and Medplum has no page for them.
     pub(crate) fn is_beyond_offsets(&self) -> bool {
-        self.more && !self.by_time && self.before.saturating_add(self.matched) > LAST_OFFSET
+        self.more && !self.by_time && at_offset(self.before.saturating_add(self.matched)).is_none()
     }
 
     /// Whether it began where the matches begin, so that what the server counts is what there is to fetch.
@@ -116,8 +116,7 @@ impl Walk {
             }
             let matched: Vec<&Entry> = all.iter().take(shown).filter(|entry| entry.is_match()).collect();
             if !by_time {
-                let offset = before.saturating_add(matched.len());
-                return (offset <= LAST_OFFSET).then_some(Position::Offset(offset));
+                return at_offset(before.saturating_add(matched.len()));
             }
             let instant = matched.last().and_then(|entry| entry.last_updated())?;
             let same = matched.iter().filter(|entry| entry.last_updated() == Some(instant));

@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::sandbox::acts;
 use common::{Pipe, Says, Stub};
 use medplum_client::{BaseUrl, Client, Config, Credentials};
 use medplum_mcp::policy::Policy;
@@ -85,15 +86,7 @@ impl World {
 
     /// How many requests since the last look changed something: those that are no reads, no sign-in and no batch of reads.
     fn acts(&self) -> usize {
-        let requests = self.sandbox.requests();
-        self.sandbox.clear_requests();
-        let acts = requests.iter().filter(|request| {
-            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-            let entries = body["entry"].as_array();
-            let looks = entries.is_some_and(|entries| entries.iter().all(|entry| entry["request"]["method"] == "GET"));
-            request.method != "GET" && !looks && !request.path_and_query.ends_with("/oauth2/token")
-        });
-        acts.count()
+        acts(&self.sandbox).len()
     }
 }
 

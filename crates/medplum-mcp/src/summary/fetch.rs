@@ -39,7 +39,7 @@ impl Rule {
         let whole = Interaction::search(resource_type.clone(), query.clone());
         if !self.include.is_empty() && cx.may_send(&whole).is_err() {
             // Names can be done without: a reference stands for them.
-            query = query.iter().filter(|(key, _)| *key != "_include").collect();
+            query = query.without("_include");
         }
         let search = Search::new(cx, resource_type, query).await?;
         Page::of(&search.page(cx).await?)

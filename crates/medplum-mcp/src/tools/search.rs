@@ -14,7 +14,7 @@ use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
 use crate::page::{Entry, Found};
-use crate::search::{LARGEST_PAGE, LAST_OFFSET, NO_FURTHER, Search, by_time, in_full_order};
+use crate::search::{LARGEST_PAGE, LAST_OFFSET, NO_FURTHER, Search, at_offset, by_time, in_full_order};
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -227,13 +227,7 @@ fn go_on(cx: &Context<'_>, cursor: Option<&str>, query: &mut Query) -> Result<us
     let asked = query.get("_offset").and_then(|offset| offset.parse().ok()).unwrap_or_default();
     let Some(position) = cx.open(cursor)? else { return Ok(asked) };
     let Position::Offset(offset) = position else { return Ok(asked) };
-    if offset > LAST_OFFSET {
-        return Err(Failure::teach(format!(
-            "Medplum gives no page beyond offset {LAST_OFFSET}. Narrow the search, or walk with search_all_resources without sort."
-        )));
-    }
-    *query = query.iter().filter(|(key, _)| *key != "_offset").collect();
-    query.push("_offset", offset.to_string());
+    *query = std::mem::take(query).without("_offset").with("_offset", offset.to_string());
     Ok(offset)
 }
 
@@ -245,15 +239,14 @@ fn page_of(found: Found, before: usize) -> Page {
     let after = move |shown: usize| {
         let matched = all.iter().take(shown).filter(|entry| entry.is_match()).count();
         let left = all.iter().skip(shown).any(Entry::is_match);
-        let offset = before.saturating_add(matched);
-        ((more || left) && offset <= LAST_OFFSET).then_some(Position::Offset(offset))
+        at_offset(before.saturating_add(matched)).filter(|_| more || left)
     };
     Page { entries, total, before: Some(before), after: Box::new(after) }
 }
 
 /// Whether more match than Medplum gives by offset.
 fn is_beyond_offsets(found: &Found, before: usize) -> bool {
-    found.has_next && before.saturating_add(found.matches().count()) > LAST_OFFSET
+    found.has_next && at_offset(before.saturating_add(found.matches().count())).is_none()
 }
 
 /// How the matches are shown.

@@ -1,6 +1,7 @@
 //! A sandbox of this process' own, for programs that are to reach it over the network.
 
 use medplum_sandbox::Sandbox;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 /// A sandbox on a thread of its own. Dropping it stops it.
@@ -44,4 +45,18 @@ impl Drop for Elsewhere {
             let _ = stop.send(());
         }
     }
+}
+
+/// The requests so far that change or run something, and forgets them: those that are no reads, no sign-in and no batch of
+/// reads.
+pub fn acts(sandbox: &Sandbox) -> Vec<String> {
+    let requests = sandbox.requests();
+    sandbox.clear_requests();
+    let acts = requests.iter().filter(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let entries = body["entry"].as_array();
+        let looks = entries.is_some_and(|entries| entries.iter().all(|entry| entry["request"]["method"] == "GET"));
+        request.method != "GET" && !looks && !request.path_and_query.ends_with("/oauth2/token")
+    });
+    acts.map(|request| format!("{} {}", request.method, request.path_and_query)).collect()
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::common::host::{Host, program};
 use crate::common::redact::redact;
+use crate::common::sandbox::acts;
 use crate::common::{Answer, Stub};
 use crate::{can_ask, says};
 
@@ -84,15 +85,7 @@ impl Ward {
 
     /// The requests so far that change or run something; and forgets them.
     pub fn acts(&mut self) -> Vec<String> {
-        let requests = self.sandbox.requests();
-        self.sandbox.clear_requests();
-        let acts = requests.iter().filter(|request| {
-            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-            let entries = body["entry"].as_array();
-            let looks = entries.is_some_and(|entries| entries.iter().all(|entry| entry["request"]["method"] == "GET"));
-            request.method != "GET" && !looks && !request.path_and_query.ends_with("/oauth2/token")
-        });
-        acts.map(|request| redact(&format!("{} {}", request.method, request.path_and_query))).collect()
+        acts(&self.sandbox).iter().map(|line| redact(line)).collect()
     }
 }
 
