@@ -88,6 +88,8 @@ pub struct Allowed {
     pub referred: bool,
     /// A transaction is sent where it may be carried out in part.
     pub partial: bool,
+    /// An update takes away most of what is there.
+    pub removing: bool,
 }
 
 impl Allowed {

@@ -18,7 +18,7 @@ use crate::search::Search;
 use crate::settings::ALLOWED_TYPES;
 use crate::transactions;
 use crate::unseen::Unseen;
-use crate::writeback::{hides, left_out, merge};
+use crate::writeback::{hides, left_out, merge, removed};
 
 /// Medplum takes no larger body.
 const LARGEST_RESOURCE: usize = 1_000_000;
@@ -44,6 +44,14 @@ pub(crate) struct Change {
     pub(crate) stored: Option<Value>,
     /// The resource as it will be; none if it is deleted.
     pub(crate) then: Option<Value>,
+    /// The elements that go because an update does not pass them.
+    pub(crate) gone: Vec<String>,
+}
+
+impl Change {
+    fn new(entry: Option<usize>, stored: Option<Value>, then: Option<Value>) -> Self {
+        Self { entry, stored, then, gone: Vec::new() }
+    }
 }
 
 /// Looks at everything that an interaction would store or delete.
@@ -61,6 +69,9 @@ pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: A
         return Err(Failure::teach(format!("{}\nNothing was sent.", refused.join("\n"))));
     }
     refuse_unversioned(given, &changes)?;
+    for change in changes.iter().filter(|change| !change.gone.is_empty()) {
+        tell_what_goes(cx, change, allowed)?;
+    }
     if let Interaction::Batch(batch) = &interaction
         && !allowed.partial
     {
@@ -78,7 +89,7 @@ async fn collect(
 ) -> Result<Option<Interaction>, Failure> {
     match interaction {
         Interaction::Create { resource_type, resource, if_none_exist } => {
-            changes.push(Change { entry, stored: None, then: Some(resource.clone()) });
+            changes.push(Change::new(entry, None, Some(resource.clone())));
             if let Some(condition) = if_none_exist {
                 // The condition is a search: a filter that Medplum dropped would find somebody else.
                 let search = Search::new(cx, resource_type.clone(), condition.clone()).await;
@@ -93,7 +104,8 @@ async fn collect(
             // Whatever says which version this is about: the caller, the resource, or what was just looked at.
             let version = version_of(&resource).or_else(|| stored.as_ref().and_then(version_of));
             let if_match = if_match.clone().or(version).filter(|_| stored.is_some());
-            changes.push(Change { entry, stored, then: Some(resource.clone()) });
+            let gone = stored.as_ref().map(|stored| removed(&resource, &cx.shown(stored))).unwrap_or_default();
+            changes.push(Change { gone, ..Change::new(entry, stored, Some(resource.clone())) });
             return Ok(Some(Interaction::Update {
                 resource_type: resource_type.clone(),
                 id: id.clone(),
@@ -112,12 +124,12 @@ async fn collect(
                 None => failure,
             })?;
             let patch = bound_to_version(&stored, patch);
-            changes.push(Change { entry, stored: Some(stored), then: Some(resource) });
+            changes.push(Change::new(entry, Some(stored), Some(resource)));
             return Ok(Some(Interaction::Patch { resource_type: resource_type.clone(), id: id.clone(), patch }));
         }
         Interaction::Delete { resource_type, id } => {
             let stored = cx.stored(resource_type, id).await?;
-            changes.push(Change { entry, stored, then: None });
+            changes.push(Change::new(entry, stored, None));
         }
         Interaction::GraphQl(document) if !document.effect().is_read() => {
             let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
@@ -158,6 +170,32 @@ fn refuse_unversioned(interaction: &Interaction, changes: &[Change]) -> Result<(
         }
         other => check(other, None),
     }
+}
+
+/// An update that passes a part takes the rest away. Where that is most of it, it was hardly meant.
+fn tell_what_goes(cx: &Context<'_>, change: &Change, allowed: Allowed) -> Result<(), Failure> {
+    let Change { entry, stored: Some(stored), then: Some(then), gone } = change else { return Ok(()) };
+    let name = named(then);
+    let at = entry.map(|entry| format!("bundle.entry[{entry}]: ")).unwrap_or_default();
+    let elements = gone.join(", ");
+    // Its type, id and meta it keeps in any case.
+    let kept = then.as_object().map_or(0, |then| then.len().saturating_sub(3));
+    if gone.len() > kept && !allowed.removing {
+        return Err(Failure::teach(format!(
+            "{at}this would remove {elements} of {name}: an update replaces the whole resource. Pass them too, or change a part with patch_resource; update_resource with overwrite: true removes them. Nothing was sent."
+        )));
+    }
+    let (for_it, it) = if gone.len() == 1 { ("it was", "it") } else { ("they were", "them") };
+    let before = version_of(stored).map(|version| format!(" The version before, {version}, has {it}."));
+    let before = before.unwrap_or_default();
+    cx.note(format!("{at}Removed from {name}, for {for_it} not passed: {elements}.{before}"));
+    Ok(())
+}
+
+/// `Patient/7f…`
+fn named(resource: &Value) -> String {
+    let text = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("resourceType"), text("id"))
 }
 
 /// The version that a resource says it is.

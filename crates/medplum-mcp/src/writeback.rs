@@ -56,6 +56,15 @@ pub(crate) fn merge(mut given: Value, stored: &Value, shown: &Value) -> Result<W
     Ok(WriteBack { resource: given, notes })
 }
 
+/// The elements that a resource loses by an update, of those that the agent was shown: whoever leaves one out may think
+/// that it stays.
+pub(crate) fn removed(given: &Value, shown: &Value) -> Vec<String> {
+    let Some(shown) = shown.as_object() else { return Vec::new() };
+    let of_its_own = |key: &str| ["id", "meta", "text", "resourceType"].contains(&key);
+    let goes = |key: &str| !of_its_own(key) && given.get(key).is_none_or(Value::is_null);
+    shown.keys().filter(|key| goes(key)).cloned().collect()
+}
+
 /// What stands for free text in a sentence.
 const FREE_TEXT_SAID: &str = "free text";
 

@@ -232,6 +232,48 @@ async fn a_put_without_the_version_that_was_read_is_refused_on_every_way() {
     world.call("update_resource", json!({"resource": given, "overwrite": true})).await.record();
 }
 
+#[tokio::test]
+async fn what_an_update_leaves_out_is_removed_only_with_a_word_of_it() {
+    let world = World::new();
+    let born = json!({"resourceType": "Patient", "gender": "female", "birthDate": "1961-02-03", "name": [{"family": "Smith"}],
+        "telecom": [{"system": "phone", "value": "555-1212"}]});
+    let patient = world.store(born).await;
+    let name = format!("Patient/{}", id(&patient));
+    let before = patient["meta"]["versionId"].as_str().unwrap();
+
+    // A part, as if it were a patch: most of the record would go.
+    let part = json!({"resourceType": "Patient", "id": id(&patient), "meta": {"versionId": before},
+        "telecom": [{"system": "phone", "value": "555-3434"}]});
+    world.acts();
+    let raw = json!({"method": "PUT", "path": format!("fhir/R4/{name}"), "body": part});
+    let batch = bundle("batch", vec![entry("PUT", &name, Some(part.clone()))]);
+    for (tool, arguments) in
+        [("update_resource", json!({"resource": part})), ("raw_request", raw), ("execute_batch", batch)]
+    {
+        let told = world.call(tool, arguments).await;
+        assert!(told.error().contains("would remove gender, birthDate, name"), "{told:?}");
+        assert!(told.error().contains("patch_resource") && told.error().contains("overwrite: true"), "{told:?}");
+    }
+    assert_eq!(world.acts(), 0);
+
+    // One element, left out on purpose or not, is named.
+    let mut less = patient.clone();
+    less.as_object_mut().unwrap().remove("birthDate");
+    let told = world.call("update_resource", json!({"resource": less})).await;
+    assert_eq!(
+        told.note(),
+        format!("Removed from {name}, for it was not passed: birthDate. The version before, {before}, has it.")
+    );
+
+    // Told so, the rest goes.
+    let told = world.call("update_resource", json!({"resource": part, "overwrite": true})).await;
+    assert_eq!(told.record()["telecom"][0]["value"], "555-3434");
+    assert!(
+        told.note().starts_with(&format!("Removed from {name}, for they were not passed: gender, name.")),
+        "{told:?}"
+    );
+}
+
 // What is hidden stays hidden
 
 #[tokio::test]
@@ -519,8 +561,8 @@ async fn a_bundle_that_was_lost_says_where_to_look() {
         let basic = || entry("POST", "Basic", Some(json!({"resourceType": "Basic", "code": {"text": "x"}})));
         // Once, so that it is known whether transactions are atomic.
         world.call("execute_batch", bundle(kind, vec![basic(), basic()])).await.record();
-        let version = json!({"versionId": patient["meta"]["versionId"]});
-        let update = json!({"resourceType": "Patient", "id": id(&patient), "meta": version, "active": true});
+        let mut update = patient.clone();
+        update["active"] = json!(true);
         let entries = vec![
             basic(),
             entry("GET", "Patient", None),

@@ -122,23 +122,24 @@ impl Run for UpdateResource {
         };
         let stored = cx.stored(resource_type, id).await?;
         let overwrite = self.overwrite == Some(true);
+        let allowed = Allowed { removing: overwrite, ..Allowed::by_check_references(self.check_references) };
         if let (None, false) = (&version, overwrite) {
             return Err(no_version(resource_type, id, stored.as_ref()));
         }
         let Some(stored) = stored else {
             // Deleted or unknown: Medplum says which, or brings a deleted one back.
-            return finish(cx, &asked, self.check_references).await;
+            return finish(cx, &asked, allowed).await;
         };
         if let Some(read) = version.as_ref().filter(|_| !overwrite) {
             stale(cx, resource_type, id, read, &stored, SINCE_READ).await?;
         }
         // Bound to the version that was looked at, so that nobody's change in between is lost.
-        finish(cx, &Interaction::update(given, version_of(&stored))?, self.check_references).await
+        finish(cx, &Interaction::update(given, version_of(&stored))?, allowed).await
     }
 }
 
-async fn finish(cx: &Context<'_>, update: &Interaction, check_references: Option<bool>) -> Result<Answer, Failure> {
-    let reply = cx.send_with(update, Allowed::by_check_references(check_references)).await;
+async fn finish(cx: &Context<'_>, update: &Interaction, allowed: Allowed) -> Result<Answer, Failure> {
+    let reply = cx.send_with(update, allowed).await;
     match (reply, update) {
         (Ok(reply), _) => Ok(Answer::json(reply.into_json())),
         (Err(failure), Interaction::Update { resource_type, id, if_match: Some(looked_at), .. })
