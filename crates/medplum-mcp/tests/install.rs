@@ -213,28 +213,169 @@ fn what_was_installed_in_a_project_goes_whole() {
     }
 }
 
-/// After somebody else wrote into the file, uninstall takes out ours and leaves theirs.
+/// After somebody else wrote into the file, uninstall leaves it as if we had never been there.
 #[test]
 fn what_others_wrote_meanwhile_stays() {
     for (host, file, _) in HOSTS {
         for (fixture, before) in fixtures(host) {
+            let other =
+                |home: &Home, what: &str| home.succeeds(&[what, host, "--yes", "--sandbox", "--name", "other"], &[]);
+            let alone = Home::new();
+            let expected = alone.write(file, &before);
+            other(&alone, "install");
+
             let home = Home::new();
             let path = home.write(file, &before);
+            let untouched = home.everything();
             home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
-            home.succeeds(&["install", host, "--sandbox", "--yes", "--name", "another"], &[]);
+            other(&home, "install");
             home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
-            let mut value = read(host, &std::fs::read(&path).unwrap());
-            assert!(value[servers(host)].as_object_mut().unwrap().remove("another").is_some(), "{fixture}");
-            home.succeeds(&["uninstall", host, "--yes", "--name", "another"], &[]);
-            let mut expected = read(host, &before);
-            let mut left = read(host, &std::fs::read(&path).unwrap());
-            for value in [&mut expected, &mut left, &mut value] {
-                value.as_object_mut().unwrap().retain(|key, value| key != servers(host) || value != &json!({}));
-            }
-            assert_eq!(value, expected, "{fixture}");
-            assert_eq!(left, expected, "{fixture}");
+            let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+            assert_eq!(text(&path), text(&expected), "{fixture}");
+            other(&home, "uninstall");
+            assert_eq!(home.everything(), untouched, "{fixture}");
         }
     }
+}
+
+/// A host's file with a server of our name in it, as a person wrote it, and what it reads when somebody has changed the
+/// rest of it.
+fn with_a_server_of_our_name(host: &str) -> (String, fn(&str) -> String) {
+    if host == "codex" {
+        let text = "model = \"o3\" # mine\n\n[mcp_servers.medplum]\ncommand = 'theirs' # as it was\n\n# what it needs\n\
+                    [mcp_servers.medplum.env]\nA   = \"1\"\n\n[mcp_servers.docs]\nurl = \"https://docs.example/mcp\"\n\n\
+                    [mcp_servers.medplum.tools]\nlist = [\n  \"one\", # the first\n]\n# the end\n";
+        return (text.to_owned(), |text| {
+            format!("{}\n[tui]\ntheme = \"dark\"", text.replace("o3\" # mine", "o4-mini\" # theirs"))
+        });
+    }
+    let text = "{\n  \"theme\": \"dark\",\n  \"SERVERS\": {\n    \"medplum\": {\"command\" : \"theirs\",\n      \"args\": [ 1,2 ] },\n    \
+                \"docs\": { \"url\": \"https://docs.example/mcp\" }\n  }\n}\n";
+    (text.replace("SERVERS", servers(host)), |text| {
+        text.replace("\"dark\"", "\"a light one\"")
+            .replace("/mcp\" }\n", "/mcp\" },\n    \"more\": {\n      \"url\": \"x\" }\n")
+    })
+}
+
+/// A server of our name that was there before comes back where it was and as it was, whatever changed around it.
+#[test]
+fn a_server_of_our_name_comes_back_as_it_was() {
+    for (host, file, _) in HOSTS {
+        let (before, changed) = with_a_server_of_our_name(host);
+        for (first, again) in [(true, false), (false, true), (true, true)] {
+            let home = Home::new();
+            let path = home.write(file, before.as_bytes());
+            let install = |more: &[&str]| {
+                let credentials = ["--client-id", "the-id", "--client-secret-file", "secret"];
+                home.succeeds(&[&["install", host, "--yes"], &credentials[..], more].concat(), &[]);
+            };
+            install(&[]);
+            let now = |what: fn(&str) -> String| std::fs::write(&path, what(&std::fs::read_to_string(&path).unwrap()));
+            if first {
+                now(changed).unwrap();
+            }
+            if again {
+                install(&["--writes"]);
+            }
+            if !first {
+                now(changed).unwrap();
+            }
+            home.succeeds(&["uninstall", host, "--yes"], &[]);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), changed(&before), "{host} {first} {again}");
+            assert_eq!(
+                std::fs::read_dir(path.parent().unwrap())
+                    .unwrap()
+                    .filter(|f| { f.as_ref().unwrap().file_name().to_string_lossy().contains("medplum") })
+                    .count(),
+                0,
+                "{host}: nothing is left beside it"
+            );
+        }
+    }
+}
+
+/// A file that `install` made, which others then extended, is theirs from then on: installed again, it leaves with what
+/// came, not with what was there at the second time.
+#[test]
+fn a_file_that_we_made_and_others_extended_keeps_what_is_theirs() {
+    for (host, file, _) in HOSTS {
+        let home = Home::new();
+        let path = home.path(file);
+        home.write(if cfg!(windows) { "bin/claude.exe" } else { "bin/claude" }, b"");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
+        let made = std::fs::read_to_string(&path).unwrap();
+        let (extended, expected) = if *host == "codex" {
+            (format!("{made}\n[tui]\ntheme = \"dark\"\n"), "[tui]\ntheme = \"dark\"\n")
+        } else {
+            (made.replacen('{', "{\n  \"theme\": \"dark\",", 1), "{\n  \"theme\": \"dark\"\n}\n")
+        };
+        std::fs::write(&path, extended).unwrap();
+        home.succeeds(&["install", host, "--sandbox", "--yes", "--writes"], &[]);
+        home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "{host}");
+        let beside = std::fs::read_dir(path.parent().unwrap()).unwrap();
+        let left = beside.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("medplum"));
+        assert_eq!(left.count(), 0, "{host}: nothing is left beside it");
+    }
+}
+
+/// What a person wrote starts this program too, and a backup may be left from an entry that the host took out: it is
+/// the person's all the same.
+#[test]
+fn an_entry_by_hand_that_starts_this_program_is_not_ours() {
+    for (host, file, _) in HOSTS {
+        let by_hand = if *host == "codex" {
+            "model = \"o3\"\n[mcp_servers.medplum-sandbox]\ncommand = \"medplum-mcp\"\nargs = [\"--sandbox\",]\n"
+                .to_owned()
+        } else {
+            let text = "{ \"SERVERS\": { \"medplum-sandbox\": { \"command\": \"medplum-mcp\",   \"args\": [\"--sandbox\"] } } }\n";
+            text.replace("SERVERS", servers(host))
+        };
+        for stale in [false, true] {
+            let home = Home::new();
+            let path = home.write(file, b"");
+            if stale {
+                home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
+            }
+            std::fs::write(&path, &by_hand).unwrap();
+            let text = || std::fs::read_to_string(&path).unwrap();
+            let ended = home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
+            assert!(ended.stdout.contains("written or changed by hand"), "{host}: {ended:?}");
+            assert_eq!(text(), by_hand, "{host}");
+            home.succeeds(&["install", host, "--sandbox", "--yes", "--writes"], &[]);
+            assert_ne!(text(), by_hand, "{host}");
+            home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
+            assert_eq!(text(), by_hand, "{host} {stale}");
+        }
+    }
+}
+
+/// What a host itself adds to a server, such as a switch of its own, makes it nobody else's.
+#[test]
+fn an_entry_that_the_host_switched_off_is_still_ours() {
+    for (host, file, _) in HOSTS.iter().filter(|(host, ..)| *host != "codex") {
+        let home = Home::new();
+        let path = home.write(file, b"{}\n");
+        home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("\"command\"", "\"disabled\": true,\n      \"env\": {},\n      \"command\"");
+        std::fs::write(&path, text).unwrap();
+        home.succeeds(&["uninstall", host, "--sandbox", "--yes"], &[]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n", "{host}");
+    }
+}
+
+/// A backup of a file that is gone says nothing of the one that is made anew.
+#[test]
+fn a_backup_of_a_file_that_is_gone_does_not_come_back() {
+    let home = Home::new();
+    let path = home.write(".cursor/mcp.json", b"{\"mcpServers\": {\"old\": {}}}");
+    home.succeeds(&["install", "cursor", "--sandbox", "--yes"], &[]);
+    std::fs::remove_file(&path).unwrap();
+    home.succeeds(&["install", "cursor", "--sandbox", "--yes"], &[]);
+    home.succeeds(&["uninstall", "cursor", "--sandbox", "--yes"], &[]);
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
 }
 
 /// Two entries, taken out in the order in which they came.
@@ -479,6 +620,19 @@ fn a_flag_wins_over_what_is_exported() {
     let ended = home.run(&two, &[]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("are two ways to sign in"), "{ended:?}");
+}
+
+/// What the quick start puts in is what it takes out: the call that `install` itself names.
+#[test]
+fn the_quick_start_takes_out_what_it_put_in() {
+    let home = Home::new();
+    home.write(".claude.json", b"{}");
+    let ended = home.succeeds(&["install", "claude-code", "--sandbox", "--yes"], &[]);
+    let out = ended.stdout.lines().find_map(|line| line.split("Out again: ").nth(1)).expect("a call");
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/quick-start.md")).unwrap();
+    let section = page.split("\n## ").find(|section| section.contains("install claude-code --sandbox")).unwrap();
+    assert!(section.contains(&format!("`{out}`")), "{out}");
 }
 
 /// A host has another folder than this shell.

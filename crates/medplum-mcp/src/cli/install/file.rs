@@ -10,6 +10,9 @@ use crate::file_trouble::words;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
+/// What a file was before: the mark of the one beside it.
+const KEPT: &str = "before";
+
 /// Why a file cannot be worked on.
 #[derive(Debug, Error)]
 pub(super) enum Trouble {
@@ -108,39 +111,44 @@ impl Known {
         }
     }
 
-    /// Keeps it beside itself under another name. Gives where.
+    /// It, as it is by now.
+    pub(super) fn again(&self) -> Result<Self, Trouble> {
+        Self::read(&self.place, self.shown.clone())
+    }
+
+    /// A file of ours beside it, which need not be there.
+    pub(super) fn beside(&self, mark: &str, name: &str) -> Result<Self, Trouble> {
+        let file = self.place.file_name().unwrap_or_default().to_string_lossy();
+        let place = self.place.with_file_name(format!("{file}.{mark}-{name}"));
+        Self::read(&place, format!("{}.{mark}-{name}", self.shown))
+    }
+
+    /// Keeps it beside itself under another name. Gives where. What is not there has nothing to keep, and what was kept
+    /// of an earlier file is not what comes back.
     pub(super) fn keep(&self, name: &str) -> Result<Option<PathBuf>, Trouble> {
-        let Some(bytes) = &self.bytes else { return Ok(None) };
-        let place = self.kept_place(name);
+        let Some(bytes) = &self.bytes else {
+            self.kept(name).map_or(Ok(()), |kept| kept.delete())?;
+            return Ok(None);
+        };
+        let Self { place, shown, .. } = self.beside(KEPT, name)?;
         let permissions = fs::metadata(&self.place).ok().map(|known| known.permissions());
         let kept = temporary(&place, bytes, permissions, false).and_then(|new| fs::rename(new, &place));
-        kept.map_err(|error| Trouble::Write { file: self.shown_kept(name), kind: error.kind() })?;
+        kept.map_err(|error| Trouble::Write { file: shown, kind: error.kind() })?;
         Ok(Some(place))
     }
 
     /// What was kept of it, if it was.
     pub(super) fn kept(&self, name: &str) -> Option<Self> {
-        let place = self.kept_place(name);
-        Self::read(&place, self.shown_kept(name)).ok().filter(Self::exists)
+        self.beside(KEPT, name).ok().filter(Self::exists)
     }
 
     /// What was kept of it under other names.
     pub(super) fn kept_otherwise(&self, name: &str) -> Vec<Self> {
         let file = self.place.file_name().unwrap_or_default().to_string_lossy();
-        let start = format!("{file}.before-");
+        let start = format!("{file}.{KEPT}-");
         let files = self.place.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
         let names = files.filter_map(|file| file.file_name().to_str()?.strip_prefix(&start).map(str::to_owned));
         names.filter(|other| other != name).filter_map(|other| self.kept(&other)).collect()
-    }
-
-    /// Where it is kept, for a person.
-    fn shown_kept(&self, name: &str) -> String {
-        format!("{}.before-{name}", self.shown)
-    }
-
-    fn kept_place(&self, name: &str) -> PathBuf {
-        let file = self.place.file_name().unwrap_or_default().to_string_lossy();
-        self.place.with_file_name(format!("{file}.before-{name}"))
     }
 
     /// Puts what was kept in this one's place, byte for byte.

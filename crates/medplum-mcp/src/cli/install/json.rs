@@ -8,7 +8,7 @@ use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
-use super::text::{Style, Unusable, line_and_column, line_indent};
+use super::text::{Style, Unusable, in_line_ends_of, line_and_column, line_indent};
 
 /// What editors' settings may hold beside JSON: comments, and a comma behind the last item.
 const LENIENT: ParseOptions = ParseOptions {
@@ -96,6 +96,37 @@ pub(super) fn push(text: &str, path: &[&str], element: &Value) -> Result<String,
     }
 }
 
+/// Whether there is nothing in the object or list at the path; none where there is none.
+pub(super) fn is_empty(text: &str, path: &[&str]) -> Result<Option<bool>, Unusable> {
+    let parsed = parse(text)?;
+    Ok(parsed.as_ref().and_then(|root| node_at(root, path)).map(|node| match node {
+        Node::Object(object) => object.properties.is_empty(),
+        Node::Array(list) => list.elements.is_empty(),
+        _ => false,
+    }))
+}
+
+/// The text with what stood at the path in an earlier one, as it was written there; without it, if nothing did.
+pub(super) fn give_back(text: &str, path: &[&str], before: &str) -> Result<String, Unusable> {
+    let place = |text| Ok(parse(text)?.as_ref().and_then(|root| node_at(root, path)).map(Ranged::range));
+    let Some(known) = place(before)? else {
+        return if path.is_empty() { without_document(text, before) } else { take(text, path) };
+    };
+    let Some(now) = place(text)? else { return Ok(text.to_owned()) };
+    let written = in_line_ends_of(text, slice(before, known.start..known.end));
+    Ok(replaced(text, vec![(now.start..now.end, written)]))
+}
+
+/// The text with space and comments alone, as an earlier one has them alone.
+fn without_document(text: &str, before: &str) -> Result<String, Unusable> {
+    let Some(root) = parse(text)?.as_ref().map(Ranged::range) else { return Ok(text.to_owned()) };
+    let (above, below) = (slice(text, 0..root.start), slice(text, root.end..text.len()));
+    let below = below.strip_prefix("\r\n").or_else(|| below.strip_prefix('\n')).unwrap_or(below);
+    let put_on_a_line = !before.is_empty() && !before.ends_with('\n');
+    let line_end = if put_on_a_line { line_break_before(text, root.start, 0) } else { root.start };
+    Ok(format!("{}{below}", slice(above, 0..line_end)))
+}
+
 /// The text without the value at the path, which is a property of an object.
 pub(super) fn take(text: &str, path: &[&str]) -> Result<String, Unusable> {
     let Some((key, above)) = path.split_last() else { return Ok(text.to_owned()) };
@@ -176,7 +207,9 @@ fn insert(text: &str, container: &Container, style: &Style, item: &dyn Fn(&str, 
     let tail = if comma.is_some() { "," } else { "" };
     let on_lines = inner.contains('\n') || (last.is_none() && (text.contains('\n') || container.open == 0));
     if !on_lines {
-        let gap = if last.is_some() && (inner.starts_with(' ') || inner.contains(": ")) { " " } else { "" };
+        // As the first of them is written, which is not ours.
+        let spaced = container.items.first().is_some_and(|first| slice(text, first.clone()).contains(": "));
+        let gap = if last.is_some() && (inner.starts_with(' ') || spaced) { " " } else { "" };
         edits.push((behind..behind, format!("{gap}{}{tail}", item("", &style.compact()))));
         return replaced(text, edits);
     }
@@ -421,7 +454,9 @@ mod tests {
                 expected.as_object_mut().unwrap().entry("servers").or_insert_with(|| json!({}))
                     .as_object_mut().unwrap().insert("ours".into(), ours());
                 prop_assert_eq!(&value(&after).unwrap(), &expected);
-                if get(&text, PATH).unwrap().is_none() {
+                if get(&text, PATH).unwrap().is_some() {
+                    prop_assert_eq!(&give_back(&after, PATH, &text).unwrap(), &text);
+                } else {
                     // It only adds, but for the space in empty brackets, and taking it out leaves the rest.
                     let solid = |text: &str| text.replace([' ', '\t', '\r', '\n'], "");
                     prop_assert!(is_within(&solid(&text), &solid(&after)), "{:?}", after);

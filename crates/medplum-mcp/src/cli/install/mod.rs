@@ -6,6 +6,7 @@ mod file;
 mod hosts;
 mod json;
 mod machine;
+mod receipt;
 mod text;
 mod toml;
 pub(super) mod uninstall;
@@ -24,6 +25,7 @@ use self::entry::{Entry, Secrets};
 use self::file::Known;
 use self::hosts::{HOSTS, Host, JSON, Reference, Scope};
 use self::machine::Machine;
+use self::receipt::Receipt;
 use self::text::Unusable;
 use self::written::Written;
 use super::{Ended, Invocation, Subcommand, say};
@@ -37,8 +39,8 @@ fn command() -> Command {
         .about("Put this server into a host's configuration, and leave everything else in it as it is")
         .long_about(
             "Put this server into a host's configuration, and leave everything else in it as it is, comments too. What \
-             changes is shown first; a backup is kept beside the file (FILE.before-medplum), and `uninstall` takes out \
-             what was put in.\n\nThe settings that are set here go with it. Secrets do not: the file names the variables \
+             changes is shown first; a backup is kept beside the file (FILE.before-medplum) with a note of what was put \
+             in (FILE.put-medplum), and `uninstall` takes that out again, and them.\n\nThe settings that are set here go with it. Secrets do not: the file names the variables \
              of the host's own environment, or a file that holds the secret (--client-secret-file), or has the host ask.",
         )
         .after_help(
@@ -180,26 +182,17 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     }
     // What was kept before an earlier entry of ours is what there was before us, and a file that we made is no loss.
     known.may_be_written()?;
-    let ours = before.is_some_and(|before| is_ours(&aim, &known, &before));
+    let receipt = Receipt::beside(&known, &aim.name)?;
+    let ours = before.is_some_and(|before| receipt.names(&before));
     let kept = if ours { None } else { known.keep(&aim.name)? };
-    if let Err(trouble) = known.write(&after, entry.holds_secret()) {
+    let put = receipt.add(&written, ours).and_then(|()| known.write(&after, entry.holds_secret()));
+    if let Err(trouble) = put {
+        receipt.take_back();
         kept.iter().for_each(|kept| drop(std::fs::remove_file(kept)));
         return Err(trouble.into());
     }
-    report(invocation, &aim, &entry, &known, kept)?;
+    report(invocation, &aim, &entry, &known, (kept, &receipt))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether an entry is one that we put in, and the backup beside it, if there is one, what there was before. A person
-/// may have written another since, and a backup may be left from an entry that the host itself took out.
-fn is_ours(aim: &Aim<'_>, known: &Known, entry: &Written) -> bool {
-    let was_there =
-        |kept: &Known| Written::find(aim.host, &aim.name, kept.text()).ok().flatten().as_ref() == Some(entry);
-    aim.starts_us(entry)
-        && match known.kept(&aim.name) {
-            Some(kept) => !was_there(&kept),
-            None => known.text() == entry.alone(aim.host),
-        }
 }
 
 fn entry(invocation: &Invocation<'_>, aim: &Aim<'_>, secrets: Secrets) -> Result<Entry, Box<dyn Error>> {
@@ -245,7 +238,7 @@ fn report(
     aim: &Aim<'_>,
     entry: &Entry,
     known: &Known,
-    kept: Option<PathBuf>,
+    (kept, receipt): (Option<PathBuf>, &Receipt),
 ) -> Result<(), Box<dyn Error>> {
     let shown = aim.machine.shown(&aim.file()?);
     let backup = kept.map(|kept| aim.machine.shown(&kept));
@@ -272,8 +265,13 @@ fn report(
         let are = if paths.len() == 1 { "stands there as a path" } else { "stand there as paths" };
         say(&format!("{shown} is for all who work in this folder, but {} {are} of this machine.", and(&paths)));
     }
-    if let (Scope::Project, Some(backup)) = (aim.scope, &backup) {
-        say(&format!("{backup} is for `uninstall` on this machine alone: keep it out of version control."));
+    if aim.scope == Scope::Project {
+        let receipt = aim.machine.shown(receipt.place());
+        let (beside, are) = match &backup {
+            Some(backup) => (format!("{backup} and {receipt}"), "are for `uninstall` on this machine alone: keep them"),
+            None => (receipt, "is for `uninstall` on this machine alone: keep it"),
+        };
+        say(&format!("{beside} {are} out of version control."));
     }
     if entry.holds_secret() && aim.scope == Scope::Project {
         say(&format!("{shown} holds a secret now: keep it out of version control."));

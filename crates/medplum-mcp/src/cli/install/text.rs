@@ -68,6 +68,16 @@ impl Style {
     }
 }
 
+/// A part of another text with the line ends of this one.
+pub(super) fn in_line_ends_of(text: &str, part: &str) -> String {
+    let newline = Style::of(text).newline;
+    if part.contains("\r\n") == (newline == "\r\n") {
+        part.to_owned()
+    } else {
+        part.replace("\r\n", "\n").replace('\n', newline)
+    }
+}
+
 /// The space at the start of a line.
 fn indent_of(line: &str) -> &str {
     let behind = line.trim_start_matches([' ', '\t']);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, Table};
 
-use super::text::{Style, Unusable, line_and_column};
+use super::text::{Style, Unusable, in_line_ends_of, line_and_column};
 
 /// The table at the path, whose last key names it; none if there is none.
 pub(super) fn get(text: &str, path: &[&str]) -> Result<Option<Value>, Unusable> {
@@ -48,6 +48,60 @@ pub(super) fn put(text: &str, path: &[&str], table: &Value) -> Result<String, Un
     }
 }
 
+/// The text with what stood at the path in an earlier one, as it was written there; without it, if nothing did.
+pub(super) fn give_back(text: &str, path: &[&str], before: &str) -> Result<String, Unusable> {
+    let (now, then) = (parse(text)?, parse(before)?);
+    let find = |document: &Document<&str>| {
+        path.iter().try_fold(document.as_item(), |item, key| item.get(key)).cloned().unwrap_or_default()
+    };
+    match (find(&now), find(&then)) {
+        (_, Item::None) => Ok(as_ended(take(text, path)?, text, before)),
+        (Item::Table(now), Item::Table(then)) if !now.is_dotted() && !then.is_dotted() => {
+            Ok(blocks_given_back(text, &now, before, &then))
+        }
+        (Item::Value(now), Item::Value(then)) => {
+            let then = then.span().and_then(|span| before.get(span)).unwrap_or_default();
+            Ok(replaced(text, vec![(now.span().unwrap_or_default(), &in_line_ends_of(text, then))]))
+        }
+        _ => Err(Unusable::Closed(format!(
+            "{} does not stand there as `install` left it: take it out by hand; what it was before is in the backup",
+            path.join(".")
+        ))),
+    }
+}
+
+/// A table that `put` took the place of, block by block, each behind what stands before it still.
+fn blocks_given_back(text: &str, now: &Table, before: &str, then: &Table) -> String {
+    let part = |range: Range<usize>| in_line_ends_of(text, before.get(range).unwrap_or_default());
+    let mut ours = blocks(text, now).into_iter();
+    let mut at = ours.next().map_or(text.len(), |first| first.start);
+    let mut given = replaced(text, blocks(text, now).into_iter().map(|range| (range, "")).collect());
+    let mut behind: Option<usize> = None;
+    for block in blocks(before, then) {
+        let between = part(behind.unwrap_or(block.start)..block.start);
+        if given.get(at..).is_some_and(|rest| rest.starts_with(&between)) {
+            at = at.saturating_add(between.len());
+        }
+        let mut written = part(block.clone());
+        if !written.ends_with('\n') && at < given.len() {
+            written.push_str(Style::of(text).newline);
+        }
+        given.insert_str(at, &written);
+        at = at.saturating_add(written.len());
+        behind = Some(block.end);
+    }
+    given
+}
+
+/// Without the line end that `put` gave to the last line of what had none, where it still is the last.
+fn as_ended(taken: String, text: &str, before: &str) -> String {
+    let was_last = text.get(..taken.len()).is_some_and(|start| start == taken);
+    if before.is_empty() || before.ends_with('\n') || !was_last {
+        return taken;
+    }
+    taken.strip_suffix("\r\n").or_else(|| taken.strip_suffix('\n')).map_or(taken.clone(), str::to_owned)
+}
+
 /// The text without the table at the path.
 pub(super) fn take(text: &str, path: &[&str]) -> Result<String, Unusable> {
     let document = parse(text)?;
@@ -68,7 +122,11 @@ pub(super) fn take(text: &str, path: &[&str]) -> Result<String, Unusable> {
             )));
         }
     };
-    let ranges = ranges.into_iter().map(|range| (blank_line_before(text, range.start)..range.end, ""));
+    let ranges = ranges.into_iter().map(|range| match range.start {
+        // At the top, the blank line is the next one's.
+        0 => (0..blank_line_behind(text, range.end), ""),
+        start => (blank_line_before(text, start)..range.end, ""),
+    });
     Ok(replaced(text, ranges.collect()))
 }
 
@@ -122,6 +180,13 @@ fn blank_line_before(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or_default();
     let without = before.strip_suffix("\r\n").or_else(|| before.strip_suffix('\n')).unwrap_or(before);
     if without.is_empty() || without.ends_with('\n') { without.len() } else { at }
+}
+
+/// The end of the blank line behind a place, if there is one.
+fn blank_line_behind(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let behind = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')).unwrap_or(rest);
+    text.len().saturating_sub(behind.len())
 }
 
 fn replaced(text: &str, mut edits: Vec<(Range<usize>, &str)>) -> String {
@@ -271,8 +336,11 @@ mod tests {
             let taken = take(&after, PATH).unwrap();
             prop_assert_eq!(get(&taken, PATH).unwrap(), None);
             prop_assert_eq!(without(get(&taken, &[]).unwrap()), without(before));
-            if !lines.iter().any(|line| line.starts_with("[mcp_servers.ours")) {
-                prop_assert_eq!(taken.trim_end_matches('\n'), text.trim_end_matches('\n'));
+            // What was there before comes back as it was, and whatever somebody wrote behind it stays.
+            prop_assert_eq!(&give_back(&after, PATH, &text).unwrap(), &text);
+            if text.ends_with('\n') {
+                let more = "\n[z]\nz = 1";
+                prop_assert_eq!(give_back(&format!("{after}{more}"), PATH, &text).unwrap(), format!("{text}{more}"));
             }
         }
     }

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use super::super::{Ended, Invocation, Subcommand, say};
 use super::file::{Known, Trouble};
 use super::hosts::{HOSTS, Scope};
+use super::receipt::Receipt;
 use super::text::Unusable;
 use super::written::Written;
 use super::{Aim, difference, host_argument, may_write, place_arguments, print};
@@ -45,15 +46,18 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     let shown = aim.machine.shown(&file);
     let known = Known::read(&file, shown.clone())?;
     let by_hand = |error: Unusable| format!("{shown}: {error}. Nothing was written");
+    let receipt = Receipt::beside(&known, &aim.name)?;
     let Some(written) = Written::find(aim.host, &aim.name, known.text()).map_err(by_hand)? else {
         print(&format!("{}: {} is not in {shown}; there is nothing to take out.\n", aim.host.title, aim.name))?;
-        return forget(invocation, &aim, &known);
+        return forget(invocation, &aim, &known, &receipt);
     };
-    if !aim.starts_us(&written) {
-        let (title, name) = (aim.host.title, &aim.name);
-        print(&format!(
-            "{title}: {name} in {shown} starts something else than this program, so `install` did not put it in. Nothing was changed.\n"
-        ))?;
+    if !receipt.names(&written) {
+        let why = if aim.starts_us(&written) {
+            "was written or changed by hand, so it stays. To take it out, delete it there"
+        } else {
+            "starts something else than this program, so `install` did not put it in. Nothing was changed"
+        };
+        print(&format!("{}: {} in {shown} {why}.\n", aim.host.title, aim.name))?;
         return Ok(ExitCode::SUCCESS);
     }
     let kept = known.kept(&aim.name);
@@ -67,8 +71,12 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     if !may_write(invocation.arguments, &format!("Write this to {shown}?"))? {
         return Ok(ExitCode::SUCCESS);
     }
-    carry_out(&aim, &known, kept.as_ref(), &becomes)?;
-    leave_later_backups(&aim, &known, kept.as_ref())?;
+    carry_out(&known, kept.as_ref(), &becomes)?;
+    leave_later_backups(&aim, &known, kept.as_ref(), &receipt)?;
+    if receipt.delete().is_err() {
+        say(&format!("{} could not be deleted; it is not needed any more.", aim.machine.shown(receipt.place())));
+    }
+    leave_folder(&aim, &known, &becomes);
     let what = match becomes {
         Becomes::AsKept => format!("{shown} is as it was before"),
         Becomes::Nothing => format!("{shown} held nothing else and is gone"),
@@ -79,14 +87,18 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A backup that is left where the host itself, or a person, took us out.
-fn forget(invocation: &Invocation<'_>, aim: &Aim<'_>, known: &Known) -> Ended {
-    if let Some(kept) = known.kept(&aim.name) {
-        let place = aim.machine.shown(kept.place());
-        print(&format!("What the file was before {} was put in is still kept in {place}.\n", aim.name))?;
-        if may_write(invocation.arguments, &format!("Delete {place}?"))? {
-            kept.delete()?;
-            print("It is deleted.\n")?;
+/// What is left beside the file where the host itself, or a person, took us out.
+fn forget(invocation: &Invocation<'_>, aim: &Aim<'_>, known: &Known, receipt: &Receipt) -> Ended {
+    let kept = known.kept(&aim.name);
+    let places = kept.iter().map(Known::place).chain(receipt.exists().then(|| receipt.place()));
+    let places: Vec<String> = places.map(|place| aim.machine.shown(place)).collect();
+    if !places.is_empty() {
+        let places = places.join(" and ");
+        print(&format!("What `install` left beside it is still there: {places}.\n"))?;
+        if may_write(invocation.arguments, &format!("Delete {places}?"))? {
+            kept.map_or(Ok(()), |kept| kept.delete())?;
+            receipt.delete()?;
+            print("Deleted.\n")?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -94,10 +106,8 @@ fn forget(invocation: &Invocation<'_>, aim: &Aim<'_>, known: &Known) -> Ended {
 
 fn becomes(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, written: &Written) -> Result<Becomes, Unusable> {
     let Some(kept) = kept else {
-        if known.text() == written.alone(aim.host) {
-            return Ok(Becomes::Nothing);
-        }
-        let text = Written::take(aim.host, &aim.name, known.text(), None)?;
+        // There was no file before us.
+        let text = Written::take(aim.host, &aim.name, known.text(), "")?;
         return Ok(if text.trim().is_empty() { Becomes::Nothing } else { Becomes::Text(text) });
     };
     // Nobody changed it since: what we put into what was kept is what is there.
@@ -105,19 +115,14 @@ fn becomes(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, written: &Written
     if known.is_marked_as(kept) && as_we_left_it.is_ok_and(|left| left == known.text()) {
         return Ok(Becomes::AsKept);
     }
-    let mut text = Written::take(aim.host, &aim.name, known.text(), Some(kept.text()))?;
-    // A server of the same name that was there before us comes back.
-    if let Ok(Some(before)) = Written::find(aim.host, &aim.name, kept.text()) {
-        text = before.put(aim.host, &text)?;
-    }
-    Ok(Becomes::Text(text))
+    Ok(Becomes::Text(Written::take(aim.host, &aim.name, known.text(), kept.text())?))
 }
 
 /// What was kept when another entry came after ours holds ours too, which must not come back with it.
-fn leave_later_backups(aim: &Aim<'_>, known: &Known, kept: Option<&Known>) -> Result<(), Trouble> {
+fn leave_later_backups(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, receipt: &Receipt) -> Result<(), Trouble> {
     for later in known.kept_otherwise(&aim.name) {
         let Ok(Some(written)) = Written::find(aim.host, &aim.name, later.text()) else { continue };
-        if !aim.starts_us(&written) {
+        if !receipt.names(&written) {
             continue;
         }
         match becomes(aim, &later, kept, &written) {
@@ -130,17 +135,19 @@ fn leave_later_backups(aim: &Aim<'_>, known: &Known, kept: Option<&Known>) -> Re
     Ok(())
 }
 
-fn carry_out(aim: &Aim<'_>, known: &Known, kept: Option<&Known>, becomes: &Becomes) -> Result<(), Trouble> {
+/// A folder that is a project's for this host alone goes with the file that was alone in it.
+fn leave_folder(aim: &Aim<'_>, known: &Known, becomes: &Becomes) {
+    let file = aim.host.file(Scope::Project, &aim.machine);
+    let own = file.is_some_and(|file| file.parent() != Some(&aim.machine.folder));
+    if matches!(becomes, Becomes::Nothing) && aim.scope == Scope::Project && own {
+        known.delete_folder();
+    }
+}
+
+fn carry_out(known: &Known, kept: Option<&Known>, becomes: &Becomes) -> Result<(), Trouble> {
     match (becomes, kept) {
         (Becomes::AsKept, Some(kept)) => known.restore(kept)?,
-        (Becomes::Nothing, _) => {
-            known.delete()?;
-            if aim.scope == Scope::Project
-                && aim.host.file(Scope::Project, &aim.machine).is_some_and(|f| f.parent() != Some(&aim.machine.folder))
-            {
-                known.delete_folder();
-            }
-        }
+        (Becomes::Nothing, _) => known.delete()?,
         (Becomes::Text(text), kept) => {
             known.write(text, false)?;
             if let Some(kept) = kept

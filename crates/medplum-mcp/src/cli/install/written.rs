@@ -62,34 +62,28 @@ impl Written {
         Ok(text)
     }
 
-    /// The text without the server of this name, and without what it alone asks for. What held nothing else goes too,
-    /// if it was not there before.
-    pub(super) fn take(host: &Host, name: &str, text: &str, before: Option<&str>) -> Result<String, Unusable> {
+    /// The text without the server of this name, and without what it alone asks for. What stood in its place before
+    /// comes back as it was written, and what held nothing else is as it was, or goes.
+    pub(super) fn take(host: &Host, name: &str, text: &str, before: &str) -> Result<String, Unusable> {
         let servers = host.form.servers();
         if let Form::Toml { .. } = host.form {
-            return toml::take(text, &[servers, name]);
+            return toml::give_back(text, &[servers, name], before);
         }
-        let mut text = json::take(text, &[servers, name])?;
+        let mut text = json::give_back(text, &[servers, name], before)?;
+        let asked_before = json::get(before, INPUTS)?.unwrap_or_default();
+        let asked_before = asked_before.as_array().map(Vec::as_slice).unwrap_or_default();
         if host.reference == Reference::Input {
             let others = json::get(&text, &[servers])?.unwrap_or_default().to_string();
             let unused = |input: &Value| {
                 let id = input.get("id").and_then(Value::as_str).unwrap_or_default();
-                is_of(name, input) && !others.contains(&format!("${{input:{id}}}"))
+                let new = !asked_before.iter().any(|known| known.get("id") == input.get("id"));
+                new && is_of(name, input) && !others.contains(&format!("${{input:{id}}}"))
             };
             text = json::take_elements(&text, INPUTS, unused)?;
         }
-        for key in [&[servers][..], INPUTS] {
-            let empty = match json::get(&text, key)? {
-                Some(Value::Object(object)) => object.is_empty(),
-                Some(Value::Array(list)) => list.is_empty(),
-                _ => false,
-            };
-            let was_there = match before {
-                Some(before) => json::get(before, key)?.is_some(),
-                None => true,
-            };
-            if empty && !was_there {
-                text = json::take(&text, key)?;
+        for key in [&[servers][..], INPUTS, &[]] {
+            if json::is_empty(&text, key)? == Some(true) && json::is_empty(before, key)? != Some(false) {
+                text = json::give_back(&text, key, before)?;
             }
         }
         Ok(text)
