@@ -17,7 +17,7 @@
 //!
 //! Narrative, extensions, contained resources and base64 have no columns; they are in `json`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fhir_definitions::{Definitions, Element, ElementType, TypeInfo, TypeKind};
 
@@ -177,6 +177,12 @@ impl Layout {
         Self { table: resource_type.to_owned(), names: columns.names, kinds: columns.kinds, fields }
     }
 
+    /// The columns of the type's own elements, without those one level deep.
+    pub(crate) fn own_columns(&self) -> HashSet<usize> {
+        let leaves = self.fields.values().flat_map(|field| field.leaves.iter().map(|leaf| leaf.column));
+        leaves.chain(self.names.len().checked_sub(1)).collect()
+    }
+
     /// The statement that makes the table.
     pub(crate) fn create(&self) -> String {
         let columns = self.names.iter().zip(&self.kinds).map(|(name, kinds)| quoted(name) + kinds.affinity());
@@ -301,7 +307,8 @@ fn joined(before: &str, name: &str) -> String {
     }
 }
 
-fn snake(name: &str) -> String {
+/// A name in small letters with underscores.
+pub(super) fn snake(name: &str) -> String {
     let mut out = String::with_capacity(name.len().saturating_add(4));
     let mut after_small = false;
     for letter in name.chars() {
@@ -316,8 +323,6 @@ fn snake(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]

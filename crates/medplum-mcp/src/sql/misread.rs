@@ -3,17 +3,12 @@
 
 use super::columns::quoted;
 use super::sandboxed::{Closed, Seen, Table};
-use super::statement::{Token, Tokens};
+use super::statement::{Tokens, text_of};
 use super::trouble::Trouble;
 
 /// A comparison of a column with a text in which it can never hold what was meant, and what would.
 pub(super) fn never_holds(sql: &str, tables: &[Table], seen: &Seen) -> Option<String> {
-    let tokens: Vec<&str> = Tokens::of(sql)
-        .map(|token| match token {
-            Token::Word(text) | Token::Other(text) => text,
-            Token::End => ";",
-        })
-        .collect();
+    let tokens: Vec<&str> = Tokens::of(sql).map(text_of).collect();
     (0..tokens.len()).find_map(|at| {
         let (name, literal) = comparison(tokens.get(at..)?)?;
         tables.iter().find_map(|table| in_table(name, literal, table, seen))

@@ -5,6 +5,8 @@
 //! wrong so that the next statement works.
 
 pub(crate) mod columns;
+mod dialect;
+mod empty_columns;
 mod functions;
 mod json;
 mod misread;
@@ -15,6 +17,9 @@ pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
+#[cfg(test)]
+mod told_tests;
 mod trouble;
+mod unknown_name;
 
 pub(crate) use sandboxed::{Outcome, Question, Rows, on_sqlite};

@@ -15,11 +15,10 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::columns::Layout;
-use super::functions;
-use super::misread;
-use super::star;
+use super::statement::Named;
 use super::table::{Fetched, Filled, fill};
 use super::trouble::Trouble;
+use super::{empty_columns, functions, misread, star};
 use crate::failure::Failure;
 
 /// The longest text that a statement may read or make, in bytes.
@@ -137,10 +136,11 @@ impl Table {
 
 impl Table {
     /// `name_family is the first of several in 3 of 233 rows. All of them: FROM Patient p, json_each(p.json,'$.name').`
-    fn first_of_several(&self, seen: &Seen) -> Option<String> {
+    fn first_of_several(&self, seen: &Seen, is_looked_at: &dyn Fn(&String) -> bool) -> Option<String> {
         let table = &self.layout.table;
         let several = self.layout.names.iter().zip(&self.filled.first_of_several);
-        let several = several.filter(|(name, several)| several.rows > 0 && seen.reads(table, name));
+        let several =
+            several.filter(|(name, several)| several.rows > 0 && seen.reads(table, name) && is_looked_at(name));
         let mut paths: Vec<&str> = Vec::new();
         let mut columns: Vec<String> = Vec::new();
         for (name, several) in several {
@@ -193,9 +193,10 @@ impl Question {
     /// [`Failure`] with what is wrong with the statement, and what would work.
     pub(crate) fn ask(self, watch: &Watch) -> Result<Outcome, Failure> {
         let mut tables = Vec::new();
+        let sql = self.sql.clone().unwrap_or_default();
         match self.rows(watch, &mut tables) {
             Ok((notes, rows)) => Ok(Outcome { tables, rows, notes }),
-            Err(trouble) => Err(trouble.teach(&tables)),
+            Err(trouble) => Err(trouble.teach(&tables, &sql)),
         }
     }
 
@@ -217,7 +218,10 @@ impl Question {
         closed.connection.progress_handler(STEPS, Some(watch.over())).map_err(Trouble::running)?;
         let mut notes = misread::of_numbers(&closed, tables, &seen)?;
         notes.extend(star::thin(&mut rows, tables));
-        notes.extend(tables.iter().filter_map(|table| table.first_of_several(&seen)));
+        let named = Named::in_statement(&sql);
+        notes.extend(empty_columns::told(&rows, tables, &seen, &named));
+        let is_looked_at = |name: &String| named.has(name) || rows.columns.contains(name);
+        notes.extend(tables.iter().filter_map(|table| table.first_of_several(&seen, &is_looked_at)));
         Ok((notes, rows))
     }
 }
@@ -254,7 +258,7 @@ pub(crate) fn plan(types: &[String], sql: &str, watch: &Watch) -> Result<Plan, F
     match prepared {
         Ok(of_many) => Ok(Plan { of_many, wrong_column: false }),
         Err(trouble) if trouble.is_wrong_column() => Ok(Plan { of_many: None, wrong_column: true }),
-        Err(trouble) => Err(trouble.teach(&filled).hint("Nothing was fetched.")),
+        Err(trouble) => Err(trouble.teach(&filled, sql).hint("Nothing was fetched.")),
     }
 }
 

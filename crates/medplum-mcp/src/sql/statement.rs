@@ -1,5 +1,7 @@
 //! What an agent wrote, looked at before anything is fetched: one statement, that reads.
 
+use std::collections::HashSet;
+
 use crate::failure::Failure;
 
 /// The longest statement.
@@ -75,6 +77,28 @@ pub(super) enum Token<'s> {
     End,
     /// A literal, a quoted name, a character of an operator.
     Other(&'s str),
+}
+
+/// A token as it is written.
+pub(super) fn text_of(token: Token<'_>) -> &str {
+    match token {
+        Token::Word(text) | Token::Other(text) => text,
+        Token::End => ";",
+    }
+}
+
+/// The names that stand in a statement itself: what `*` reads is not among them.
+pub(super) struct Named(HashSet<String>);
+
+impl Named {
+    pub(super) fn in_statement(sql: &str) -> Self {
+        let names = Tokens::of(sql).map(text_of).filter(|token| !token.starts_with('\''));
+        Self(names.map(|name| name.trim_matches(['"', '`', '[', ']']).to_ascii_lowercase()).collect())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
 }
 
 /// The tokens of a statement, without white space and comments.

@@ -12,14 +12,14 @@ use super::sandboxed::{Outcome, Question, Rows, Watch, plan};
 use super::table::Fetched;
 use crate::page::Entry;
 
-fn table(of: &str, resources: Vec<Value>) -> Fetched {
+pub(super) fn table(of: &str, resources: Vec<Value>) -> Fetched {
     Fetched { layout: Layout::of(of), resources: Entry::all_of(&resources), complete: true }
 }
 
 /// One at a time, as `on_sqlite` does it: what SQLite may hold is counted for the whole process.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+pub(super) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn ask(tables: Vec<Fetched>, sql: &str, watch: &Watch) -> Result<Outcome, String> {
+pub(super) fn ask(tables: Vec<Fetched>, sql: &str, watch: &Watch) -> Result<Outcome, String> {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     Question { tables, sql: Some(sql.to_owned()) }.ask(watch).map_err(|failure| format!("{failure:?}"))
 }
@@ -36,7 +36,7 @@ fn hurried() -> Watch {
     Watch { now: Arc::new(now), ..Watch::default() }
 }
 
-fn some_observations() -> Vec<Value> {
+pub(super) fn some_observations() -> Vec<Value> {
     let concept = json!({"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}]});
     vec![
         json!({"resourceType": "Observation", "id": "a", "status": "final", "code": concept,

@@ -1,12 +1,12 @@
 //! What went wrong with a statement, said so that the next one works. Of the record nothing is repeated: once rows are
 //! read, a message of SQLite's may hold some of it, and only its beginning is passed on.
 
-use fhir_definitions::{Definitions, nearest};
+use fhir_definitions::nearest;
 use rusqlite::{Error, ErrorCode, ffi};
 
-use super::functions;
-use super::sandboxed::{Denied, Seen, Table, is_shown};
-use crate::failure::{Failure, nearest_types};
+use super::sandboxed::{Denied, Seen, Table};
+use super::{dialect, functions, unknown_name};
+use crate::failure::Failure;
 
 /// Why a statement has no result.
 #[derive(Debug)]
@@ -76,11 +76,11 @@ impl Trouble {
     }
 
     /// What the agent reads.
-    pub(super) fn teach(&self, tables: &[Table]) -> Failure {
+    pub(super) fn teach(&self, tables: &[Table], sql: &str) -> Failure {
         Failure::teach(match self {
-            Self::Wrong(message) => wrong(message, tables),
+            Self::Wrong(message) => wrong(message, tables, sql),
             Self::Denied(Denied::Function(name)) => no_function(name),
-            Self::Denied(Denied::Table(name)) => no_table(name, tables),
+            Self::Denied(Denied::Table(name)) => unknown_name::table(name, tables),
             Self::Denied(Denied::Anything) => {
                 "sql must be one SELECT, or WITH … SELECT: the tables can only be read".into()
             }
@@ -96,12 +96,12 @@ impl Trouble {
 
 const NO_COLUMN: &str = "no such column: ";
 
-fn wrong(message: &str, tables: &[Table]) -> String {
+fn wrong(message: &str, tables: &[Table], sql: &str) -> String {
     if let Some(name) = message.strip_prefix(NO_COLUMN) {
-        return no_column(name, tables);
+        return unknown_name::column(name, tables, sql);
     }
     if let Some(name) = message.strip_prefix("no such table: ") {
-        return no_table(name, tables);
+        return unknown_name::table(name, tables);
     }
     if let Some(name) = message.strip_prefix("no such function: ") {
         return no_function(name);
@@ -109,6 +109,10 @@ fn wrong(message: &str, tables: &[Table]) -> String {
     if let Some(name) = message.strip_prefix("ambiguous column name: ") {
         let table = tables.first().map_or("Observation", |table| table.layout.table.as_str());
         return format!("Several tables have {name}: say which, {table}.{name}");
+    }
+    let is_syntax = message.starts_with("near \"") || message.starts_with("unrecognized token");
+    if let Some(instead) = is_syntax.then(|| dialect::instead_of_syntax(sql)).flatten() {
+        return format!("SQLite: {message}. Here {instead}");
     }
     let near = message.strip_prefix("near \"").and_then(|rest| rest.split_once('"')).map(|(word, _)| word);
     if let Some(word) = near.filter(|word| is_name(word, tables)) {
@@ -124,44 +128,10 @@ fn is_name(word: &str, tables: &[Table]) -> bool {
     })
 }
 
-fn no_column(given: &str, tables: &[Table]) -> String {
-    // `o.statuss`, or `"final" - should this be a string literal in single-quotes?`
-    let (given, in_quotes) = match given.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
-        Some((inside, _)) => (inside, true),
-        None => (given, false),
-    };
-    let last = given.rsplit('.').next().unwrap_or(given);
-    let every = tables.iter().flat_map(|table| table.layout.names.iter().map(String::as_str));
-    let near = nearest(last, every);
-    let mut text = format!("No column {given}.");
-    if in_quotes {
-        text.push_str(&format!(" If it is a text, it goes in single quotes: '{given}'."));
-    }
-    if !near.is_empty() {
-        text.push_str(&format!(" Nearest: {}.", near.join(", ")));
-    }
-    for table in tables {
-        let held: Vec<&str> = match table.filled.rows {
-            0 => table.layout.names.iter().map(String::as_str).filter(|name| is_shown(name)).collect(),
-            _ => table.held().collect(),
-        };
-        text.push_str(&format!("\n{}: {}", table.layout.table, held.join(", ")));
-    }
-    if tables.iter().any(|table| table.filled.rows > 0) {
-        text.push_str("\nThose hold something; what has no column is in json: json_extract(json,'$.note[0].text').");
-    }
-    text
-}
-
-fn no_table(given: &str, tables: &[Table]) -> String {
-    let names: Vec<&str> = tables.iter().map(|table| table.layout.table.as_str()).collect();
-    if let Some(unknown) = names.iter().find(|name| Definitions::get().resource_type(name).is_none()) {
-        return format!("{unknown} is no resource type that is known here.{}", nearest_types(unknown));
-    }
-    format!("No table {given}. Tables: {}. also brings more: {{\"resource_type\":\"Patient\"}}", names.join(", "))
-}
-
 fn no_function(given: &str) -> String {
+    if let Some(instead) = dialect::instead_of_function(given) {
+        return format!("No function {given} here: {instead}");
+    }
     let near = nearest(given, functions::all());
     if !near.is_empty() {
         return format!("No function {given} here. Nearest: {}", near.join(", "));
