@@ -21,6 +21,8 @@ export GITHUB_REPOSITORY=${GITHUB_REPOSITORY:-example/medplum-mcp}
 MATURIN=1.16.0
 UV=0.13.9
 MCPB=2.1.2
+ZIGBUILD=0.24.1
+ZIG=0.17.1
 
 # 15 MB
 LIMIT=15000000
@@ -40,15 +42,18 @@ has python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || 
 PATH=$(dirname "$(python3 -c 'import sys; print(sys.executable)')"):$PATH
 version=$(python3 "$here/product.py")
 
+python3 -m unittest discover --quiet --start-directory "$here" --pattern '*_check.py' > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+pass "the packages' pages, and the names that they go by"
+
 # --- tools -----------------------------------------------------------------------------------------------------------
 
-# Sets $tool to an installed Python program of a fixed version, or fails.
+# Sets $tool to an installed Python program of a fixed version, with what else it needs, or fails.
 python_tool() {
     tool=$cache/$1-$2/bin/$1
     [ -x "$tool" ] || {
         rm -rf "$cache/$1-$2"
         python3 -m venv "$cache/$1-$2" > /dev/null 2>&1 &&
-            "$cache/$1-$2/bin/pip" install --quiet --disable-pip-version-check "$1==$2" > /dev/null 2>&1
+            "$cache/$1-$2/bin/pip" install --quiet --disable-pip-version-check "$1==$2" "${@:3}" > /dev/null 2>&1
     }
 }
 
@@ -157,17 +162,47 @@ fi
 
 # --- alone -----------------------------------------------------------------------------------------------------------
 
+# Builds the static binary of this machine as the Dockerfile does: its command, in a folder with what Docker is sent and
+# nothing else. Zig compiles its C and links it. Rust's own library for it comes with rustup's target, or is built from
+# its source, where the compiler has that.
+build_static() {
+    musl=$(uname -m)-unknown-linux-musl
+    library=$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib
+    if [ -d "$library/$musl/lib" ]; then
+        from="rustup's target"; std=(); flags=(); unstable=0
+    elif [ -f "$library/src/rust/library/std/Cargo.toml" ]; then
+        from="Rust's own source"; std=("-Zbuild-std=std,panic_unwind"); flags=(-- -C link-self-contained=no); unstable=1
+    else
+        return 0
+    fi
+    python_tool cargo-zigbuild $ZIGBUILD ziglang==$ZIG || return 0
+    mkdir "$work/context"
+    mapfile -t command < <(python3 "$here/docker_context.py" "$work/context")
+    # `cargo build …`, as a command of cargo-zigbuild that takes flags for the last step alone.
+    [ "${command[*]:0:2}" = "cargo build" ] || { say "the Dockerfile builds by ${command[*]}"; exit 1; }
+    (cd "$work/context" && PATH=$(dirname "$tool"):$PATH RUSTC_BOOTSTRAP=$unstable \
+        "$tool" rustc --quiet "${command[@]:2}" "${std[@]}" --target "$musl" --target-dir "$work/static" "${flags[@]}" \
+        > "$work/log" 2>&1) || { cat "$work/log"; exit 1; }
+    mkdir "$work/$musl"
+    cp "$work/static/$musl/release/medplum-mcp" "$work/$musl/"
+    rm -rf "$work/static" "$work/context"
+    static=$work/$musl/medplum-mcp
+    pass "$musl by the Dockerfile's command from Docker's context, with $from: $(wc -c < "$static") bytes"
+}
+
 static=""
 for candidate in "$binaries"/*-linux-musl/medplum-mcp; do
     [ -x "$candidate" ] && "$candidate" --version > /dev/null 2>&1 && static=$candidate
 done
+if [ $# -eq 0 ] && [ "$(uname -s)" = Linux ]; then build_static; fi
 if [ -z "$static" ]; then
-    skip "no static binary (rustup target add $(uname -m)-unknown-linux-musl, and give BINARIES)"
+    skip "no static binary: give BINARIES, or a compiler with the target $(uname -m)-unknown-linux-musl or with rust-src"
 elif [ "$(id -u)" != 0 ] || ! has chroot; then
     skip "no chroot without root: the static binary was not tried alone"
 else
     mkdir "$work/alone"
     cp "$static" "$work/alone/"
+    [ "$(wc -c < "$static")" -le $LIMIT ] || { say "$static is over $LIMIT bytes"; exit 1; }
     python3 "$here/speak.py" chroot --userspec=65532:65532 "$work/alone" /medplum-mcp --sandbox
     pass "the static binary, alone in its root, as nobody"
 fi

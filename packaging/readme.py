@@ -9,8 +9,9 @@ def page(text):
     home = repository()
     if home is None:
         return text
-    owner = home.split("/")[3]
-    text = text.replace("ghcr.io/OWNER/", f"ghcr.io/{owner.lower()}/").replace("OWNER/tap/", f"{owner}/tap/")
+    owner, _, name = home.split("/", 3)[3].partition("/")
+    # An image goes by the name of its repository, as release.yml and the registry have it.
+    text = text.replace("ghcr.io/OWNER/medplum-mcp", f"ghcr.io/{owner}/{name}".lower()).replace("OWNER/tap/", f"{owner}/tap/")
 
     def whole(link):
         image, words, target = link.groups()

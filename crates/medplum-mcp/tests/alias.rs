@@ -37,9 +37,11 @@ fn it_is_found_through_a_link() {
 
 #[test]
 fn alone_it_says_what_is_missing() {
-    let elsewhere = tempfile::tempdir().unwrap();
+    // Another name for the same file: a copy cannot be started while a program that another test starts at that moment
+    // still has it open for writing.
+    let elsewhere = tempfile::tempdir_in(Path::new(ALIAS).parent().unwrap()).unwrap();
     let alone = elsewhere.path().join(Path::new(ALIAS).file_name().unwrap());
-    std::fs::copy(ALIAS, &alone).unwrap();
+    std::fs::hard_link(ALIAS, &alone).unwrap();
     let ended = run(&alone, &["--version"]);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert_eq!(

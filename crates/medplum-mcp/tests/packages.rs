@@ -196,6 +196,81 @@ fn the_image_is_built_from_all_that_the_build_reads() {
     assert!(!is_sent_to_docker(".git/config") && !is_sent_to_docker("target/release/medplum-mcp"));
 }
 
+/// An instruction of the Dockerfile: its word and the rest, lines that go on put together.
+type Instruction = (String, String);
+
+/// A stage of the Dockerfile.
+struct Stage {
+    name: String,
+    base: String,
+    instructions: Vec<Instruction>,
+}
+
+fn dockerfile() -> Vec<Instruction> {
+    let text = read("packaging/docker/Dockerfile").replace("\\\n", " ");
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| line.split_once(' ').unwrap_or_else(|| panic!("{line}")))
+        .map(|(word, rest)| (word.to_owned(), rest.split_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect()
+}
+
+/// The stages in their order.
+fn stages() -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for (word, rest) in dockerfile() {
+        match (word.as_str(), stages.last_mut()) {
+            ("FROM", _) => {
+                let (base, name) = rest.split_once(" AS ").unwrap_or((&rest, ""));
+                stages.push(Stage { name: name.to_owned(), base: base.to_owned(), instructions: Vec::new() });
+            }
+            (_, Some(stage)) => stage.instructions.push((word, rest)),
+            // The arguments of what is before the first stage.
+            (word, None) => assert_eq!(word, "ARG"),
+        }
+    }
+    stages
+}
+
+/// Each stage takes what another one has put there, or what Docker is sent, and the last one runs it as nobody.
+#[test]
+fn the_image_holds_the_program_and_runs_it_as_nobody() {
+    let stages = stages();
+    let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(names, ["source", "built", "binary", ""]);
+    let base = |stage: usize| stages[stage].base.as_str();
+    assert!(base(0).starts_with("rust:") && base(0).ends_with("-alpine"), "musl: {}", base(0));
+    assert_eq!((base(1), base(2)), ("scratch", "${BINARY}"));
+    assert!(dockerfile().contains(&("ARG".into(), "BINARY=source".into())), "built from source unless told");
+    // Both ways to it put the program at one place, from which the image takes it.
+    let instructions = |stage: usize, word: &str| -> Vec<String> {
+        stages[stage].instructions.iter().filter(|(w, _)| w == word).map(|(_, rest)| rest.clone()).collect()
+    };
+    let build = instructions(0, "RUN").pop().unwrap();
+    assert!(build.ends_with("install -D target/release/medplum-mcp /binary/medplum-mcp"), "{build}");
+    assert!(build.contains("cargo build --release --locked -p medplum-mcp --bin medplum-mcp"), "{build}");
+    assert_eq!(instructions(1, "COPY"), ["--from=built-binaries ${TARGETARCH}/medplum-mcp /binary/medplum-mcp"]);
+    let copied = instructions(3, "COPY");
+    assert_eq!(copied[0], "--from=binary /binary/medplum-mcp /medplum-mcp");
+    for sources in copied.iter().filter(|copy| !copy.starts_with("--from")) {
+        let mut sources: Vec<&str> = sources.split(' ').collect();
+        assert!(sources.pop().unwrap().starts_with('/'));
+        for source in sources {
+            assert!(root().join(source).is_file() && is_sent_to_docker(source), "{source}");
+        }
+    }
+    assert!(base(3).ends_with(":nonroot"), "{}", base(3));
+    assert_eq!(instructions(3, "USER"), ["nonroot"]);
+    assert_eq!(instructions(3, "ENTRYPOINT"), ["[\"/medplum-mcp\"]"], "no shell is needed to start it");
+    // What the release hands in is what is asked for.
+    let workflow = read(".github/workflows/release.yml");
+    for argument in ["BINARY", "VERSION", "REPOSITORY", "REGISTERED"] {
+        assert!(workflow.contains(&format!("{argument}=")), "release.yml does not give {argument}");
+        assert!(dockerfile().iter().any(|(word, rest)| word == "ARG" && rest.starts_with(&format!("{argument}="))));
+    }
+    assert!(workflow.contains("built-binaries="), "release.yml does not give the binaries");
+}
+
 /// What Homebrew runs while it installs is taken by the command line.
 #[test]
 fn the_formula_runs_commands_that_exist() {

@@ -27,13 +27,12 @@ const MOST_CODES: usize = 150;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ListCodes {
-    /// Such as Observation
     resource_type: String,
     /// As in search_resources
     params: Option<Map<String, Value>>,
     /// Another coded element than the main one: category
     element: Option<String>,
-    /// 5000 unless told, at most 50000
+    /// 5000 unless told
     max_resources: Option<i64>,
 }
 

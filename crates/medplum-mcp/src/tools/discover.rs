@@ -26,7 +26,7 @@ impl Run for GetResourceSchema {
         name: "get_resource_schema",
         toolset: Toolset::Discover,
         title: "Get FHIR Resource Schema",
-        description: "The elements of a FHIR type, one a line, with cardinality, codes and reference targets. Read it before you write one. Works offline.",
+        description: "The elements of a FHIR type, one a line, with cardinality, codes and reference targets. Read it before you write one.",
         when: "before writing a resource",
         does: Does::Reads,
         may_run: false,

@@ -32,7 +32,6 @@ const NOT_HERE: &[&str] =
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct QueryResources {
-    /// Such as Observation
     resource_type: String,
     /// As in search_resources
     params: Option<Map<String, Value>>,
@@ -40,7 +39,7 @@ pub(super) struct QueryResources {
     also: Option<Vec<OneSearch>>,
     /// One SELECT; tables are named like the types
     sql: Option<String>,
-    /// A search, 5000 unless told, at most 50000
+    /// Of each search, 5000 unless told; at most 50000
     max_resources: Option<i64>,
     /// Aggregate over incomplete data
     #[serde(default)]
@@ -58,7 +57,7 @@ impl Run for QueryResources {
         name: "query_resources",
         toolset: Toolset::Query,
         title: "Query FHIR Resources with SQL",
-        description: "SQL (SQLite) over all matches: counts, first and last, statistics, joins; only the result comes back. Columns: code_code, code_text, subject ('Patient/<id>'), effective_utc, value_value, value_unit …, json (the resource). Without sql: the columns and three rows.",
+        description: "SQL (SQLite) over all matches: counts, statistics, joins; only the result comes back. Columns: code_code, code_text, subject ('Patient/<id>'), effective_utc, value_value, value_unit …, json (the resource). Without sql: the columns and three rows.",
         when: "a question over many resources: counts, first and last, statistics, joins",
         does: Does::Reads,
         may_run: false,

@@ -354,7 +354,7 @@ impl Run for SearchAllResources {
         name: "search_all_resources",
         toolset: Toolset::Search,
         title: "Search All FHIR Resources",
-        description: "All matches, over all pages, up to max_resources.",
+        description: "All matches, up to max_resources.",
         when: "all matches in one answer",
         does: Does::Reads,
         may_run: false,

@@ -13,9 +13,7 @@ use crate::toolset::Toolset;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct GetPatientSummary {
-    /// The Patient's id
     patient_id: String,
-    /// All unless told
     sections: Option<Vec<Name>>,
 }
 
