@@ -227,15 +227,16 @@ impl<'a> Context<'a> {
         reply.map_err(|error| self.with_nearest_type(interaction, error))
     }
 
-    /// Asks for a page of resources; where the page behind it is. Each resource is cleansed when it is read.
+    /// Asks for a page of resources; where the page behind it is, if it can be followed: a link to another server is not.
+    /// Each resource is cleansed when it is read.
     ///
     /// # Errors
-    /// As [`Context::send`]; [`Failure`] if the link to the next page leads to another server.
+    /// As [`Context::send`].
     pub(crate) async fn page(&self, interaction: &Interaction) -> Result<(Found, Option<Interaction>), Failure> {
         self.only_reads(interaction)?;
         let page = self.client.page(&self.call, interaction).await;
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
-        let next = self.client.next_page(&page)?;
+        let next = self.client.next_page(&page).ok().flatten();
         Ok((Found::new(page, &self.sieve), next))
     }
 

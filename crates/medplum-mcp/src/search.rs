@@ -15,6 +15,9 @@ use crate::page::Found;
 use crate::pages::{Pages, behind};
 use crate::walk::Walk;
 
+/// Medplum writes the base URL of its own settings into its links.
+const ELSEWHERE: &str = "Medplum's link to the next page leads to another server, and is not followed: there may be more than this. MEDPLUM_BASE_URL should be the address that the server has in its own links.";
+
 /// The largest page that Medplum gives.
 pub(crate) const LARGEST_PAGE: usize = 1_000;
 /// So much of the filters is repeated where nothing matches them.
@@ -172,13 +175,17 @@ impl Search {
         let mut asked = self.interaction();
         loop {
             let (before, matched, total) = (walk.len(), walk.matched, page.total);
+            let leads_elsewhere = page.has_next && next.is_none();
             let wants_more = walk.take(page, cx);
             let stands_still = next.as_ref() == Some(&asked) || (before > 0 && walk.len() == before);
             if let Some(next) = &next {
                 asked = next.clone();
             }
             let Some(link) = next.filter(|_| wants_more) else {
-                if walk.is_beyond_offsets() {
+                if leads_elsewhere && wants_more {
+                    cx.missing(ELSEWHERE);
+                    walk.more = true;
+                } else if walk.is_beyond_offsets() {
                     cx.missing(NO_FURTHER);
                 }
                 return Ok(walk);

@@ -57,11 +57,15 @@ impl Ward {
     }
 }
 
-/// A page of observations with these numbers, and a link to the next.
+/// A page of observations with these numbers, and a link to the next on the same server.
 fn page(stub: &Stub, numbers: std::ops::Range<usize>, next: Option<&str>) -> Says {
+    page_before(numbers, next.map(|next| format!("{}fhir/R4/{next}", stub.url)))
+}
+
+/// The same, with a link to anywhere.
+fn page_before(numbers: std::ops::Range<usize>, next: Option<String>) -> Says {
     let entry = |n: usize| json!({"resource": {"resourceType": "Observation", "id": format!("o{n}"), "meta": {"lastUpdated": format!("2026-01-05T08:00:{n:02}.000Z")}}});
-    let link: Vec<Value> =
-        next.iter().map(|next| json!({"relation": "next", "url": format!("{}fhir/R4/{next}", stub.url)})).collect();
+    let link: Vec<Value> = next.iter().map(|next| json!({"relation": "next", "url": next})).collect();
     let entries: Vec<Value> = numbers.map(entry).collect();
     Says::json(200, &json!({"resourceType": "Bundle", "type": "searchset", "link": link, "entry": entries}))
 }
@@ -170,6 +174,31 @@ fn a_link_that_leads_nowhere_new_ends_a_walk_and_is_said_first() {
     say();
     let sql = json!({"resource_type": "Observation", "sql": "select count(*) from Observation"});
     assert!(host.call("query_resources", sql).error().contains("allow_partial: true"));
+}
+
+#[test]
+fn a_link_to_another_server_is_not_followed_and_costs_no_page() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let elsewhere = "https://medplum.internal/fhir/R4/Observation?_cursor=1";
+    let say = || stub.say(page_before(0..3, Some(elsewhere.to_owned())));
+    // A page is what it is, wherever the next one may be.
+    say();
+    let answer = host.call("search_resources", json!({"resource_type": "Observation", "count": 3, "fields": ["id"]}));
+    assert!(answer.note().starts_with("3 shown; more match. next: "), "{answer:?}");
+    say();
+    let answer = host.call("search_one", json!({"resource_type": "Observation"}));
+    assert_eq!(answer.record()["resourceType"], "Observation", "{answer:?}");
+    // A walk says first that it ended there.
+    say();
+    let walk = json!({"resource_type": "Observation", "max_resources": 500, "fields": ["id"]});
+    let answer = host.call("search_all_resources", walk);
+    assert!(answer.note().starts_with("Medplum's link to the next page leads to another server"), "{answer:?}");
+    assert_eq!(answer.record()["rows"].as_array().unwrap().len(), 3);
+    say();
+    let sql = json!({"resource_type": "Observation", "sql": "select count(*) from Observation"});
+    assert!(host.call("query_resources", sql).error().contains("allow_partial: true"));
+    assert_eq!(stub.lines().len(), 4);
 }
 
 #[tokio::test]
