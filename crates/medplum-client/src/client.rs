@@ -263,11 +263,12 @@ impl Client {
             Credentials::Client { secret, .. } => secret,
             Credentials::AccessToken(token) => token,
         };
-        let token = self.inner.tokens.current(self.now()).and_then(|token| {
-            let header = token.bearer.to_str().ok()?;
+        let tokens = self.inner.tokens.shown().map(|shown| {
+            let shown = shown?;
+            let header = shown.to_str().ok()?;
             Some(SecretString::from(header.strip_prefix("Bearer ").unwrap_or(header)))
         });
-        let secrets = std::iter::once(configured).chain(&token).map(|secret| secret.expose_secret());
+        let secrets = std::iter::once(configured).chain(tokens.iter().flatten()).map(|secret| secret.expose_secret());
         secrets.filter(|secret| !secret.is_empty()).fold(error, |error, secret| error.without(secret))
     }
 
@@ -435,7 +436,7 @@ impl Client {
                 reason: "an attempt failed, and another was answered with a redirect",
                 sent: Sent::Maybe,
             }),
-            300..=399 => Err(Error::Redirect { status }),
+            300..=399 => Err(Error::Redirect { status, sent: if reads { Sent::No } else { Sent::Maybe } }),
             ..=199 => {
                 let sent = if reads { Sent::No } else { Sent::Maybe };
                 Err(Error::NotFhir { status, reason: "it is no HTTP answer to a request", sent })
@@ -703,11 +704,13 @@ fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<R
 /// What an answer that claims success lacks. Medplum answers a write with what it stored; what comes without it may be
 /// the word of somebody who never passed the request on.
 fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
-    if !matches!(reply.status, 200 | 201) {
+    if !matches!(reply.status, 200..=299) {
         return None;
     }
     if reply.body == Body::Empty {
-        let may_be_empty = matches!(interaction, Interaction::Delete { .. }) || may_be_anything(interaction);
+        let nothing_stored = matches!(reply.status, 202..=299) && !stores(interaction);
+        let may_be_empty =
+            nothing_stored || matches!(interaction, Interaction::Delete { .. }) || may_be_anything(interaction);
         return (!may_be_empty).then_some("it is empty");
     }
     let (of_type, reason) = match interaction {
@@ -722,6 +725,18 @@ fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
     };
     let named = reply.json().get("resourceType").and_then(Value::as_str);
     (named != Some(of_type)).then_some(reason)
+}
+
+/// Whether Medplum answers with what it has stored.
+fn stores(interaction: &Interaction) -> bool {
+    matches!(
+        interaction,
+        Interaction::Create { .. }
+            | Interaction::Update { .. }
+            | Interaction::Patch { .. }
+            | Interaction::CreateBinary { .. }
+            | Interaction::Batch(_)
+    )
 }
 
 fn searchset(_: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {
@@ -800,7 +815,7 @@ fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {
             let description = body.get("error_description").and_then(Value::as_str).map(str::to_owned);
             return Err(Error::Credentials { description });
         }
-        300..=399 => return Err(Error::Redirect { status }),
+        300..=399 => return Err(Error::Redirect { status, sent: Sent::No }),
         _ => {
             let outcome = match failure {
                 Some(Failure::Throttled(wait)) => said(answer, wait),

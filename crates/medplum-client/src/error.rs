@@ -108,19 +108,46 @@ pub enum Error {
         sent: Sent,
     },
     /// A redirect, which is never followed: it would carry the token elsewhere.
-    #[error("the server answered with a redirect (HTTP {status}), which is not followed")]
+    #[error("the server answered with a redirect (HTTP {status}), which is not followed{}", fate(*.sent))]
     Redirect {
         /// The HTTP status.
         status: u16,
+        /// What is known of the request.
+        sent: Sent,
     },
 }
 
+/// The ways in which a server may repeat what it was sent.
+fn spellings(text: &str) -> Vec<String> {
+    let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let in_url = form.replace('+', "%20");
+    let in_json = serde_json::Value::from(text).to_string();
+    let in_json = in_json.trim_matches('"').to_owned();
+    let small = |encoded: &str| encoded.split('%').enumerate().map(lower_hex).collect::<Vec<_>>().join("%");
+    let mut spellings = vec![text.to_owned(), small(&form), small(&in_url), form, in_url, in_json];
+    // What holds another goes first.
+    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    spellings.dedup();
+    spellings
+}
+
+/// `2B…` behind a percent sign as `2b…`.
+fn lower_hex((index, part): (usize, &str)) -> String {
+    match part.split_at_checked(2).filter(|_| index > 0) {
+        Some((hex, rest)) => format!("{}{rest}", hex.to_ascii_lowercase()),
+        None => part.to_owned(),
+    }
+}
+
 impl Error {
-    /// The same error, with a text nowhere in what the server said.
+    /// The same error, with a text nowhere in what the server said, be it spelled as in a form, in a URL or in JSON.
     pub(crate) fn without(mut self, text: &str) -> Self {
+        let spellings = spellings(text);
         let hide = |said: &mut String| {
-            if said.contains(text) {
-                *said = said.replace(text, "[secret left out]");
+            for text in spellings.iter().filter(|text| !text.is_empty()) {
+                if said.contains(text.as_str()) {
+                    *said = said.replace(text.as_str(), "[secret left out]");
+                }
             }
         };
         match &mut self {
@@ -137,6 +164,7 @@ impl Error {
             Self::Lost { sent, .. }
             | Self::TooLarge { sent, .. }
             | Self::TooSlow { sent, .. }
+            | Self::Redirect { sent, .. }
             | Self::NotFhir { sent, .. } => *sent,
             Self::Outcome(outcome) => return outcome.uncertain,
             _ => Sent::No,
@@ -148,7 +176,7 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Outcome(outcome) => Some(outcome.status),
-            Self::NotFhir { status, .. } | Self::Redirect { status } => Some(*status),
+            Self::NotFhir { status, .. } | Self::Redirect { status, .. } => Some(*status),
             _ => None,
         }
     }

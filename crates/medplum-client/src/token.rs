@@ -33,6 +33,8 @@ pub(crate) struct Issued {
 #[derive(Debug, Default)]
 struct State {
     token: Option<Token>,
+    /// The one before, which requests under way may still show.
+    before: Option<Token>,
     failed: Option<(Instant, Error)>,
     generation: u64,
 }
@@ -73,6 +75,12 @@ impl TokenStore {
         state.token.clone().filter(|token| now < token.refresh_at)
     }
 
+    /// The headers that requests of these days have shown, whatever life is left in them.
+    pub(crate) fn shown(&self) -> [Option<HeaderValue>; 2] {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        [&state.token, &state.before].map(|token| token.as_ref().map(|token| token.bearer.clone()))
+    }
+
     async fn fetch_unless<F>(
         &self,
         now: &impl Fn() -> Instant,
@@ -103,7 +111,7 @@ impl TokenStore {
                 let refresh_at = now() + kept;
                 let token = Token { bearer: issued.bearer, generation: state.generation, refresh_at };
                 state.failed = None;
-                state.token = Some(token.clone());
+                state.before = state.token.replace(token.clone());
                 Ok(token)
             }
             Err(error) => {

@@ -5,6 +5,7 @@ mod common;
 
 use std::io::Write;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,7 +39,7 @@ async fn a_redirect_is_not_followed_and_the_token_stays() {
         let server = Server::new(move |_| Answer::empty(status).header("location", &there)).await;
         for interaction in [read_patient(), create_patient()] {
             let error = server.client().send(&call(), &interaction).await.unwrap_err();
-            assert_eq!(error, Error::Redirect { status });
+            assert_eq!(error, Error::Redirect { status, sent: Sent::No });
             assert!(error.to_string().contains("redirect"), "{error}");
         }
         assert_eq!((server.requests().len(), elsewhere.connections()), (2, 0), "{status}");
@@ -52,7 +53,7 @@ async fn a_redirect_of_the_sign_in_is_not_followed_and_the_secret_stays() {
     let server =
         Server::with_tokens(move |_| Answer::empty(307).header("location", &there), |_| Answer::patient()).await;
     let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
-    assert_eq!(error, Error::Redirect { status: 307 });
+    assert_eq!(error, Error::Redirect { status: 307, sent: Sent::No });
     assert_eq!((elsewhere.connections(), server.requests().len()), (0, 0));
 }
 
@@ -519,4 +520,59 @@ async fn what_a_server_repeats_of_our_secrets_is_left_out() {
     let server = Server::with_tokens(refuses, |_| Answer::patient()).await;
     let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
     assert_eq!(error.to_string(), "Medplum refused the credentials: no client with [secret left out]");
+}
+
+#[tokio::test]
+async fn a_token_at_the_end_of_its_life_is_left_out_too() {
+    // The first is refused, the second lives no longer than its request.
+    let issued = AtomicUsize::new(0);
+    let issues = move |_: &Received| {
+        let n = issued.fetch_add(1, Ordering::SeqCst) + 1;
+        Answer::token(&format!("TOKEN-{n}"), if n == 1 { 3600 } else { 0 })
+    };
+    let repeats = |request: &Received| {
+        let shown = request.header("authorization").unwrap_or_default().to_owned();
+        Answer::outcome(
+            if shown.ends_with("TOKEN-1") { 401 } else { 400 },
+            None,
+            "invalid",
+            &format!("{shown}, not TOKEN-1"),
+        )
+    };
+    let server = Server::with_tokens(issues, repeats).await;
+    let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Medplum answered 400: Bearer [secret left out], not [secret left out]");
+}
+
+#[tokio::test]
+async fn a_secret_is_left_out_however_it_is_spelled() {
+    let form: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
+    for spelled in [form.clone(), form.replace('+', "%20"), form.replace("%3D", "%3d").replace("%2B", "%2b")] {
+        let said = format!("grant_type=client_credentials&client_secret={spelled}");
+        let refuses = move |_: &Received| {
+            Answer::of(
+                400,
+                "application/json",
+                json!({"error": "invalid_request", "error_description": said}).to_string(),
+            )
+        };
+        let server = Server::with_tokens(refuses, |_| Answer::patient()).await;
+        let error = server.client().send(&call(), &read_patient()).await.unwrap_err().to_string();
+        let said = "Medplum refused the credentials: grant_type=client_credentials&client_secret=";
+        assert!(error.starts_with(said) && !error.contains("client%") && !error.contains("of%"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_answered_by_nothing_or_by_a_redirect_may_have_been_carried_out() {
+    for (status, said) in [
+        (204, "the answer (HTTP 204) is not FHIR: it is empty"),
+        (302, "the server answered with a redirect (HTTP 302), which is not followed"),
+    ] {
+        let server = Server::new(move |_| Answer::empty(status)).await;
+        let create = Interaction::create(json!({"resourceType": "Patient"}), None).unwrap();
+        let error = server.client().send(&call(), &create).await.unwrap_err();
+        assert!(error.may_have_acted(), "{error:?}");
+        assert_eq!(error.to_string(), format!("{said}. The request may have been carried out"));
+    }
 }
