@@ -41,5 +41,5 @@ fn event(resource: &Value, dated_by: &[&str], usual: &[&str], what: Vec<Value>) 
     let mut cells = vec![cell(dates::first(resource, dated_by).map(|date| date.date))];
     cells.extend(what);
     cells.push(cell(string(resource, "/status").filter(|status| !usual.contains(status))));
-    row(cells, 1)
+    row(cells)
 }

@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use super::dates::{self, Recorded};
 use super::fetch::Page;
 use super::text::{cell, clipped, code, concept, list, quantity, string, unit};
-use super::{Row, Rows, Sources};
+use super::{Each, Row, Rows, Sources};
 
 /// How many values make a trend.
 const TREND: usize = 3;
@@ -31,7 +31,7 @@ pub(super) fn latest(sources: &Sources<'_>) -> Rows {
     });
     let mut rows: Vec<Row> = series.iter().filter_map(Series::row).collect();
     let columns = without_empty_columns(&mut rows);
-    Rows { rows, columns, counts_rows: true, note: incomplete(&sources.pages), left_out: 0 }
+    Rows { rows, columns, each: Each::Code, note: incomplete(&sources.pages), left_out: 0 }
 }
 
 /// Everything that was measured under one code.
@@ -156,7 +156,7 @@ impl Series<'_> {
             self.readings.len().into(),
             self.trend().unwrap_or_default().into(),
         ];
-        Some(Row { cells, stands_for: 1 })
+        Some(cells)
     }
 
     /// Where the last values are going; nothing unless all are numbers in the same unit, at a known time.
@@ -228,11 +228,11 @@ fn between(range: &Value) -> Option<String> {
 fn without_empty_columns(rows: &mut [Row]) -> Vec<&'static str> {
     let mut used = [false; COLUMNS.len()];
     for row in rows.iter() {
-        used.iter_mut().zip(&row.cells).for_each(|(used, cell)| *used |= *cell != "");
+        used.iter_mut().zip(row).for_each(|(used, cell)| *used |= *cell != "");
     }
     for row in rows.iter_mut() {
-        let cells = std::mem::take(&mut row.cells);
-        row.cells = cells.into_iter().zip(used).filter(|(_, used)| *used).map(|(cell, _)| cell).collect();
+        let cells = std::mem::take(row);
+        *row = cells.into_iter().zip(used).filter(|(_, used)| *used).map(|(cell, _)| cell).collect();
     }
     COLUMNS.into_iter().zip(used).filter(|(_, used)| *used).map(|(column, _)| column).collect()
 }

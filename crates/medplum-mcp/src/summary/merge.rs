@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::dates::Recorded;
-use super::{Row, Rows};
+use super::{Each, Row, Rows};
 
 /// A record as a row would show it.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub(super) fn merged<'v>(entries: impl Iterator<Item = Entry<'v>>, dated: Dated)
             None => all.push(Merged { entry, records: 1 }),
         }
     }
-    Rows { rows: all.into_iter().map(|merged| merged.into_row(dated)).collect(), ..Rows::default() }
+    let rows = all.into_iter().map(|merged| merged.into_row(dated)).collect();
+    Rows { rows, each: Each::Same, ..Rows::default() }
 }
 
 impl<'v> Merged<'v> {
@@ -62,14 +63,14 @@ impl<'v> Merged<'v> {
         let when: Vec<String> = date.into_iter().chain(records).collect();
         cells.push(when.join(", ").into());
         cells.push(status.join(", ").into());
-        row(cells, self.records)
+        row(cells)
     }
 }
 
 /// A row without the empty cells at its end.
-pub(super) fn row(mut cells: Vec<Value>, stands_for: usize) -> Row {
+pub(super) fn row(mut cells: Vec<Value>) -> Row {
     while cells.last().is_some_and(|cell| cell == "") {
         cells.pop();
     }
-    Row { cells, stands_for }
+    cells
 }

@@ -41,12 +41,8 @@ use rules::{PATIENT, Rule, SECTIONS, Section};
 /// the other, one quota or time-out would take them all, and none could be tried again by itself.
 const AT_ONCE: usize = 8;
 
-/// A row, and how many resources it stands for.
-#[derive(Debug)]
-pub(crate) struct Row {
-    cells: Vec<Value>,
-    stands_for: usize,
-}
+/// The cells of a row.
+pub(crate) type Row = Vec<Value>;
 
 /// The rows of a section, the first the most important.
 #[derive(Debug, Default)]
@@ -56,10 +52,21 @@ pub(crate) struct Rows {
     columns: Vec<&'static str>,
     /// Resources that were found and do not belong here after all.
     left_out: usize,
-    /// Whether the rows are counted, and not the resources.
-    counts_rows: bool,
+    each: Each,
     /// What must be known of it.
     note: Option<String>,
+}
+
+/// What each row of a section stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Each {
+    /// A resource.
+    #[default]
+    Resource,
+    /// All records that say the same.
+    Same,
+    /// Everything that was measured under a code.
+    Code,
 }
 
 /// What a section is made of.

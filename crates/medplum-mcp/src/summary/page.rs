@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::budget::{Wish, share_out};
 use super::fetch::Names;
 use super::rules::{Rule, Section};
-use super::{Fetched, Row, Rows, Sources};
+use super::{Each, Fetched, Row, Rows, Sources};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::settings::ALLOWED_TYPES;
@@ -27,8 +27,12 @@ const REASON: usize = 240;
 pub(super) struct Part<'a> {
     section: &'static Section,
     rows: Rows,
-    /// How many there are; none if that is not known.
+    /// How many rows there are of what was looked at, shown or not.
+    known: usize,
+    /// How many rows there are in all; none if that is not known.
     of: Option<usize>,
+    /// How many records were looked at, and how many there are, where rows are made of several.
+    records: Option<(usize, usize)>,
     failed: Vec<(&'static Rule, &'a Failure)>,
 }
 
@@ -39,25 +43,26 @@ impl<'a> Part<'a> {
         let failed: Vec<_> =
             fetched.pages.iter().filter_map(|(rule, page)| Some((*rule, page.as_ref().err()?))).collect();
         let total: Option<usize> = pages.iter().map(|page| page.and_then(|page| page.total)).sum();
+        let found: usize = pages.iter().flatten().map(|page| page.resources.len()).sum();
         let mut rows = (section.rows)(&Sources { pages, names });
-        let there = if rows.counts_rows {
-            Some(rows.rows.len())
-        } else {
-            total.map(|total| total.saturating_sub(rows.left_out))
+        let known = rows.rows.len();
+        let without = |records: usize| records.saturating_sub(rows.left_out);
+        let of = match rows.each {
+            Each::Resource => total.map(without),
+            // What was not looked at may be more of the same, or not.
+            Each::Same | Each::Code => total.filter(|total| *total <= found).map(|_| known),
         };
+        let records = total.filter(|_| rows.each == Each::Same).map(|total| (without(found), without(total)));
         if !in_full {
             rows.rows.truncate(section.most);
         }
-        Self { section, rows, of: there.filter(|_| failed.is_empty()), failed }
+        let of = of.filter(|_| failed.is_empty());
+        Self { section, rows, known, of, records, failed }
     }
 
     fn wish(&self) -> Wish {
-        let cost = |row: &Row| tokens(&Value::from(row.cells.clone()).to_string()).saturating_add(1);
+        let cost = |row: &Row| tokens(&Value::from(row.clone()).to_string()).saturating_add(1);
         Wish { costs: self.rows.rows.iter().map(cost).collect(), share: self.section.share }
-    }
-
-    fn shown(&self, rows: usize) -> usize {
-        self.rows.rows.iter().take(rows).map(|row| row.stands_for).sum()
     }
 
     /// Whether it is known that there is nothing.
@@ -67,21 +72,21 @@ impl<'a> Part<'a> {
 
     fn record(&self, rows: usize) -> Value {
         let mut record = Map::new();
-        record.insert("shown".into(), self.shown(rows).into());
+        record.insert("shown".into(), rows.into());
         record.insert("of".into(), self.of.into());
+        if let Some((_, records)) = self.records.filter(|(_, records)| *records != self.known) {
+            record.insert("records".into(), records.into());
+        }
         if !self.rows.columns.is_empty() && rows > 0 {
             record.insert("columns".into(), json!(self.rows.columns));
         }
-        record.insert(
-            "rows".into(),
-            self.rows.rows.iter().take(rows).map(|row| Value::from(row.cells.clone())).collect(),
-        );
+        record.insert("rows".into(), self.rows.rows.iter().take(rows).map(|row| Value::from(row.clone())).collect());
         Value::Object(record)
     }
 
     /// `43 more in encounters: search_resources Encounter status:not=planned`
     fn rest(&self, rows: usize, today: &str) -> Option<String> {
-        let more = self.of?.checked_sub(self.shown(rows)).filter(|more| *more > 0)?;
+        let more = self.more(rows)?;
         let by = match self.section.rest {
             Some(rest) => rest.to_owned(),
             None => {
@@ -90,7 +95,23 @@ impl<'a> Part<'a> {
                 format!("search_resources {}", searches.join(" or "))
             }
         };
-        Some(format!("{more} more in {}: {by}", self.section.key))
+        Some(format!("{more}: {by}"))
+    }
+
+    /// `43 more in encounters`
+    fn more(&self, rows: usize) -> Option<String> {
+        let key = self.section.key;
+        if let Some(of) = self.of {
+            return of.checked_sub(rows).filter(|more| *more > 0).map(|more| format!("{more} more in {key}"));
+        }
+        let more = self.known.saturating_sub(rows);
+        match self.records.filter(|(looked_at, records)| looked_at < records) {
+            Some((looked_at, records)) => {
+                let more = if more == 0 { "perhaps".to_owned() } else { format!("at least {more}") };
+                Some(format!("{more} more in {key} (looked at: {looked_at} of its {records} records)"))
+            }
+            None => (more > 0).then(|| format!("at least {more} more in {key}")),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn tasks(sources: &Sources<'_>) -> Rows {
         let due = task.get("restriction").and_then(|restriction| string(restriction, "/period/end"));
         let due = due.and_then(dates::Recorded::parse).map(|due| format!("due {}", due.date));
         let owner = task.get("owner").and_then(|owner| sources.names.of_reference(owner));
-        row(vec![cell(what.or(Some("(no description)"))), cell(Some(status)), cell(due), cell(owner)], 1)
+        row(vec![cell(what.or(Some("(no description)"))), cell(Some(status)), cell(due), cell(owner)])
     });
     Rows { rows: rows.collect(), ..Rows::default() }
 }
@@ -30,7 +30,7 @@ pub(super) fn appointments(sources: &Sources<'_>) -> Rows {
         let with: Vec<String> =
             list(appointment, "/participant").iter().filter_map(|p| member(p, "/actor", sources)).collect();
         let start = string(appointment, "/start").map(minute);
-        row(vec![cell(start), cell(what), cell(string(appointment, "/status")), cell(Some(with.join(", ")))], 1)
+        row(vec![cell(start), cell(what), cell(string(appointment, "/status")), cell(Some(with.join(", ")))])
     });
     Rows { rows: rows.collect(), ..Rows::default() }
 }
@@ -61,7 +61,7 @@ pub(super) fn care_team(sources: &Sources<'_>) -> Rows {
             cells.truncate(1 + MEMBERS);
             cells.push(format!("+{more}").into());
         }
-        row(cells, 1)
+        row(cells)
     });
     Rows { rows: rows.collect(), ..Rows::default() }
 }

@@ -49,7 +49,7 @@ pub(super) fn allergies(sources: &Sources<'_>) -> Rows {
             cell(string(allergy, "/criticality")),
         ];
         says.push(status(allergy).join(", ").into());
-        row(says, 1)
+        row(says)
     });
     Rows { rows: rows.collect(), ..Rows::default() }
 }

@@ -156,8 +156,18 @@ impl Page {
         self.record.as_object().unwrap().iter().map(line).collect()
     }
 
+    /// How many records a section is made of: several may be one row.
+    pub fn records(&self, section: &str) -> Value {
+        self.record[section].get("records").cloned().unwrap_or_else(|| self.counts(section).1)
+    }
+
     /// `shown` and `of`.
+    #[track_caller]
     pub fn counts(&self, section: &str) -> (Value, Value) {
+        for (key, value) in self.record.as_object().unwrap() {
+            let rows = value.get("rows").and_then(Value::as_array);
+            assert!(rows.is_none_or(|rows| value["shown"] == rows.len()), "{key}: {value}");
+        }
         if self.record["none"].as_array().is_some_and(|none| none.contains(&section.into())) {
             return (0.into(), 0.into());
         }

@@ -18,13 +18,13 @@ pub async fn check(bench: &Bench, patient: &str, page: &Page, year: i32) {
         let status = text(c, "/clinicalStatus/coding/0/code");
         ["active", "recurrence", "relapse"].contains(&status)
     });
-    assert_eq!(page.counts("problems").1, active.count(), "problems of {patient}");
+    assert_eq!(page.records("problems"), active.count(), "problems of {patient}");
 
     let mut ordered = bench.raw("MedicationRequest", &of).await;
     ordered.retain(|m| ["active", "on-hold"].contains(&text(m, "/status")));
     let mut taken = bench.raw("MedicationStatement", &of).await;
     taken.retain(|m| text(m, "/status") == "active");
-    assert_eq!(page.counts("medications").1, ordered.len() + taken.len(), "medications of {patient}");
+    assert_eq!(page.records("medications"), ordered.len() + taken.len(), "medications of {patient}");
 
     let encounters = bench.raw("Encounter", &of).await;
     assert_eq!(page.counts("encounters").1, encounters.len(), "encounters of {patient}");
