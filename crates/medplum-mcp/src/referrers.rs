@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::search::{Search, entries, link};
+use crate::search::{entries, link, obeyed};
 use crate::settings::ALLOWED_TYPES;
 
 /// So many searches in one batch.
@@ -180,9 +180,8 @@ impl Referrers {
         let name = asked.resource_type.to_string();
         let bundle = entry.get("resource").unwrap_or(&Value::Null);
         let status = entry.pointer("/response/status").and_then(Value::as_str).unwrap_or_default();
-        let search = || Search::as_it_is(asked.resource_type.clone(), asked.query.clone());
-        let obeyed = || search().obeyed(link(bundle, "self")).is_ok();
-        let total = bundle.get("total").and_then(Value::as_u64).filter(|_| status.starts_with('2') && obeyed());
+        let counts = || status.starts_with('2') && obeyed(&asked.query, link(bundle, "self")).is_ok();
+        let total = bundle.get("total").and_then(Value::as_u64).filter(|_| counts());
         let Some(total) = total else {
             let lasting = status.starts_with('2') || matches!(status.get(..3), Some("400" | "403" | "404"));
             if lasting || allowed {

@@ -70,7 +70,7 @@ impl Search {
 
     async fn page_and_next(&self, cx: &Context<'_>) -> Result<(Found, Option<Interaction>), Failure> {
         let (page, next) = cx.page(&self.interaction()).await?;
-        self.obeyed(page.self_link.as_deref())?;
+        obeyed(&self.query, page.self_link.as_deref())?;
         Ok((page, next))
     }
 
@@ -105,10 +105,12 @@ impl Search {
             walked => return walked,
         };
         // Pages that reach beyond the instant, if it is one that fails; else those by id.
-        self.query = with_count(query.clone(), LARGEST_PAGE);
-        match self.walk_once(cx, most, from.clone()).await {
-            Err(again) if again.is_internal() => {}
-            walked => return walked,
+        if !has_largest_pages(&self.query) {
+            self.query = with_count(query.clone(), LARGEST_PAGE);
+            match self.walk_once(cx, most, from.clone()).await {
+                Err(again) if again.is_internal() => {}
+                walked => return walked,
+            }
         }
         if from.is_some() {
             return Err(one_instant(failure));
@@ -140,6 +142,9 @@ impl Search {
         }
         let page = match self.page(cx).await {
             // A page that reaches beyond the instant can be passed.
+            Err(failure) if failure.is_internal() && has_largest_pages(&self.query) => {
+                return Err(one_instant(failure));
+            }
             Err(failure) if failure.is_internal() => {
                 self.query = with_count(self.query, LARGEST_PAGE);
                 self.page(cx).await.map_err(one_instant)?
@@ -251,23 +256,18 @@ impl Search {
         self.query.clone()
     }
 
-    /// A search that was not looked at, only to be compared with its result.
-    pub(crate) fn as_it_is(resource_type: ResourceType, query: Query) -> Self {
-        Self { resource_type, query, hints: Vec::new() }
-    }
-
     /// The search as it is sent.
     pub(crate) fn interaction(&self) -> Interaction {
         Interaction::search(self.resource_type.clone(), self.query.clone())
     }
+}
 
-    /// Compares what was asked with what the server's own link says that it did.
-    pub(crate) fn obeyed(&self, self_link: Option<&str>) -> Result<(), Failure> {
-        match dropped(&self.query, self_link) {
-            None => Ok(()),
-            Some(dropped) => Err(thrown_away(&dropped)),
-        }
-    }
+/// Compares what was asked with what the server's own link says that it did.
+///
+/// # Errors
+/// [`Failure`] that names what the server dropped: its result answers another question.
+pub(crate) fn obeyed(query: &Query, self_link: Option<&str>) -> Result<(), Failure> {
+    dropped(query, self_link).map_or(Ok(()), |dropped| Err(thrown_away(&dropped)))
 }
 
 /// Refuses a search, be it an entry of a batch or a field of a GraphQL document, one of whose filters has no value:
@@ -304,10 +304,7 @@ pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
 /// instead.
 pub(crate) fn compare(cx: &Context<'_>, interaction: &Interaction, reply: &Value) -> Result<(), Failure> {
     match interaction {
-        Interaction::Search(search) => match dropped(&search.query, link(reply, "self")) {
-            Some(dropped) => Err(thrown_away(&dropped)),
-            None => Ok(()),
-        },
+        Interaction::Search(search) => obeyed(&search.query, link(reply, "self")),
         Interaction::Batch(batch) => {
             let acts = !interaction.effect().is_read();
             for (index, (entry, answer)) in batch.entries().iter().zip(entries(reply)).enumerate() {
@@ -380,6 +377,11 @@ fn one_instant(failure: Failure) -> Failure {
 
 fn with_count(query: Query, count: usize) -> Query {
     query.without("_count").with("_count", count.min(LARGEST_PAGE).to_string())
+}
+
+/// Whether its pages cannot be larger.
+fn has_largest_pages(query: &Query) -> bool {
+    query.get("_count").and_then(|count| count.parse().ok()).is_some_and(|count: usize| count >= LARGEST_PAGE)
 }
 
 fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {

@@ -10,7 +10,7 @@ use medplum_client::Client;
 use medplum_mcp::policy::Policy;
 use medplum_mcp::server::Server;
 use medplum_mcp::settings::{Settings, Values};
-use medplum_sandbox::{Data, Sandbox};
+use medplum_sandbox::{Data, Fault, FaultRule, Sandbox};
 use serde_json::{Value, json};
 
 /// A server over a sandbox with so many observations and nothing else.
@@ -108,6 +108,30 @@ async fn a_walk_that_goes_on_fetches_what_an_answer_can_hold() {
     next["cursor"] = first[1].split("next: ").nth(1).unwrap().split(' ').next().unwrap().into();
     ward.blocks("search_all_resources", next).await;
     assert!((1..10).contains(&searches()), "{}", searches());
+}
+
+/// Larger pages may get past an instant that fills one. Where they are as large as they can be, the same is not asked twice.
+#[tokio::test]
+async fn a_page_by_time_that_fails_is_asked_for_larger_and_not_the_same_again() {
+    let ward = Ward::of(30);
+    ward.sandbox.faults().add(FaultRule::new(Fault::Status(500)).path_contains("_sort=_lastUpdated"));
+    let asked = || {
+        let of = |request: &str, name: &str| {
+            let value = request.split(['?', '&']).find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+            value.unwrap_or_default().to_owned()
+        };
+        let requests = ward.sandbox.requests();
+        let searches =
+            requests.iter().map(|request| &request.path_and_query).filter(|path| path.contains("Observation"));
+        searches.map(|path| (of(path, "_sort"), of(path, "_count"))).collect::<Vec<_>>()
+    };
+    let step = |sort: &str, count: &str| (sort.to_owned(), count.to_owned());
+    let (found, _) = ward.walk(json!({"params": {"_count": "20"}, "max_resources": 5_000})).await;
+    assert_eq!(found.len(), 30);
+    assert_eq!(asked()[..3], [step("_lastUpdated", "20"), step("_lastUpdated", "1000"), step("_id", "20")]);
+    let (found, _) = ward.walk(json!({"max_resources": 5_000})).await;
+    assert_eq!(found.len(), 30);
+    assert_eq!(asked(), [step("_lastUpdated", "1000"), step("_id", "1000")]);
 }
 
 #[test]
