@@ -103,13 +103,16 @@ impl Step {
 }
 
 impl TypeName {
-    fn each_type_name<'e>(&'e self, found: &mut impl FnMut(&'e str)) {
-        // System's types are known here, and are nobody else's to check.
-        let is_system = matches!(
+    /// Whether it may be one of System's types, which are known here and are nobody else's to check.
+    pub(crate) fn is_system(&self) -> bool {
+        matches!(
             self.name.as_str(),
             "Boolean" | "String" | "Integer" | "Decimal" | "Date" | "DateTime" | "Time" | "Quantity"
-        );
-        if !is_system && self.namespace != Some(Namespace::System) {
+        )
+    }
+
+    fn each_type_name<'e>(&'e self, found: &mut impl FnMut(&'e str)) {
+        if !self.is_system() && self.namespace != Some(Namespace::System) {
             found(&self.name);
         }
     }

@@ -29,6 +29,10 @@ impl Expression {
         parser::parse(text).map(|tree| Self { tree: Arc::new(tree) })
     }
 
+    pub(crate) fn tree(&self) -> &Expr {
+        &self.tree
+    }
+
     /// The FHIR types that the expression names, in `is`, `as` and `ofType` and at the start of paths, as they come.
     /// Which of them exist is not known here: someone with the definitions should look, as a misspelt type finds
     /// nothing.

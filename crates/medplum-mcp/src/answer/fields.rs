@@ -46,8 +46,8 @@ impl Fields {
         };
         let Some(types) = known.filter(|types| !types.is_empty()) else { return Ok(()) };
         let shown = if any { String::new() } else { resource_types.join(" or ") };
-        for (text, _) in &self.0 {
-            paths::check(text, &types, &shown)
+        for (_, expression) in &self.0 {
+            paths::check(expression, &types, &shown)
                 .map_err(|error| Failure::teach(format!("fields: {} Nothing was sent.", error.teach())))?;
         }
         Ok(())
@@ -64,12 +64,10 @@ impl Fields {
         let definitions = Definitions::get();
         let info = definitions.resource_type(resource_type)?;
         let mut needed = Vec::new();
-        for (text, _) in &self.0 {
+        for (_, expression) in &self.0 {
             // Anything but a path that starts with an element of one type and stays below it needs the whole resource.
-            if text.contains(['%', '|', '=', '(', '&', '+']) {
-                return None;
-            }
-            let head = head_behind(text, resource_type).or_else(|| head(text))?;
+            let path = expression.plain_path()?;
+            let head = *path.iter().find(|name| **name != resource_type)?;
             let plain = definitions.elements(info).any(|element| element.name == head && !element.choice);
             if !plain && head != "id" && head != "resourceType" {
                 return None;
@@ -108,17 +106,36 @@ impl Fields {
     }
 }
 
-/// The element that a path starts with behind the name of its type.
-fn head_behind<'a>(text: &'a str, resource_type: &str) -> Option<&'a str> {
-    head(text.trim().strip_prefix(resource_type)?.strip_prefix('.')?)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The element that a path starts with; none where it starts otherwise.
-fn head(text: &str) -> Option<&str> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-    let (head, rest) = (text.get(..end)?, text.get(end..)?);
-    let is_path =
-        head.starts_with(|c: char| c.is_ascii_lowercase()) && (rest.is_empty() || rest.starts_with(['.', '[']));
-    is_path.then_some(head)
+    fn elements(fields: &[&str], of: &str) -> Option<Vec<String>> {
+        let fields = Fields::parse(&fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>()).unwrap();
+        fields.elements(of).map(|elements| elements.into_iter().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn medplum_is_asked_for_some_elements_only_where_all_that_are_needed_are_known() {
+        for fields in
+            [&["id", "period.start", "type[0].coding.code"][..], &["Encounter.id", "Encounter.period", "type.text"]]
+        {
+            assert_eq!(elements(fields, "Encounter").unwrap(), ["id", "period", "type"], "{fields:?}");
+        }
+        for field in [
+            "period.start < meta.lastUpdated",
+            "type.text in reasonCode.text",
+            "status and period",
+            "type.text | status",
+            "type.first()",
+            "type[reasonCode.text.length()].text",
+            "%resource.id",
+            "-length.value",
+            "Patient.name",
+            "Encounter",
+        ] {
+            assert_eq!(elements(&["id", field], "Encounter"), None, "{field}");
+        }
+        assert_eq!(elements(&["value.value"], "Observation"), None, "a choice has several names");
+    }
 }

@@ -1,132 +1,117 @@
 //! Whether the paths of a field lead somewhere, by the definitions: one that does not would be null in every row, which
 //! reads as "no value". Only what is certain is refused; what the definitions cannot follow passes.
 
-use fhir_definitions::{Definitions, TypeInfo, TypeKind};
-
-/// Functions that give some of what they are given.
-const KEEP_TYPE: &[&str] = &["first", "last", "tail", "skip", "take", "single", "where", "distinct", "trace"];
+use fhir_definitions::{Definitions, TypeInfo, TypeKind, nearest};
+use fhirpath::{Expression, Guide};
 
 /// What a path comes to that leads nowhere.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoElement {
-    /// What has no such element: the types, or the path so far.
-    of: String,
-    name: String,
-    near: Vec<String>,
+pub(super) enum Nowhere {
+    NoElement {
+        /// What has no such element: the types, or the path so far.
+        of: String,
+        name: String,
+        near: Vec<String>,
+    },
+    /// It starts with a type that this is not.
+    NotOf {
+        of: String,
+        name: String,
+    },
+    NoType {
+        name: String,
+        near: Vec<String>,
+    },
 }
 
-impl NoElement {
+impl Nowhere {
     /// `Observation has no element "valu". Nearest: value.`
     pub(super) fn teach(&self) -> String {
-        let Self { of, name, near } = self;
-        let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
-        if name.starts_with(|c: char| c.is_ascii_uppercase()) {
-            return format!("a path that starts with {name} finds nothing: this is {of}.");
-        }
-        match of.as_str() {
-            "" => format!("no resource type has an element \"{name}\".{near}"),
-            of => format!("{of} has no element \"{name}\".{near}"),
+        match self {
+            Self::NoElement { of, name, near } => {
+                let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
+                let of = if of.is_empty() { "no resource type has" } else { &format!("{of} has no") };
+                let an = if of.ends_with("no") { "element" } else { "an element" };
+                format!("{of} {an} \"{name}\".{near}")
+            }
+            Self::NotOf { of, name } => {
+                format!("a path that starts with {name} finds nothing: this is {of}.")
+            }
+            Self::NoType { name, near } => format!("there is no type {name}. Nearest: {}.", near.join(", ")),
         }
     }
 }
 
 /// The first step of an expression that leads nowhere on resources of these types, which are shown like this; not at
 /// all where they are all that there are.
-pub(super) fn check(expression: &str, types: &[&'static TypeInfo], shown: &str) -> Result<(), NoElement> {
-    branches(expression).into_iter().try_for_each(|branch| path(branch, types, shown))
+pub(super) fn check(expression: &Expression, types: &[&'static TypeInfo], shown: &str) -> Result<(), Nowhere> {
+    let root = Place { types: types.to_vec(), path: String::new() };
+    expression.follow(&Paths { shown }, &root).map(drop)
 }
 
-/// The sides of `|` that is in no parenthesis and no text.
-fn branches(expression: &str) -> Vec<&str> {
-    let mut branches = Vec::new();
-    let mut start = 0;
-    for (at, part) in outside(expression) {
-        if part == '|' {
-            branches.extend(expression.get(start..at));
-            start = at.saturating_add(1);
-        }
-    }
-    branches.extend(expression.get(start..));
-    branches
+/// Where a path has come to.
+#[derive(Debug, Clone)]
+struct Place {
+    /// What can be there.
+    types: Vec<&'static TypeInfo>,
+    /// The elements that lead there.
+    path: String,
 }
 
-/// The characters of an expression that stand in no text and no parenthesis, the closing one included.
-fn outside(expression: &str) -> impl Iterator<Item = (usize, char)> {
-    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
-    expression.char_indices().filter(move |(_, part)| {
-        match (quote, *part) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), part) if open == part => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '`' | '"') => quote = Some(*part),
-            (None, '(' | '[') => depth = depth.saturating_add(1),
-            (None, ')' | ']') => {
-                depth = depth.saturating_sub(1);
-                return depth == 0;
-            }
-            (None, _) => return depth == 0,
-        }
-        false
-    })
+struct Paths<'s> {
+    shown: &'s str,
 }
 
-/// Follows one path as far as the definitions can.
-fn path(text: &str, types: &[&'static TypeInfo], shown: &str) -> Result<(), NoElement> {
-    let definitions = Definitions::get();
-    let mut rest = text.trim();
-    let mut here: Vec<&TypeInfo> = types.to_vec();
-    let mut so_far = String::new();
-    // A path may start with the type that it is for.
-    if let Some((name, behind)) = word(rest)
-        && let Some(info) = definitions.type_info(name).filter(|_| name.starts_with(|c: char| c.is_ascii_uppercase()))
-        && behind.starts_with('.')
-    {
-        if info.kind == TypeKind::Resource {
-            if !types.iter().any(|of| of.name == name) {
-                return Err(NoElement { of: shown.to_owned(), name: name.to_owned(), near: Vec::new() });
-            }
-            here = vec![info];
-        }
-        rest = behind.get(1..).unwrap_or_default();
+impl Paths<'_> {
+    fn called(&self, place: &Place) -> String {
+        if place.path.is_empty() { self.shown.to_owned() } else { place.path.clone() }
     }
-    while let Some((name, behind)) = word(rest) {
-        if behind.starts_with('(') {
-            let Some(end) = closing(behind) else { return Ok(()) };
-            let arguments = behind.get(1..end).unwrap_or_default().trim();
-            match name {
-                "ofType" | "as" => match definitions.type_info(arguments.trim_start_matches("FHIR.")) {
-                    Some(info) => here = vec![info],
-                    None => return Ok(()),
-                },
-                "extension" => here = definitions.type_info("Extension").into_iter().collect(),
-                name if KEEP_TYPE.contains(&name) => {}
-                _ => return Ok(()),
+}
+
+impl Guide for Paths<'_> {
+    type Place = Place;
+    type Error = Nowhere;
+
+    fn element(&self, from: &Place, name: &str) -> Result<Option<Place>, Nowhere> {
+        let path = if from.path.is_empty() { name.to_owned() } else { format!("{}.{name}", from.path) };
+        let types = step(&from.types, name, &self.called(from))?;
+        Ok(types.map(|types| Place { types, path }))
+    }
+
+    fn of_type(&self, from: Option<&Place>, name: &str) -> Result<Option<Place>, Nowhere> {
+        let definitions = Definitions::get();
+        match definitions.type_info(name) {
+            Some(info) => Ok(from.map(|from| Place { types: vec![info], path: from.path.clone() })),
+            // A newer server may have a type that is not known here; one that is nearly another is a slip.
+            None => {
+                let near: Vec<String> =
+                    nearest(name, definitions.types().map(|info| info.name)).into_iter().map(str::to_owned).collect();
+                if near.is_empty() { Ok(None) } else { Err(Nowhere::NoType { name: name.to_owned(), near }) }
             }
-            rest = behind.get(end.saturating_add(1)..).unwrap_or_default();
-        } else {
-            let of = if so_far.is_empty() { shown } else { &so_far };
-            here = match step(&here, name, of)? {
-                Some(next) => next,
-                None => return Ok(()),
-            };
-            so_far = if so_far.is_empty() { name.to_owned() } else { format!("{so_far}.{name}") };
-            rest = behind;
-        }
-        if rest.starts_with('[') {
-            let Some(end) = closing(rest) else { return Ok(()) };
-            rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
-        }
-        match rest.strip_prefix('.') {
-            Some(behind) => rest = behind,
-            None => return Ok(()),
         }
     }
-    Ok(())
+
+    fn start(&self, from: &Place, name: &str) -> Result<Option<Place>, Nowhere> {
+        let nothing = || Nowhere::NotOf { of: self.called(from), name: name.to_owned() };
+        match Definitions::get().type_info(name) {
+            Some(info) if info.kind == TypeKind::Resource => match from.types.iter().any(|of| of.name == name) {
+                true => Ok(Some(Place { types: vec![info], path: from.path.clone() })),
+                false => Err(nothing()),
+            },
+            Some(info) if info.kind == TypeKind::Abstract => Ok(Some(from.clone())),
+            Some(_) => Ok(None),
+            None => Err(nothing()),
+        }
+    }
+
+    fn either(&self, one: Place, other: Place) -> Place {
+        let path = if one.path == other.path { one.path } else { format!("{} | {}", one.path, other.path) };
+        Place { types: [one.types, other.types].concat(), path }
+    }
 }
 
 /// The types of an element; none where they cannot be told.
-fn step(here: &[&'static TypeInfo], name: &str, of: &str) -> Result<Option<Vec<&'static TypeInfo>>, NoElement> {
+fn step(here: &[&'static TypeInfo], name: &str, of: &str) -> Result<Option<Vec<&'static TypeInfo>>, Nowhere> {
     let definitions = Definitions::get();
     // `_birthDate`: the extensions of a primitive, as they stand in JSON.
     let is_open = |info: &&TypeInfo| info.kind == TypeKind::Abstract && info.name != "Element";
@@ -163,19 +148,7 @@ fn step(here: &[&'static TypeInfo], name: &str, of: &str) -> Result<Option<Vec<&
             near.push(given);
         }
     }
-    Err(NoElement { of: of.to_owned(), name: name.to_owned(), near })
-}
-
-/// The name at the start of a text, and what is behind it.
-fn word(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    text.split_at_checked(end).filter(|_| starts)
-}
-
-/// Where the parenthesis or bracket closes that a text starts with.
-fn closing(text: &str) -> Option<usize> {
-    outside(text).find(|(_, part)| [')', ']'].contains(part)).map(|(at, _)| at)
+    Err(Nowhere::NoElement { of: of.to_owned(), name: name.to_owned(), near })
 }
 
 #[cfg(test)]
@@ -184,7 +157,8 @@ mod tests {
 
     fn told(of: &[&str], expression: &str) -> Option<String> {
         let types: Vec<&TypeInfo> = of.iter().filter_map(|name| Definitions::get().resource_type(name)).collect();
-        check(expression, &types, &of.join(" or ")).err().map(|error| error.teach())
+        let expression = Expression::parse(expression).unwrap();
+        check(&expression, &types, &of.join(" or ")).err().map(|error| error.teach())
     }
 
     #[test]
@@ -205,6 +179,37 @@ mod tests {
             ("Patient.name", "a path that starts with Patient finds nothing: this is Observation."),
             ("subject.display.foo", "subject.display has no element \"foo\""),
             ("value.ofType(Quantity).unti", "value has no element \"unti\". Nearest: unit"),
+            ("value.ofType(Quantty).unit", "there is no type Quantty. Nearest: Quantity"),
+            ("Observtion.status", "a path that starts with Observtion finds nothing: this is Observation."),
+            // Behind an operator.
+            ("status | cod.text", "Observation has no element \"cod\". Nearest: code"),
+            ("status = 'final' and code.txt = 'x'", "code has no element \"txt\""),
+            ("value.value > referenceRange.lo.value", "referenceRange has no element \"lo\". Nearest: low"),
+            ("status & ' ' & code.txt", "code has no element \"txt\""),
+            ("-value.vale", "value has no element \"vale\""),
+            ("status in category.codng.code", "category has no element \"codng\""),
+            ("(code | category).txt", "code | category has no element \"txt\". Nearest: text"),
+            // In the arguments of a function.
+            ("component.where(cod.text = 'a').value", "component has no element \"cod\". Nearest: code"),
+            (
+                "code.coding.where(sytem = 'http://loinc.org').code",
+                "code.coding has no element \"sytem\". Nearest: system",
+            ),
+            ("component.select(valueQuantity.vale)", "component.valueQuantity has no element \"vale\""),
+            ("component.all(valu.exists())", "component has no element \"valu\""),
+            ("component.exists(code.txt = 'x')", "component.code has no element \"txt\""),
+            ("code.coding.where($this.cod = 'x')", "code.coding has no element \"cod\""),
+            ("code.coding.where(system = %resource.statu)", "Observation has no element \"statu\". Nearest: status"),
+            ("iif(status = 'final', code.txt, status)", "code has no element \"txt\""),
+            ("code.text.startsWith(statu)", "Observation has no element \"statu\""),
+            ("code.coding.code.combine(categry.coding.code)", "Observation has no element \"categry\""),
+            ("code.coding[statu.length()].code", "Observation has no element \"statu\""),
+            (
+                "component.where(code.coding.where(cod = 'x').exists()).value",
+                "component.code.coding has no element \"cod\"",
+            ),
+            ("component.select(code).txt", "component.code has no element \"txt\""),
+            ("component.aggregate($total + valu)", "component has no element \"valu\""),
         ] {
             let told = told(&["Observation"], expression).unwrap_or_default();
             assert!(told.starts_with(says), "{expression}: {told}");
@@ -272,11 +277,30 @@ mod tests {
             "descendants().code",
             "hasMember.reference",
             "meta.extension.valueUri",
+            "Observation",
+            "(status | code.text).first()",
+            "code.coding.select(system & '|' & code)",
+            "component.where(value.value > %context.value.value).code.text",
+            "category.coding.where(code = 'a' or display.contains('b')).display",
+            "value.is(Quantity) and value.ofType(Quantity).value > 7",
+            "component.repeat(code)",
+            "hasMember.resolve().where(anything = 'x')",
+            "children().where(anything.exists())",
+            "component.aggregate($total + value.value, 0)",
+            "iif(value.exists(), value.value, component.value.value)",
+            "value.where($this is Boolean)",
+            "note.where(author.is(string))",
+            "contained.where($this is Patient).name",
+            "value.ofType(SomethingEntirelyNew).value",
+            "component.value.select(value | text)",
         ] {
             assert_eq!(told(&["Observation"], expression), None, "{expression}");
         }
         for (of, expression) in [
             ("Questionnaire", "item.item.item.text"),
+            ("Questionnaire", "repeat(item).linkId"),
+            ("QuestionnaireResponse", "repeat(item | answer.item).answer.value"),
+            ("Patient", "name.where(use = 'official' and family.startsWith('S')).given"),
             ("Questionnaire", "item.item.answerOption.valueCoding.code"),
             ("Bundle", "entry.resource.name"),
             ("Parameters", "parameter.part.part.value"),
