@@ -75,12 +75,21 @@ impl Server {
     /// # Errors
     /// As [`Server::new`].
     pub fn recorded_by(recorder: Recorder, client: Client, limits: Limits) -> std::io::Result<Self> {
+        Ok(Self::with(CursorKey::random()?, recorder, client, limits))
+    }
+
+    /// One whose cursors are signed with a key that is known, and so the same from run to run. For a server that nobody
+    /// else can reach.
+    pub(crate) fn with_known_key(key: CursorKey, client: Client, limits: Limits) -> Self {
+        Self::with(key, Recorder::without_log(), client, limits)
+    }
+
+    fn with(cursor_key: CursorKey, recorder: Recorder, client: Client, limits: Limits) -> Self {
         let (tools, closed) = tools::told(&limits);
-        let cursor_key = CursorKey::random()?;
         let kept = Kept::new(client.clock());
         let inner =
             Inner { client, limits, tools, closed, kept, calls: Semaphore::new(CALLS_AT_ONCE), cursor_key, recorder };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// The tools that are open.
