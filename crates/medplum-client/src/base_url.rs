@@ -42,10 +42,10 @@ impl BaseUrl {
         Ok(Self(url))
     }
 
-    /// The URL of a path below it, which is encoded already, with an encoded query.
-    pub(crate) fn below(&self, path: &str, query: &str) -> Url {
+    /// The URL of a path below it and a base there, which are encoded already, with an encoded query.
+    pub(crate) fn below(&self, base: &str, path: &str, query: &str) -> Url {
         let mut url = self.0.clone();
-        url.set_path(&format!("{}{path}", self.0.path()));
+        url.set_path(&[self.0.path(), base, path].concat());
         if !query.is_empty() {
             url.set_query(Some(query));
         }

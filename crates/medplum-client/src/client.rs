@@ -6,7 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use fhir_definitions::Definitions;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+};
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -31,6 +33,9 @@ use crate::witness::{Came, Ended, Watched, Way, Witness};
 
 /// No OperationOutcome is larger. What comes with a refusal is read so far and no further.
 const LARGEST_REFUSAL: usize = 1_000_000;
+
+const EXTENDED: HeaderName = HeaderName::from_static("x-medplum");
+const ON_BEHALF_OF: HeaderName = HeaderName::from_static("x-medplum-on-behalf-of");
 
 const NO_ANSWER: &str = "Medplum did not answer in time";
 const STOPPED_COMING: &str = "the answer stopped coming";
@@ -98,6 +103,34 @@ enum Broken {
     TooLarge { sent: Sent },
     /// The answer was still coming when its time was over. Another would not be faster.
     TooSlow { sent: Sent },
+}
+
+/// What has come of a body. Most come in one piece, which is not copied.
+#[derive(Default)]
+struct Received {
+    first: Bytes,
+    whole: BytesMut,
+}
+
+impl Received {
+    fn len(&self) -> usize {
+        self.first.len().max(self.whole.len())
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if self.first.is_empty() {
+            self.first = chunk;
+            return;
+        }
+        if self.whole.is_empty() {
+            self.whole.extend_from_slice(&self.first);
+        }
+        self.whole.extend_from_slice(&chunk);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.whole.is_empty() { self.first } else { self.whole.freeze() }
+    }
 }
 
 /// How far an exchange has come.
@@ -216,7 +249,7 @@ impl Client {
         let http = build_http(config, Some(Arc::clone(&tls) as _))?;
         let url = format!("{}{}metadata", config.base_url.as_str(), config.fhir_path.as_str());
         let (before, started) = (self.time_of_day(), self.now());
-        let answer = self.perform(http.get(url).header(ACCEPT, FHIR_JSON)).await;
+        let answer = self.perform(&http, http.get(url).header(ACCEPT, FHIR_JSON).build()).await;
         let took = self.now().saturating_duration_since(started);
         let answer = answer.map_err(|broken| broken.into_error(config, 1, Sent::No))?;
         let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
@@ -355,37 +388,50 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request, token: &Token, call: &Call) -> Result<Answer, Broken> {
-        let mut builder = self.builder(request)?;
-        builder = builder.header(AUTHORIZATION, token.bearer.clone()).header("x-medplum", "extended");
-        if let Some(membership) = call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref()) {
-            builder = builder.header("x-medplum-on-behalf-of", membership.as_str());
-        }
-        self.perform(builder).await
+        let membership = call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref());
+        self.perform(self.http()?, Ok(self.signed(request, token, membership)?)).await
     }
 
-    fn builder(&self, request: &Request) -> Result<reqwest::RequestBuilder, Broken> {
+    fn signed(
+        &self,
+        request: &Request,
+        token: &Token,
+        membership: Option<&Membership>,
+    ) -> Result<reqwest::Request, Broken> {
         let config = &self.inner.config;
         let fhir = if request.fhir { config.fhir_path.as_str() } else { "" };
-        let mut path = format!("{fhir}{}", request.path);
         // Without a path the base is named without its slash, as in `POST fhir/R4`.
-        if request.path.is_empty() && request.query.is_empty() {
-            path.truncate(path.trim_end_matches('/').len());
-        }
-        let url = config.base_url.below(&path, &request.query.encode());
-        let mut builder = self.http()?.request(method(request.method), url).header(ACCEPT, request.accept);
+        let is_base = request.path.is_empty() && request.query.is_empty();
+        let fhir = if is_base { fhir.trim_end_matches('/') } else { fhir };
+        let url = config.base_url.below(fhir, &request.path, &request.query.encode());
+        let mut out = reqwest::Request::new(method(request.method), url);
+        let headers = out.headers_mut();
+        headers.reserve(6);
+        headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
         for (name, value) in &request.headers {
-            builder = builder.header(*name, value);
+            headers.append(*name, header_value(value)?);
+        }
+        headers.insert(AUTHORIZATION, token.bearer.clone());
+        headers.insert(EXTENDED, HeaderValue::from_static("extended"));
+        if let Some(membership) = membership {
+            headers.insert(ON_BEHALF_OF, header_value(membership.as_str())?);
         }
         if let Some((content_type, body)) = &request.body {
-            builder = builder.header(CONTENT_TYPE, content_type).body(body.clone());
+            headers.insert(CONTENT_TYPE, header_value(content_type)?);
+            *out.body_mut() = Some(body.clone().into());
         }
-        Ok(builder)
+        Ok(out)
     }
 
-    async fn perform(&self, builder: reqwest::RequestBuilder) -> Result<Answer, Broken> {
+    async fn perform(
+        &self,
+        http: &reqwest::Client,
+        request: reqwest::Result<reqwest::Request>,
+    ) -> Result<Answer, Broken> {
         let config = &self.inner.config;
+        let request = request.map_err(|error| Broken::before_answer(&error))?;
         let mut watch = self.inner.timers.watch(config.timeout, config.longest_answer());
-        let response = watch.over(builder.send()).await.map_err(|late| match late {
+        let response = watch.over(http.execute(request)).await.map_err(|late| match late {
             Late::Step => Broken::Lost { reason: NO_ANSWER, sent: Sent::Maybe },
             Late::End => Broken::TooSlow { sent: Sent::Maybe },
         })?;
@@ -412,7 +458,7 @@ impl Client {
         if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limit)) {
             return over();
         }
-        let mut body = BytesMut::new();
+        let mut body = Received::default();
         loop {
             let chunk = watch.over(response.chunk()).await.map_err(|late| match late {
                 Late::Step => Broken::Lost { reason: STOPPED_COMING, sent },
@@ -420,8 +466,8 @@ impl Client {
             })?;
             match chunk {
                 Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => return over(),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body.freeze()),
+                Ok(Some(chunk)) => body.push(chunk),
+                Ok(None) => return Ok(body.into_bytes()),
                 Err(error) => return Err(Broken::within_answer(&error, sent)),
             }
         }
@@ -505,8 +551,9 @@ impl Client {
             .append_pair("client_secret", secret.expose_secret())
             .finish();
         let url = format!("{}oauth2/token", self.inner.config.base_url.as_str());
-        let builder = self.http()?.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, FORM).body(form);
-        self.perform(builder).await
+        let http = self.http()?;
+        let request = http.post(url).header(ACCEPT, "application/json").header(CONTENT_TYPE, FORM).body(form);
+        self.perform(http, request.build()).await
     }
 
     fn http(&self) -> Result<&reqwest::Client, Broken> {
@@ -529,9 +576,13 @@ impl fmt::Debug for Client {
 }
 
 impl Broken {
+    fn unfit() -> Self {
+        Self::Unusable(InvalidRequest::Header("a value of the request cannot stand in a header").into())
+    }
+
     fn before_answer(error: &reqwest::Error) -> Self {
         if error.is_builder() {
-            return Self::Unusable(InvalidRequest::Header("a value of the request cannot stand in a header").into());
+            return Self::unfit();
         }
         if error.is_connect() {
             return Self::NoConnection(connect_reason(error));
@@ -605,6 +656,11 @@ fn after(fate: Sent, error: Error) -> Error {
         (sent, Error::Refused(_)) => Error::Lost { reason: "an attempt failed, and no other was made", sent },
         (sent, _) => Error::Lost { reason: "an attempt failed, and signing in for another failed too", sent },
     }
+}
+
+/// What others wrote, such as an ETag, need not be fit for a header.
+fn header_value(text: &str) -> Result<HeaderValue, Broken> {
+    HeaderValue::from_str(text).map_err(|_| Broken::unfit())
 }
 
 fn method(method: Method) -> reqwest::Method {

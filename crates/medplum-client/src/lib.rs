@@ -41,6 +41,7 @@ mod request;
 mod retry;
 mod searchset;
 mod selected;
+mod skim;
 mod throttle;
 mod timer;
 mod token;

@@ -3,12 +3,11 @@
 //! A page of a thousand is a megabyte or more, of which an answer shows a fraction. Reading all of it into values costs
 //! ten times its size in memory and most of the time of a call.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
+
+use crate::skim::Skim;
 
 /// A Bundle of type searchset (<https://hl7.org/fhir/R4/bundle.html>).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,19 +45,42 @@ pub struct Unread {
 
 impl Unread {
     /// Looks at a resource's JSON; none if it is no object.
-    pub fn look(text: Bytes) -> Option<Self> {
-        let head: Head<'_> = serde_json::from_slice(&text).ok()?;
+    pub fn look(body: Bytes) -> Option<Self> {
+        let mut skim = Skim::of(std::str::from_utf8(&body).ok()?);
+        let resource = Self::go_over(&mut skim, &body)?;
+        skim.is_at_end().then_some(resource)
+    }
+
+    /// Goes over the resource that stands here in a body.
+    fn go_over(skim: &mut Skim<'_>, body: &Bytes) -> Option<Self> {
+        let (mut resource_type, mut id, mut last_updated, mut has_meta) = (None, None, None, false);
+        let text = skim.part(|skim| {
+            skim.object(|skim, name| match name {
+                name if name.is("resourceType") => skim.read(&mut resource_type),
+                name if name.is("id") => skim.read(&mut id),
+                name if name.is("meta") && std::mem::replace(&mut has_meta, true) => None,
+                name if name.is("meta") => skim.unless_null(|skim| {
+                    skim.object(|skim, name| match name.is("lastUpdated") {
+                        true => skim.read(&mut last_updated),
+                        false => skim.value(),
+                    })
+                }),
+                _ => skim.value(),
+            })
+        })?;
+        let text = body.slice_ref(text.as_bytes());
+        let text_of = |member: Option<Option<String>>| member.flatten().unwrap_or_default();
         Some(Self {
-            resource_type: head.resource_type.unwrap_or_default().into_owned(),
-            id: head.id.unwrap_or_default().into_owned(),
-            last_updated: head.meta.and_then(|meta| meta.last_updated).map(Cow::into_owned),
+            resource_type: text_of(resource_type),
+            id: text_of(id),
+            last_updated: last_updated.flatten(),
             text,
         })
     }
 
     /// Its JSON as it came.
     pub fn text(&self) -> &str {
-        // It was read as JSON, which is UTF-8.
+        // It was gone over as text.
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
@@ -72,106 +94,84 @@ impl Unread {
 
     /// The compartments that it belongs to, as the server says it: `Patient/<id>`.
     pub fn compartments(&self) -> Vec<String> {
-        let head: Option<InCompartments<'_>> = serde_json::from_slice(&self.text).ok();
-        let named = head.and_then(|head| head.meta?.compartment).into_iter().flatten();
-        named.filter_map(|compartment| compartment.reference.map(Cow::into_owned)).collect()
+        let mut meta: Option<InCompartments> = None;
+        let over = Skim::of(self.text()).object(|skim, name| match name.is("meta") {
+            true => skim.read(&mut meta),
+            false => skim.value(),
+        });
+        let named = over.and(meta).and_then(|meta| meta.compartment).into_iter().flatten();
+        named.filter_map(|compartment| compartment.reference).collect()
     }
 }
 
 impl Searchset {
     /// Reads a body; none if it is no Bundle.
     pub fn read(body: Bytes) -> Option<Self> {
-        let wire: Wire<'_> = serde_json::from_slice(&body).ok()?;
-        if wire.resource_type != "Bundle" {
+        let (mut resource_type, mut total, mut links) = (None, None, None);
+        let (mut entries, mut has_entries) = (Vec::new(), false);
+        let mut skim = Skim::of(std::str::from_utf8(&body).ok()?);
+        skim.object(|skim, name| match name {
+            name if name.is("resourceType") => skim.read(&mut resource_type),
+            name if name.is("total") => skim.read(&mut total),
+            name if name.is("link") => skim.read(&mut links),
+            name if name.is("entry") && std::mem::replace(&mut has_entries, true) => None,
+            name if name.is("entry") => skim.unless_null(|skim| {
+                skim.array(|skim| {
+                    entries.extend(SearchEntry::go_over(skim, &body)?);
+                    Some(())
+                })
+            }),
+            _ => skim.value(),
+        })?;
+        let is_bundle = resource_type.is_some_and(|named: String| named == "Bundle");
+        if !is_bundle || !skim.is_at_end() {
             return None;
         }
-        let link = |relation: &str| {
-            let links = wire.link.iter().flatten();
-            links.into_iter().find(|link| link.relation == relation).map(|link| link.url.clone().into_owned())
-        };
-        let entries = wire.entry.iter().flatten().filter_map(|entry| entry.read(&body)).collect::<Option<_>>()?;
-        Some(Self { total: wire.total, self_link: link("self"), next_link: link("next"), entries })
+        let links: Vec<Link> = links.flatten().unwrap_or_default();
+        let link = |relation: &str| links.iter().find(|link| link.relation == relation).map(|link| link.url.clone());
+        let (self_link, next_link) = (link("self"), link("next"));
+        Some(Self { total: total.flatten(), self_link, next_link, entries })
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    resource_type: Cow<'a, str>,
-    total: Option<u64>,
-    #[serde(borrow)]
-    link: Option<Vec<WireLink<'a>>>,
-    #[serde(borrow)]
-    entry: Option<Vec<WireEntry<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct WireLink<'a> {
-    #[serde(borrow)]
-    relation: Cow<'a, str>,
-    #[serde(borrow)]
-    url: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct WireEntry<'a> {
-    #[serde(borrow)]
-    resource: Option<&'a RawValue>,
-    #[serde(borrow)]
-    search: Option<WireSearch<'a>>,
-}
-
-#[derive(Deserialize)]
-struct WireSearch<'a> {
-    #[serde(borrow)]
-    mode: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Head<'a> {
-    #[serde(borrow)]
-    resource_type: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    meta: Option<WireMeta<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireMeta<'a> {
-    #[serde(borrow)]
-    last_updated: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct InCompartments<'a> {
-    #[serde(borrow)]
-    meta: Option<WireCompartments<'a>>,
-}
-
-#[derive(Deserialize)]
-struct WireCompartments<'a> {
-    #[serde(borrow)]
-    compartment: Option<Vec<WireReference<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct WireReference<'a> {
-    #[serde(borrow)]
-    reference: Option<Cow<'a, str>>,
-}
-
-impl WireEntry<'_> {
-    /// Nothing for an entry without a resource; nothing in it for one whose resource cannot be read.
-    fn read(&self, body: &Bytes) -> Option<Option<SearchEntry>> {
-        let text = body.slice_ref(self.resource?.get().as_bytes());
-        let mode = self.search.as_ref().and_then(|search| search.mode.as_deref());
+impl SearchEntry {
+    /// Goes over the entry that stands here in a body: nothing for one without a resource.
+    fn go_over(skim: &mut Skim<'_>, body: &Bytes) -> Option<Option<Self>> {
+        let (mut resource, mut search) = (None, None);
+        skim.object(|skim, name| match name {
+            name if name.is("search") => skim.read(&mut search),
+            name if name.is("resource") && resource.is_some() => None,
+            name if name.is("resource") => skim.unless_null(|skim| {
+                resource = Some(Unread::go_over(skim, body)?);
+                Some(())
+            }),
+            _ => skim.value(),
+        })?;
+        let mode = search.flatten().and_then(|search: Search| search.mode);
         let is_match = mode.is_none_or(|mode| mode == "match");
-        Some(Unread::look(text).map(|resource| SearchEntry { is_match, resource }))
+        Some(resource.map(|resource| Self { is_match, resource }))
     }
+}
+
+#[derive(Deserialize)]
+struct Link {
+    relation: String,
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct Search {
+    mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct InCompartments {
+    compartment: Option<Vec<Reference>>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    reference: Option<String>,
 }
 
 #[cfg(test)]
@@ -231,6 +231,16 @@ mod tests {
             json!({"resourceType": "Bundle", "entry": [{"resource": []}]}),
         ] {
             assert_eq!(read(&other), None, "{other}");
+        }
+        // Of two of one name nobody knows which is meant.
+        for twice in [
+            r#"{"resourceType":"Bundle","resourceType":"Bundle"}"#,
+            r#"{"resourceType":"Bundle","entry":[],"entry":[]}"#,
+            r#"{"resourceType":"Bundle","entry":[{"resource":{"id":"1","\u0069d":"2"}}]}"#,
+            r#"{"resourceType":"Bundle","entry":[{"resource":{"meta":{},"meta":{}}}]}"#,
+            r#"{"resourceType":"Bundle"} x"#,
+        ] {
+            assert_eq!(Searchset::read(twice.into()), None, "{twice}");
         }
     }
 
