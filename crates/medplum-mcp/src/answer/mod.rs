@@ -189,16 +189,14 @@ impl Answer {
         };
         (limits.left_out)().into_iter().for_each(|note| notes.missing(note));
         let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
-        let left = limits.budget.saturating_sub(fitted.block.chars().count());
-        let left_for_flag = left.saturating_sub(notes.chars().count()).saturating_sub(1);
+        let left = || limits.budget.saturating_sub(fitted.block.chars().count());
+        let left_for_flag = || left().saturating_sub(notes.chars().count()).saturating_sub(1);
         if let Some(flag) = form.and_then(|form| flags::note(&fitted.block, form, left_for_flag)) {
             notes = if notes.is_empty() { flag } else { format!("{flag}\n{notes}") };
         }
-        let mut blocks = vec![ContentBlock::text(fitted.block)];
         strip(&mut notes);
-        if !notes.is_empty() {
-            blocks.push(ContentBlock::text(clipped(notes, left)));
-        }
+        let notes = (!notes.is_empty()).then(|| ContentBlock::text(clipped(notes, left())));
+        let blocks = std::iter::once(ContentBlock::text(fitted.block)).chain(notes).collect();
         let mut result = CallToolResult::success(blocks);
         result.is_error = None;
         Ok(result)
@@ -222,6 +220,11 @@ impl Fitted {
     }
 }
 
+/// Whether a text has so many characters at the most.
+fn fits(text: &str, room: usize) -> bool {
+    text.len() <= room || text.chars().count() <= room
+}
+
 fn resource_block(
     resource: &Entry,
     view: &View,
@@ -230,7 +233,7 @@ fn resource_block(
 ) -> Result<Fitted, crate::failure::Failure> {
     if view.fields.is_none() {
         let block = resource.lean(view.shown)?;
-        if block.chars().count() <= room {
+        if fits(&block, room) {
             return Ok(Fitted::whole(block));
         }
     }
@@ -251,7 +254,7 @@ fn json_block(
         lean::lean(&mut value, view.shown);
     }
     let block = value.to_string();
-    if block.chars().count() <= room {
+    if fits(&block, room) {
         return Ok(Fitted::whole(block));
     }
     // What has `fields` can be asked for the rest of a resource.
@@ -327,9 +330,5 @@ fn visible(mut value: Value) -> Value {
 
 /// Notes are short; should they ever not be, the record still comes first.
 fn clipped(notes: String, room: usize) -> String {
-    if notes.chars().count() <= room {
-        notes
-    } else {
-        notes.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-    }
+    if fits(&notes, room) { notes } else { notes.chars().take(room.saturating_sub(1)).chain(['…']).collect() }
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 use aho_corasick::packed::Searcher;
+use memchr::{memchr, memchr_iter};
 
 use super::{hidden, secrets, texts};
 
@@ -12,32 +13,41 @@ use super::{hidden, secrets, texts};
 /// nothing would be taken out, never the other way.
 pub fn is_clean(json: &str) -> bool {
     !has_escape(json)
-        && !json.contains("eyJ")
+        && !has_web_token(json)
         && !texts::has_user_in_url(json)
         && !hidden::may_be_in(json)
-        && !SUSPECTS.are_in(&json.to_ascii_lowercase())
+        && !SUSPECTS.are_in(json)
 }
 
 /// Whether a name or a character in it may be written in another way, or cannot be seen.
 fn has_escape(json: &str) -> bool {
-    let hides = |(at, _): (usize, &str)| json.as_bytes().get(at.saturating_add(1)).is_some_and(|c| b"u/bf".contains(c));
-    json.contains('\u{7f}') || json.match_indices('\\').any(hides)
+    let bytes = json.as_bytes();
+    let hides = |at: usize| bytes.get(at.saturating_add(1)).is_some_and(|c| b"u/bf".contains(c));
+    memchr(b'\x7f', bytes).is_some() || memchr_iter(b'\\', bytes).any(hides)
 }
 
-/// What stands, in small letters, in the text of anything that is taken out.
+/// Whether `eyJ` is in it, as at the start of a JSON Web Token: its last letter is the rarest.
+fn has_web_token(json: &str) -> bool {
+    let ends = |at: usize| json.as_bytes().get(..at).is_some_and(|before| before.ends_with(b"ey"));
+    memchr_iter(b'J', json.as_bytes()).any(ends)
+}
+
+/// What stands, in letters of any size, in the text of anything that is taken out.
 static SUSPECTS: LazyLock<Suspects> = LazyLock::new(|| {
     let marks: BTreeSet<String> = secrets::marks().chain(texts::marks()).collect();
     // One that holds another is found by that one.
     let needless = |mark: &String| marks.iter().any(|other| other != mark && mark.contains(other.as_str()));
     let marks: Vec<&String> = marks.iter().filter(|mark| !needless(mark)).collect();
-    // By many at a time, where the processor can. It touches little memory: between two calls everything else was used.
-    if let Some(searcher) = Searcher::new(&marks) {
-        return Suspects::AtOnce(searcher);
-    }
-    AhoCorasick::new(marks).map_or(Suspects::Everything, Suspects::OneByOne)
+    let longest = marks.iter().map(|mark| mark.len()).max().unwrap_or_default();
+    Suspects { search: Search::of(&marks), longest }
 });
 
-enum Suspects {
+struct Suspects {
+    search: Search,
+    longest: usize,
+}
+
+enum Search {
     AtOnce(Searcher),
     OneByOne(AhoCorasick),
     /// They cannot be looked for.
@@ -45,7 +55,40 @@ enum Suspects {
 }
 
 impl Suspects {
+    /// So much of a text is put into small letters at a time.
+    const PIECE: usize = 2048;
+
     fn are_in(&self, text: &str) -> bool {
+        let mut small = [0; Self::PIECE];
+        let mut rest = text.as_bytes();
+        loop {
+            let piece = rest.get(..Self::PIECE).unwrap_or(rest);
+            let Some(small) = small.get_mut(..piece.len()) else { return true };
+            small.copy_from_slice(piece);
+            small.make_ascii_lowercase();
+            if self.search.finds_in(small) {
+                return true;
+            }
+            if piece.len() == rest.len() {
+                return false;
+            }
+            // One that the piece has cut is whole in the next.
+            let next = piece.len().saturating_sub(self.longest).max(1);
+            rest = rest.get(next..).unwrap_or_default();
+        }
+    }
+}
+
+impl Search {
+    fn of(marks: &[&String]) -> Self {
+        // By many at a time, where the processor can. It touches little memory: between two calls everything else was used.
+        if let Some(searcher) = Searcher::new(marks) {
+            return Self::AtOnce(searcher);
+        }
+        AhoCorasick::new(marks).map_or(Self::Everything, Self::OneByOne)
+    }
+
+    fn finds_in(&self, text: &[u8]) -> bool {
         match self {
             Self::AtOnce(searcher) => searcher.find(text).is_some(),
             Self::OneByOne(automaton) => automaton.is_match(text),
@@ -112,8 +155,17 @@ mod tests {
     #[test]
     fn there_are_few_enough_to_be_looked_for_at_once() {
         if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
-            assert!(matches!(*SUSPECTS, Suspects::AtOnce(_)));
+            assert!(matches!(SUSPECTS.search, Search::AtOnce(_)));
         }
+        assert!(SUSPECTS.longest < Suspects::PIECE / 4);
+    }
+
+    #[test]
+    fn one_is_found_wherever_it_stands_in_a_long_text() {
+        for before in 0..3 * Suspects::PIECE {
+            assert!(SUSPECTS.are_in(&format!("{} PassWord: x", "a".repeat(before))), "{before}");
+        }
+        assert!(!SUSPECTS.are_in(&"a".repeat(3 * Suspects::PIECE)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memchr_iter;
 
 use super::REDACTED;
 use super::secrets::{is_secret_assigned, is_secret_name};
@@ -37,7 +38,7 @@ pub(super) fn marks() -> impl Iterator<Item = String> {
 
 /// Whether a URL in a text may name a user: `https://user@host/`.
 pub(super) fn has_user_in_url(text: &str) -> bool {
-    text.match_indices('@').any(|(at, _)| {
+    memchr_iter(b'@', text.as_bytes()).any(|at| {
         let before = text.get(..at).unwrap_or_default();
         let user = before.rfind(|c: char| c.is_whitespace() || "/?#\"'<>".contains(c));
         user.and_then(|at| before.get(..=at)).is_some_and(|before| before.ends_with("://"))

@@ -43,52 +43,91 @@ const BREAK: u8 = 0;
 /// two strings.
 pub(super) fn squeeze(text: &str, form: Form, mut take: impl FnMut(u8)) {
     let mut other = String::new();
-    let (mut before, mut escaped, mut within) = (0_u8, false, form == Form::Lines);
-    for (at, byte) in text.bytes().enumerate() {
-        if byte.is_ascii() {
-            if form == Form::Json && byte == b'"' && !escaped {
-                within = !within;
+    let mut rest = text.as_bytes();
+    if form == Form::Json {
+        rest = next_string(rest);
+    }
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(GOES);
+        if class < FIRST_MARK {
+            if class != GOES {
+                take(class);
+            }
+            continue;
+        }
+        match class {
+            QUOTE if form == Form::Json => {
                 take(BREAK);
+                rest = next_string(behind);
             }
-            escaped = byte == b'\\' && !escaped;
-            let kept = KEPT.get(usize::from(byte)).copied().unwrap_or_default();
-            // What follows a backslash is no letter: `\n`.
-            if kept != 0 && before != b'\\' && within {
-                take(kept);
+            BACKSLASH => rest = behind_escape(behind, form),
+            OTHER => {
+                let at = text.len().saturating_sub(behind.len()).saturating_sub(1);
+                let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else { continue };
+                rest = behind.get(c.len_utf8().saturating_sub(1)..).unwrap_or_default();
+                other.clear();
+                push(c, &mut other);
+                let is_kept = |c: &char| if c.is_ascii() { kept_of(*c as u8) != GOES } else { c.is_alphanumeric() };
+                let mut bytes = [0; 4];
+                for c in other.chars().filter(is_kept) {
+                    c.encode_utf8(&mut bytes).bytes().for_each(&mut take);
+                }
             }
-            before = byte;
-        } else if let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-            (before, escaped) = (byte, false);
-            other.clear();
-            push(c, &mut other);
-            let is_kept = |c: &char| if c.is_ascii() { kept_of(*c as u8) != 0 } else { c.is_alphanumeric() };
-            let mut bytes = [0; 4];
-            for c in other.chars().filter(is_kept) {
-                c.encode_utf8(&mut bytes).bytes().for_each(&mut take);
-            }
+            _ => {}
         }
     }
 }
 
-/// What becomes of a byte of ASCII in [`squeezed`]; nothing for those that go.
-static KEPT: [u8; 256] = {
-    let mut table = [0; 256];
+/// What stands behind the next quote.
+fn next_string(json: &[u8]) -> &[u8] {
+    let quote = json.iter().position(|byte| *byte == b'"');
+    quote.and_then(|at| json.get(at.saturating_add(1)..)).unwrap_or_default()
+}
+
+/// What stands behind a backslash, and what it makes of the next character: that is no letter, as in `\n`, and no end of
+/// a string, as in `\"`.
+fn behind_escape(text: &[u8], form: Form) -> &[u8] {
+    let more = text.iter().take_while(|byte| **byte == b'\\').count();
+    let behind = text.get(more..).unwrap_or_default();
+    match behind.split_first() {
+        // The backslashes before it are themselves escaped.
+        Some((b'"', _)) if form == Form::Json && more % 2 == 1 => behind,
+        Some((escaped, rest)) if escaped.is_ascii() => rest,
+        _ => behind,
+    }
+}
+
+/// What a byte is to [`squeeze`]: a letter as it is compared, or one of these.
+static CLASSES: [u8; 256] = {
+    let mut table = [OTHER; 256];
     let mut byte = 0_u8;
     while byte < 128 {
         // Within the table: it has a place for each byte.
         #[allow(clippy::indexing_slicing)]
         {
-            table[byte as usize] = kept_of(byte);
+            table[byte as usize] = match byte {
+                b'"' => QUOTE,
+                b'\\' => BACKSLASH,
+                byte => kept_of(byte),
+            };
         }
         byte += 1;
     }
     table
 };
 
+const GOES: u8 = 0;
+const FIRST_MARK: u8 = 128;
+const QUOTE: u8 = FIRST_MARK;
+const BACKSLASH: u8 = FIRST_MARK + 1;
+/// No ASCII.
+const OTHER: u8 = FIRST_MARK + 2;
+
 const fn kept_of(byte: u8) -> u8 {
     match ascii(byte) {
         letter @ (b'a'..=b'z' | b'0'..=b'9' | b'<' | b'>' | b'[' | b']' | b'/' | b'|' | b'#' | b'_') => letter,
-        _ => 0,
+        _ => GOES,
     }
 }
 
@@ -227,7 +266,40 @@ pub(super) fn is_word(token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The same, character by character.
+    fn squeezed_slowly(text: &str, form: Form) -> Vec<u8> {
+        let (mut out, mut before, mut escaped, mut within) = (Vec::new(), ' ', false, form == Form::Lines);
+        for c in text.chars() {
+            if form == Form::Json && c == '"' && !escaped {
+                within = !within;
+                if !within {
+                    out.push(BREAK);
+                }
+            }
+            escaped = c == '\\' && !escaped;
+            let mut looks = String::new();
+            push(c, &mut looks);
+            let is_kept = |c: &char| if c.is_ascii() { kept_of(*c as u8) != GOES } else { c.is_alphanumeric() };
+            if within && (before != '\\' || !c.is_ascii()) {
+                out.extend(looks.chars().filter(is_kept).collect::<String>().bytes());
+            }
+            before = c;
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_squeezed_character_by_character(text in "([a-e\"\\\\n:,\u{eb}\u{2014}\u{430}]|\\PC){0,30}") {
+            prop_assert_eq!(squeezed(&text, Form::Lines), squeezed_slowly(&text, Form::Lines));
+            let json = serde_json::json!({ "a": [text, 1], "b": text }).to_string();
+            prop_assert_eq!(squeezed(&json, Form::Json), squeezed_slowly(&json, Form::Json));
+        }
+    }
 
     #[test]
     fn what_looks_the_same_is_the_same() {
@@ -256,7 +328,7 @@ mod tests {
         let json = r#"{"a":"de\nl_1","rank":1,"b":"\"c\\","d":null}"#;
         let of_form = |form| String::from_utf8(squeezed(json, form)).unwrap();
         assert_eq!(of_form(Form::Lines), "adei_irankibcdnuii");
-        assert_eq!(of_form(Form::Json), "\0a\0\0dei_i\0\0rank\0\0b\0\0c\0\0d\0");
+        assert_eq!(of_form(Form::Json), "a\0dei_i\0rank\0b\0c\0d\0");
     }
 
     #[test]

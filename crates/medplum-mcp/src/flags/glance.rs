@@ -9,13 +9,13 @@ const PIECE: usize = 8;
 /// By so many letters it is told whether a piece may end here. No word may be shorter.
 const LAST: usize = 4;
 /// How many kinds of last letters are told apart: a power of two.
-const KINDS: usize = 1 << 14;
+const KINDS: usize = 1 << 16;
 const BITS: usize = u64::BITS as usize;
 
 /// The pieces of words.
 pub(super) struct Glance {
     /// The kinds of the last letters of all pieces.
-    kinds: Box<[u64]>,
+    kinds: Box<[u64; KINDS / BITS]>,
     /// In the order of their last letters.
     pieces: Vec<Piece>,
 }
@@ -32,7 +32,7 @@ impl Glance {
     pub(super) fn of(words: &[Vec<u8>]) -> Option<Self> {
         let mut pieces: Vec<Piece> = words.iter().map(|word| Piece::of(word)).collect::<Option<_>>()?;
         pieces.sort_by_key(|piece| last(piece.letters));
-        let mut kinds = vec![0_u64; KINDS / BITS].into_boxed_slice();
+        let mut kinds = Box::new([0_u64; KINDS / BITS]);
         for piece in &pieces {
             let kind = kind(piece.letters);
             if let Some(bits) = kinds.get_mut(kind / BITS) {
@@ -47,11 +47,16 @@ impl Glance {
         let (mut seen, mut found) = (0_u64, false);
         squeeze(text, form, |letter| {
             seen = seen << 8 | u64::from(letter);
-            let kind = kind(seen);
-            let is_known = self.kinds.get(kind / BITS).is_some_and(|bits| bits >> (kind % BITS) & 1 == 1);
-            found |= is_known && self.is_piece(seen);
+            found |= self.may_end(seen);
         });
         found
+    }
+
+    /// Whether a piece may end with these letters.
+    fn may_end(&self, seen: u64) -> bool {
+        let kind = kind(seen);
+        let is_known = self.kinds.get(kind / BITS).is_some_and(|bits| bits >> (kind % BITS) & 1 == 1);
+        is_known && self.is_piece(seen)
     }
 
     /// Whether these letters end with a piece.

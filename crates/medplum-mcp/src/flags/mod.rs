@@ -33,7 +33,7 @@ const NAMED: usize = 4;
 
 /// What is said of the texts in a block that read like an instruction to a machine, in so many characters at the most;
 /// none where there are no such texts.
-pub(crate) fn note(block: &str, form: Form, room: usize) -> Option<String> {
+pub(crate) fn note(block: &str, form: Form, room: impl FnOnce() -> usize) -> Option<String> {
     if !RULES.may_hold(block, form) {
         return None;
     }
@@ -41,7 +41,7 @@ pub(crate) fn note(block: &str, form: Form, room: usize) -> Option<String> {
         Form::Json => places::in_json(block, &|text| RULES.hold(text)),
         Form::Lines => places::in_lines(block, &|text| RULES.hold(text)),
     };
-    sentence(&places, room)
+    sentence(&places, room())
 }
 
 /// What is said of what a server answered, if it reads like an instruction to a machine; none where it does not.
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_said_fits_its_room() {
-        let note_of = |value: &serde_json::Value, room| note(&value.to_string(), Form::Json, room);
+        let note_of = |value: &serde_json::Value, room| note(&value.to_string(), Form::Json, || room);
         let one = json!({"resourceType": "Observation", "note": [{"text": "fine"}, {"text": ATTACK}]});
         assert_eq!(
             note_of(&one, 240).unwrap(),

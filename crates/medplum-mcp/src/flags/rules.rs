@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aho_corasick::AhoCorasick;
+use memchr::memchr_iter;
 
 use super::Form;
 use super::fold::{decoded, folded, is_word, squeezed, tokens, without_markup};
@@ -92,7 +93,7 @@ impl Rules {
     pub(super) fn may_hold(&self, text: &str, form: Form) -> bool {
         let may_be_there = self.glance.as_ref().is_none_or(|glance| glance.may_be_in(text, form));
         let is_there = || self.anchors.as_ref().is_none_or(|anchors| anchors.is_match(&squeezed(text, form)));
-        may_be_there && is_there() || text.contains("&#") || text.contains("&lt;")
+        may_be_there && is_there() || has_entity(text)
     }
 
     /// Whether a text reads like an instruction to a machine.
@@ -113,6 +114,12 @@ impl Rules {
         let found = anchors.find_overlapping_iter(squeezed);
         found.filter_map(|found| self.anchored.get(found.pattern().as_usize())).flatten().copied().collect()
     }
+}
+
+/// Whether letters may be written in another way in it, as in HTML.
+fn has_entity(text: &str) -> bool {
+    let begins = |at| text.get(at..).is_some_and(|entity: &str| entity.starts_with("&#") || entity.starts_with("&lt;"));
+    memchr_iter(b'&', text.as_bytes()).any(begins)
 }
 
 /// A text, in the ways in which rules look at it.
