@@ -14,6 +14,7 @@ pub mod cli;
 pub mod confirm;
 pub mod context;
 mod doubt;
+mod eight;
 pub mod failure;
 mod file_trouble;
 mod flags;

@@ -22,6 +22,7 @@ mod params;
 mod process;
 mod refusal;
 mod scan;
+mod written;
 
 use std::{io, time::Duration};
 
@@ -245,11 +246,11 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for StdioTrans
         if let Some(id) = answered(&item) {
             self.admission.answered(id);
         }
-        let queued = self.outbox.push(&item);
         let waiting = match then(&item) {
             Then::Nothing => None,
             wait => Some((wait, self.outbox.clone())),
         };
+        let queued = self.outbox.push_with(|out| written::write(item, out));
         async move {
             let end = queued?;
             match waiting {

@@ -4,10 +4,14 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 use serde_json::Value;
 
 use super::lean::{Shown, is_empty, lean_meta, lean_within};
+use crate::eight::Eight;
+
+/// Where a resource is.
+const RESOURCE_TYPE: &[u8] = b"\"resourceType\"";
 
 /// A member of an object, in JSON as it came.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -25,7 +29,7 @@ struct Member<'a> {
 /// members, a name with an escape, two members of one name.
 fn members(text: &str) -> Option<Vec<Member<'_>>> {
     let mut rest = text.strip_prefix('{')?;
-    let mut members = Vec::with_capacity(16);
+    let mut members = Vec::with_capacity(24);
     while let Some(quoted) = rest.strip_prefix('"') {
         let end = memchr(b'"', quoted.as_bytes())?;
         let (name, after) = (quoted.get(..end)?, quoted.get(end.saturating_add(1)..)?);
@@ -84,13 +88,30 @@ fn string_length(text: &[u8]) -> usize {
     let mut at = 0_usize;
     loop {
         let rest = text.get(at..).unwrap_or_default();
-        match memchr2(b'"', b'\\', rest) {
+        match mark(rest) {
             Some(found) if rest.get(found) == Some(&b'"') => return at.saturating_add(found),
             // What is escaped is no end.
             Some(found) => at = at.saturating_add(found).saturating_add(2),
             None => return text.len(),
         }
     }
+}
+
+/// Where the first quote or backslash is. Most strings are short: a few words of eight bytes tell it sooner than the
+/// search that long ones deserve.
+fn mark(text: &[u8]) -> Option<usize> {
+    const SHORT: usize = 4;
+    let mut rest = text;
+    for _ in 0..SHORT {
+        let Some((word, behind)) = rest.split_first_chunk::<8>() else { break };
+        let eight = Eight::of(word);
+        if let Some(at) = eight.equal(b'"').or(eight.equal(b'\\')).first() {
+            return Some(text.len().saturating_sub(rest.len()).saturating_add(at));
+        }
+        rest = behind;
+    }
+    let before = text.len().saturating_sub(rest.len());
+    memchr2(b'"', b'\\', rest).map(|at| before.saturating_add(at))
 }
 
 /// Whether no white space stands between the parts of a sound JSON text.
@@ -106,25 +127,43 @@ pub(crate) fn lean_text(text: &str, shown: Shown) -> Option<String> {
     if !resource_type.starts_with('"') || resource_type == "\"Bundle\"" || resource_type.contains('\\') {
         return None;
     }
-    let mut out = String::with_capacity(text.len());
+    // Nearly none has others inside of it.
+    let has_inner = memmem::find_iter(text.as_bytes(), RESOURCE_TYPE).nth(1).is_some();
+    let mut out = Object::with_capacity(text.len());
     for member in &members {
         let value = match member.name {
             "text" if !shown.narrative && is_narrative(member.value)? => continue,
             "meta" if !shown.meta && member.value.starts_with('{') => meta(member.value)?,
             "contained" if member.compact => member.value.into(),
             "contained" => return None,
-            _ => child(member, shown)?,
+            _ => child(member, shown, has_inner)?,
         };
-        if matches!(value.as_ref(), "null" | "\"\"" | "[]" | "{}") {
-            continue;
+        if !matches!(value.as_ref(), "null" | "\"\"" | "[]" | "{}") {
+            out.push(member.name, &value);
         }
-        out.push_str(if out.is_empty() { "{\"" } else { ",\"" });
-        out.push_str(member.name);
-        out.push_str("\":");
-        out.push_str(&value);
     }
-    out.push_str(if out.is_empty() { "{}" } else { "}" });
-    Some(out)
+    Some(out.end())
+}
+
+/// An object's JSON, as it grows.
+struct Object(String);
+
+impl Object {
+    fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        self.0.push_str(if self.0.is_empty() { "{\"" } else { ",\"" });
+        self.0.push_str(name);
+        self.0.push_str("\":");
+        self.0.push_str(value);
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
+    }
 }
 
 fn is_narrative(value: &str) -> Option<bool> {
@@ -141,8 +180,9 @@ fn meta(value: &str) -> Option<Cow<'_, str>> {
     let is_plain = members.iter().all(|member| member.name != "tag")
         && kept().all(|member| member.value.starts_with('"') && member.compact && !member.has_empty);
     if is_plain {
-        let kept: Vec<String> = kept().map(|member| format!("\"{}\":{}", member.name, member.value)).collect();
-        return Some(format!("{{{}}}", kept.join(",")).into());
+        let mut out = Object::with_capacity(value.len());
+        kept().for_each(|member| out.push(member.name, member.value));
+        return Some(out.end().into());
     }
     let Ok(Value::Object(mut meta)) = serde_json::from_str(value) else { return None };
     lean_meta(&mut meta);
@@ -152,8 +192,9 @@ fn meta(value: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A member: as it is, if nothing in it is to go.
-fn child<'a>(member: &Member<'a>, shown: Shown) -> Option<Cow<'a, str>> {
-    if member.compact && !member.has_empty && !member.value.contains("\"resourceType\"") {
+fn child<'a>(member: &Member<'a>, shown: Shown, has_inner: bool) -> Option<Cow<'a, str>> {
+    let is_inner = || has_inner && memmem::find(member.value.as_bytes(), RESOURCE_TYPE).is_some();
+    if member.compact && !member.has_empty && !is_inner() {
         return Some(member.value.into());
     }
     let mut value: Value = serde_json::from_str(member.value).ok()?;

@@ -5,8 +5,10 @@
 //! lets no request in while too much is unwritten ([`Outbox::is_congested`]), and notifications wait for room.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
     time::Duration,
 };
 
@@ -50,6 +52,8 @@ struct Queue {
     watched: bool,
     closed: bool,
     dead: bool,
+    /// Whoever waits for the end.
+    reader: Option<Waker>,
 }
 
 /// How the writing goes.
@@ -83,12 +87,17 @@ impl Outbox {
 
     /// Queues a message and gives back the place of its end.
     pub(super) fn push(&self, message: &impl Serialize) -> io::Result<u64> {
+        self.push_with(|out| serde_json::to_writer(out, message))
+    }
+
+    /// The same for a message that is written by `write`, behind what is there.
+    pub(super) fn push_with(&self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> io::Result<u64> {
         let mut queue = self.queue();
         if queue.dead || queue.closed {
             return Err(gone());
         }
         let start = queue.bytes.len();
-        if let Err(error) = serde_json::to_writer(&mut queue.bytes, message) {
+        if let Err(error) = write(&mut queue.bytes) {
             queue.bytes.truncate(start);
             return Err(error.into());
         }
@@ -114,24 +123,35 @@ impl Outbox {
 
     /// Waits until all up to `end` is written.
     pub(super) async fn written(self, end: u64) -> io::Result<()> {
-        self.until(|queue| queue.written >= end, true).await
+        self.until(|queue| queue.written >= end).await
     }
 
     /// Waits until there is room for more.
     pub(super) async fn room(self) -> io::Result<()> {
         let limit = self.0.limits.unwritten_bytes;
-        self.until(|queue| queue.unwritten() < limit, true).await
+        self.until(|queue| queue.unwritten() < limit).await
     }
 
     /// Waits until something is written, or nothing ever will be.
     pub(super) async fn changed(&self) {
         let before = self.queue().written;
-        let _ = self.until(|queue| queue.written > before, true).await;
+        let _ = self.until(|queue| queue.written > before).await;
     }
 
-    /// Waits until nothing can be written any more.
+    /// Waits until nothing can be written any more. One waits for it, the reader, and again before each message: it takes
+    /// no place in a list.
     pub(super) async fn died(&self) {
-        let _ = self.until(|_| false, false).await;
+        poll_fn(|cx| {
+            let mut queue = self.queue();
+            if queue.dead {
+                return Poll::Ready(());
+            }
+            if !queue.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+                queue.reader = Some(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Waits until all is written, as long as the host goes on reading.
@@ -152,8 +172,7 @@ impl Outbox {
         self.0.filled.notify_one();
     }
 
-    /// `watched`: to be woken by each write, not by the end alone.
-    async fn until(&self, reached: impl Fn(&Queue) -> bool, watched: bool) -> io::Result<()> {
+    async fn until(&self, reached: impl Fn(&Queue) -> bool) -> io::Result<()> {
         loop {
             let mut emptied = std::pin::pin!(self.0.emptied.notified());
             // Listening before looking, so that no change falls in between.
@@ -166,7 +185,7 @@ impl Outbox {
                 if queue.dead {
                     return Err(gone());
                 }
-                queue.watched |= watched;
+                queue.watched = true;
             }
             emptied.await;
         }
@@ -185,7 +204,9 @@ impl Outbox {
         let mut queue = self.queue();
         queue.dead = true;
         queue.bytes = Vec::new();
+        let reader = queue.reader.take();
         drop(queue);
+        reader.into_iter().for_each(Waker::wake);
         self.0.emptied.notify_waiters();
     }
 
