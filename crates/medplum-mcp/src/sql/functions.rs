@@ -97,6 +97,69 @@ const OF_ONE: &[&str] = &[
     "upper",
 ];
 
+/// Functions that give a text or null, whatever they are given.
+pub(super) const GIVES_TEXT: &[&str] = &[
+    "->",
+    "char",
+    "concat",
+    "concat_ws",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "date",
+    "datetime",
+    "format",
+    "group_concat",
+    "hex",
+    "json",
+    "json_array",
+    "json_group_array",
+    "json_group_object",
+    "json_object",
+    "json_quote",
+    "json_type",
+    "lower",
+    "ltrim",
+    "printf",
+    "quote",
+    "replace",
+    "rtrim",
+    "strftime",
+    "string_agg",
+    "substr",
+    "substring",
+    "time",
+    "timediff",
+    "trim",
+    "typeof",
+    "upper",
+];
+
+/// Functions that give a number or null, whatever they are given.
+pub(super) const GIVES_NUMBER: &[&str] = &[
+    "abs",
+    "avg",
+    "ceil",
+    "count",
+    "exp",
+    "floor",
+    "instr",
+    "json_array_length",
+    "json_valid",
+    "julianday",
+    "length",
+    "ln",
+    "median",
+    "power",
+    "round",
+    "sign",
+    "sqrt",
+    "sum",
+    "total",
+    "unicode",
+    "unixepoch",
+];
+
 /// A function of one number.
 type OfNumber = fn(f64) -> f64;
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::columns::Layout;
+use super::compared::{self, LONGEST_PROGRAM, Step};
 use super::statement::Named;
 use super::table::{Fetched, Filled, fill};
 use super::trouble::Trouble;
@@ -250,7 +251,9 @@ pub(crate) fn plan(types: &[String], sql: &str, watch: &Watch) -> Result<Plan, F
         let closed = Closed::new(connection, filled.iter().map(|table| &table.layout), watch)?;
         closed.prepare(sql)?;
         let seen = closed.seen();
-        match misread::never_holds(sql, &filled, &seen) {
+        let misread = misread::never_holds(sql, &filled, &seen);
+        let misread = misread.map_or_else(|| Ok(compared::told(&closed.program(sql)?)), |why| Ok(Some(why)))?;
+        match misread {
             Some(why) => Err(Trouble::Misread(why)),
             None => Ok(seen.of_many),
         }
@@ -333,6 +336,26 @@ impl Closed {
     fn prepare(&self, sql: &str) -> Result<Statement<'_>, Trouble> {
         let statement = self.connection.prepare(sql).map_err(|error| Trouble::preparing(error, self.seen()))?;
         if statement.readonly() && statement.column_count() > 0 { Ok(statement) } else { Err(Trouble::not_a_read()) }
+    }
+
+    /// What SQLite makes of a statement; nothing of one that is too long.
+    fn program(&self, sql: &str) -> Result<Vec<Step>, Trouble> {
+        let explained = format!("EXPLAIN {sql}");
+        let mut statement =
+            self.connection.prepare(&explained).map_err(|error| Trouble::preparing(error, self.seen()))?;
+        let step = |row: &rusqlite::Row<'_>| {
+            Ok(Step {
+                code: row.get("opcode")?,
+                p1: row.get("p1")?,
+                p2: row.get("p2")?,
+                p3: row.get("p3")?,
+                p4: row.get::<_, Option<String>>("p4")?.unwrap_or_default(),
+                p5: row.get("p5")?,
+            })
+        };
+        let steps = statement.query_map([], step).map_err(Trouble::running)?.take(LONGEST_PROGRAM + 1);
+        let steps: Vec<Step> = steps.collect::<Result<_, _>>().map_err(Trouble::running)?;
+        Ok(if steps.len() > LONGEST_PROGRAM { Vec::new() } else { steps })
     }
 
     /// Numbers that our own statements count.
