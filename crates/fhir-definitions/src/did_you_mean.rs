@@ -5,6 +5,28 @@ use crate::{Definitions, Element, TypeInfo, TypeKind, ValueSet};
 /// How many suggestions an agent can use.
 const MOST: usize = 3;
 
+/// Other words for elements and search parameters, in small letters without separators; what they may mean.
+const MEANT: &[(&str, &str)] = &[
+    ("subject", "patient"),
+    ("patient", "subject"),
+    ("patientid subjectid", "patient subject"),
+    ("firstname givenname forename", "given"),
+    ("lastname surname familyname", "family"),
+    ("dob dateofbirth birthday", "birthdate birthDate"),
+    ("sex", "gender"),
+    ("mrn", "identifier"),
+    ("zip zipcode postcode", "address-postalcode"),
+    ("doctor provider clinician physician", "practitioner performer participant general-practitioner"),
+    ("updated lastmodified modified", "_lastUpdated"),
+];
+
+/// What another word may mean of what there is.
+fn meant<'a>(given: &str, has: impl Fn(&'static str) -> Option<&'a str>) -> Vec<&'a str> {
+    let word = folded(given);
+    let rows = MEANT.iter().filter(|(words, _)| words.split(' ').any(|known| known == word));
+    rows.flat_map(|(_, names)| names.split(' ')).filter_map(has).take(MOST).collect()
+}
+
 /// The candidates most like `given`, best first. None where nothing is alike: a far-fetched suggestion misleads.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = folded(given);
@@ -48,14 +70,25 @@ impl Definitions {
     #[must_use]
     pub fn nearest_elements(&self, info: &TypeInfo, given: &str) -> Vec<String> {
         let names: Vec<String> = self.elements(info).flat_map(|e| self.json_names(e)).collect();
-        nearest(given, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
+        let mut found = meant(given, |name| names.iter().map(String::as_str).find(|n| *n == name));
+        for near in nearest(given, names.iter().map(String::as_str)) {
+            if !found.contains(&near) && found.len() < MOST {
+                found.push(near);
+            }
+        }
+        found.into_iter().map(str::to_owned).collect()
     }
 
     /// Search parameters of a type whose names are like this one. The name of an element finds the parameters that
     /// look at it: `birthDate` finds `birthdate`, `effectiveDateTime` finds `date`.
     #[must_use]
     pub fn nearest_parameters(&self, info: &TypeInfo, given: &str) -> Vec<&'static str> {
-        let mut found = nearest(given, self.search_parameters(info).map(|p| p.code));
+        let mut found = meant(given, |name| self.search_parameter(info, name).map(|p| p.code));
+        for near in nearest(given, self.search_parameters(info).map(|p| p.code)) {
+            if !found.contains(&near) && found.len() < MOST {
+                found.push(near);
+            }
+        }
         let element = self.element(info, given).map_or(given, |(element, _)| element.name);
         let by_path = format!("{}.{element}", info.name);
         for p in self.search_parameters(info) {
@@ -109,6 +142,7 @@ mod tests {
         let defs = Definitions::get();
         let patient = defs.resource_type("Patient").unwrap();
         let observation = defs.resource_type("Observation").unwrap();
+        let allergy = defs.resource_type("AllergyIntolerance").unwrap();
         let gender = defs.value_set("http://hl7.org/fhir/ValueSet/administrative-gender").unwrap();
         let lines = [
             format!("patient: {:?}", defs.nearest_types("patient")),
@@ -122,6 +156,9 @@ mod tests {
             format!("?birthDate: {:?}", defs.nearest_parameters(patient, "birthDate")),
             format!("?effectiveDateTime: {:?}", defs.nearest_parameters(observation, "effectiveDateTime")),
             format!("?patient_id: {:?}", defs.nearest_parameters(observation, "patient_id")),
+            format!("?first_name: {:?}", defs.nearest_parameters(patient, "first_name")),
+            format!("?subject: {:?}", defs.nearest_parameters(allergy, "subject")),
+            format!("subject: {:?}", defs.nearest_elements(allergy, "subject")),
             format!("$everthing: {:?}", defs.nearest_operations("everthing")),
             format!("Female: {:?}", defs.nearest_codes(gender, "Female")),
         ];

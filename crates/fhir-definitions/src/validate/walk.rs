@@ -183,8 +183,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One value where a list belongs. What is wrong with the value itself is said first; if nothing is, the brackets
-    /// are what is missing.
+    /// One value where a list belongs. What is wrong with the value itself is said first, and that the brackets are
+    /// missing then, too: both are put right at once.
     fn unlisted(&mut self, element: &'static Element, of: &'static ElementType, one: &'a Value, path: &Path<'_>) {
         let primitive = self.defs.resolve(of).is_some_and(|t| t.kind == TypeKind::Primitive);
         if !primitive && !one.is_object() {
@@ -193,9 +193,11 @@ impl<'a> Walk<'a> {
         }
         let before = self.report.faults.len();
         self.value(element, of, one, path);
-        if self.report.faults.len() == before {
-            self.fault(path, FaultKind::Cardinality, repair::list(one));
-        }
+        let message = match self.report.faults.len() == before {
+            true => repair::list(one),
+            false => "is one value; needs a list: put [ ] around it.".to_owned(),
+        };
+        self.fault(path, FaultKind::Cardinality, message);
     }
 
     fn list(
