@@ -445,7 +445,8 @@ impl Client {
                     Some(Failure::Throttled(wait)) => said(&answer, wait),
                     _ => outcome_of(&answer),
                 };
-                outcome.uncertain = uncertain || (!reads && status >= 500);
+                // What is not implemented was not carried out.
+                outcome.uncertain = uncertain || (!reads && status >= 500 && status != 501);
                 Err(Error::Outcome(Box::new(outcome)))
             }
         }

@@ -103,7 +103,7 @@ impl GraphQl {
         walk.found
     }
 
-    fn fragment(&self, name: &str) -> Option<(&str, &[Selection])> {
+    pub(crate) fn fragment(&self, name: &str) -> Option<(&str, &[Selection])> {
         self.document.definitions.iter().find_map(|definition| match definition {
             Definition::FragmentDefinition(fragment) if fragment.name.as_str() == name => {
                 Some((fragment.type_condition.as_str(), fragment.selection_set.as_slice()))

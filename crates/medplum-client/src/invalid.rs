@@ -13,6 +13,9 @@ pub enum InvalidRequest {
     /// A raw path that cannot be taken as one.
     #[error("path: {0}. It is relative to the Medplum server, such as fhir/R4/Patient/<id> or auth/me")]
     Path(&'static str),
+    /// A FHIR path that does not start with the FHIR base; how it is written.
+    #[error("path: FHIR paths start with the FHIR base: {0}")]
+    NotUnderBase(String),
     /// A query that cannot be decoded.
     #[error("query: {0}")]
     Query(&'static str),

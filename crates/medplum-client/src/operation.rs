@@ -100,6 +100,28 @@ impl Operation {
         })
     }
 
+    /// Those of one type, with their methods: `GET or POST Patient/<id>/$everything`.
+    pub fn reads_of(resource_type: &str) -> impl Iterator<Item = String> {
+        let of = NATIVE_READS.iter().filter(move |native| ["*", resource_type].contains(&native.resource_type));
+        of.map(move |native| {
+            let methods = match (native.get, native.post) {
+                (true, true) => "GET or POST",
+                (true, false) => "GET",
+                _ => "POST",
+            };
+            let id = if native.on_type { "" } else { "<id>/" };
+            format!("{methods} {resource_type}/{id}${}", native.name)
+        })
+    }
+
+    /// The type that it is called on; none for the system.
+    pub fn resource_type(&self) -> Option<&ResourceType> {
+        match &self.level {
+            Level::System => None,
+            Level::Type(of) | Level::Instance(of, _) => Some(of),
+        }
+    }
+
     pub(crate) fn path(&self) -> String {
         match &self.level {
             Level::System => format!("${}", self.name),

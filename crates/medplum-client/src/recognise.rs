@@ -1,6 +1,6 @@
 //! A method, a path and a body taken as the interaction that they are.
 
-use fhir_definitions::{OperationName, ResourceId, ResourceType};
+use fhir_definitions::{Definitions, OperationName, ResourceId, ResourceType};
 use serde_json::Value;
 
 use crate::base_url::FhirPath;
@@ -32,7 +32,10 @@ impl Interaction {
         let RelativePath { segments, query } = relative;
         match segments.strip_prefix_of(fhir_path) {
             Some(rest) => recognise(method, rest, query, body),
-            None => Ok(Self::Raw(Raw { method, fhir: false, segments, query, body })),
+            None => match without_base(&segments) {
+                Some(rest) => Err(InvalidRequest::NotUnderBase(format!("{}{}", fhir_path.as_str(), without_id(rest)))),
+                None => Ok(Self::Raw(Raw { method, fhir: false, segments, query, body })),
+            },
         }
     }
 
@@ -51,6 +54,27 @@ fn without_slash_of_base(path: &str, fhir_path: &FhirPath) -> String {
         _ => before,
     };
     query.map_or_else(|| before.to_owned(), |query| format!("{before}?{query}"))
+}
+
+/// What of a path can only be meant under the FHIR base, though it does not start with that as it is written here:
+/// `Patient/1`, `fhir/r4/Patient/1`, `$graphql`.
+fn without_base(segments: &[String]) -> Option<&[String]> {
+    let is_base = |segment: &String| ["fhir", "r4", "r5", "stu3"].contains(&segment.to_ascii_lowercase().as_str());
+    let rest = segments.get(segments.iter().take_while(|segment| is_base(segment)).count()..)?;
+    let first = rest.first()?;
+    let is_fhir = first.starts_with('$') || first == "metadata" || Definitions::get().is_resource_type(first);
+    is_fhir.then_some(rest)
+}
+
+/// The path as it is written in a text, without the id of anything.
+fn without_id(segments: &[String]) -> String {
+    let shown = |(index, segment): (usize, &String)| match index {
+        0 => segment.clone(),
+        _ if segment.starts_with(['$', '_']) || Definitions::get().is_resource_type(segment) => segment.clone(),
+        1 => "<id>".to_owned(),
+        _ => "<version>".to_owned(),
+    };
+    segments.iter().take(4).enumerate().map(shown).collect::<Vec<_>>().join("/")
 }
 
 trait StripPrefix {

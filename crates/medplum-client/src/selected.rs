@@ -93,7 +93,7 @@ impl GraphQl {
     }
 
     /// An argument's value, its variables filled in; none where that cannot be told.
-    fn value(&self, value: &AstValue) -> Option<Value> {
+    pub(crate) fn value(&self, value: &AstValue) -> Option<Value> {
         Some(match value {
             AstValue::Null => Value::Null,
             AstValue::Boolean(flag) => Value::Bool(*flag),
