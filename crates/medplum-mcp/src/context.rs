@@ -13,7 +13,9 @@ use crate::answer::notes::Notes;
 use crate::cleanse::{Sieve, cleanse_text};
 use crate::confirm::{self, Confirmations, Way};
 use crate::failure::{Failure, nearest_types};
+use crate::graphql_lists;
 use crate::metadata::MetadataCache;
+use crate::operations;
 use crate::page::{Entry, Found};
 use crate::preflight;
 use crate::progress::Progress;
@@ -167,6 +169,7 @@ impl<'a> Context<'a> {
             last?
         };
         compare(self, interaction, reply.json())?;
+        self.missing(graphql_lists::note(interaction, reply.json()));
         Ok(reply)
     }
 
@@ -439,8 +442,25 @@ impl<'a> Context<'a> {
                 "Medplum has no resource type \"{given}\".{} get_resource_capabilities lists them all.",
                 nearest_types(given)
             )),
-            _ => cleansed(error).into(),
+            _ => match no_such_path(interaction, &error, self.fhir_path().as_str()) {
+                Some(means) => Failure::from(cleansed(error)).means(means),
+                None => cleansed(error).into(),
+            },
         }
+    }
+}
+
+/// What a 404 means that is about the path, and about no id.
+fn no_such_path(interaction: &Interaction, error: &Error, fhir_path: &str) -> Option<String> {
+    if error.status() != Some(404) {
+        return None;
+    }
+    match interaction {
+        Interaction::Operation(operation) => operations::not_found(operation),
+        Interaction::Raw(_) => Some(format!(
+            "There is nothing at that path. Under {fhir_path} there are <Type>, <Type>/<id>, <Type>/<id>/_history and operations; a search of what refers to an id is <Type>?<parameter>=<Type>/<id>"
+        )),
+        _ => None,
     }
 }
 

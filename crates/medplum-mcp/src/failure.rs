@@ -13,6 +13,8 @@ use crate::context::Context;
 pub struct Failure {
     kind: Kind,
     hint: Option<String>,
+    /// What an answer of Medplum's means here, where its status alone would say something else.
+    means: Option<String>,
 }
 
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(crate) enum Stopped {
 impl Failure {
     /// A failure in words that teach: what was wrong, where, and the call that would work.
     pub fn teach(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Said(text.into()), hint: None }
+        Self { kind: Kind::Said(text.into()), hint: None, means: None }
     }
 
     /// Whether Medplum failed with a 500, as it does on a page by time all of which is of one instant.
@@ -54,12 +56,12 @@ impl Failure {
 
     /// The person does not want it. That is an answer, and ends the call.
     pub(crate) fn declined(text: &'static str) -> Self {
-        Self { kind: Kind::Declined(text), hint: None }
+        Self { kind: Kind::Declined(text), hint: None, means: None }
     }
 
     /// The person is to be asked, by the call's result.
     pub(crate) fn question(question: InputRequiredResult) -> Self {
-        Self { kind: Kind::Question(Box::new(question)), hint: None }
+        Self { kind: Kind::Question(Box::new(question)), hint: None, means: None }
     }
 
     /// What the call ends with instead of an error, if it was stopped for the person's sake.
@@ -70,7 +72,7 @@ impl Failure {
         match self.kind {
             Kind::Declined(text) => Ok(Stopped::Declined(text)),
             Kind::Question(question) => Ok(Stopped::Question(question)),
-            kind => Err(Self { kind, hint: self.hint }),
+            kind => Err(Self { kind, hint: self.hint, means: self.means }),
         }
     }
 
@@ -86,12 +88,19 @@ impl Failure {
         self
     }
 
+    /// The same failure, with what Medplum's answer means instead of what its status says in general.
+    #[must_use]
+    pub fn means(mut self, advice: impl Into<String>) -> Self {
+        self.means = Some(advice.into());
+        self
+    }
+
     /// The same failure, with the place that it is about in front, where it is in our words.
     #[must_use]
     pub fn at(self, place: &str) -> Self {
         match self.kind {
-            Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), hint: self.hint },
-            kind => Self { kind, hint: self.hint },
+            Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), hint: self.hint, means: None },
+            kind => Self { kind, hint: self.hint, means: self.means },
         }
     }
 
@@ -108,6 +117,18 @@ impl Failure {
         self.error().and_then(Error::status)
     }
 
+    /// Whether a condition matched several resources.
+    pub(crate) fn is_of_several(&self) -> bool {
+        let Some(Error::Outcome(outcome)) = self.error() else { return false };
+        outcome.status == 412 && outcome.id.as_deref() == Some("multiple-matches")
+    }
+
+    /// Whether Medplum did not find what it was asked for by its URL: a value set, a code system, a concept map.
+    pub(crate) fn is_unknown_canonical(&self) -> bool {
+        let Some(Error::Outcome(outcome)) = self.error() else { return false };
+        outcome.status == 400 && outcome.issues.iter().any(|issue| issue.text.ends_with("not found"))
+    }
+
     /// Whether Medplum refused a patch because a test in it failed.
     pub(crate) fn is_failed_test(&self) -> bool {
         let Some(Error::Outcome(outcome)) = self.error() else { return false };
@@ -118,6 +139,7 @@ impl Failure {
     pub fn explain(&self, cx: &Context<'_>) -> String {
         let mut text = match &self.kind {
             Kind::Said(text) => text.clone(),
+            Kind::Client(Error::Outcome(outcome)) => from_medplum(outcome, self.means.as_deref(), cx),
             Kind::Client(error) => client(error, cx),
             Kind::Declined(text) => (*text).to_owned(),
             Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),
@@ -132,7 +154,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: Kind::Client(error), hint: None }
+        Self { kind: Kind::Client(error), hint: None, means: None }
     }
 }
 
@@ -195,7 +217,7 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
             "{}. Ask for less: a smaller count, or a narrower search; the operator's limit is four times MEDPLUM_TIMEOUT_SECONDS",
             capital(error.to_string())
         ),
-        Error::Outcome(outcome) => from_medplum(outcome, cx),
+        Error::Outcome(outcome) => from_medplum(outcome, None, cx),
         // It begins with the name of what is closed.
         Error::Refused(refusal) => refusal.to_string(),
         other => capital(other.to_string()),
@@ -203,8 +225,11 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
 }
 
 /// Medplum's own words come through, and what they mean for the next call behind them.
-fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
+fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> String {
     let said = sentence(without_values(outcome).to_string());
+    if let Some(means) = means {
+        return format!("{said} {means}");
+    }
     let advice = match (outcome.status, outcome.id.as_deref()) {
         (401, _) => "The token was refused twice. The operator checks the client application".into(),
         (403, _) if cx.acts_on_behalf() => "The membership on whose behalf this is asked may not do that, or this client may not act for it (it must be a project admin)".into(),
@@ -224,8 +249,8 @@ fn from_medplum(outcome: &Outcome, cx: &Context<'_>) -> String {
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
         (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
         (400, _) => advice_on_bad_request(outcome).unwrap_or_default(),
+        (501, _) => String::new(),
         (500.., _) if !outcome.uncertain => "A read can be repeated".into(),
-        (500.., _) => String::new(),
         _ => String::new(),
     };
     if advice.is_empty() { said } else { format!("{said} {advice}") }

@@ -2,6 +2,7 @@
 
 use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, NeedKind, Operation, Refusal};
 
+use crate::operations;
 use crate::settings::{ALLOWED_TYPES, Limits};
 
 /// The gate of this server.
@@ -47,10 +48,7 @@ impl Policy {
         if asked.effect.is_read() || self.limits.writes {
             return Ok(());
         }
-        let what = describe(asked.interaction, asked.effect);
-        Err(Refusal::new(format!(
-            "{what} This server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
-        )))
+        Err(Refusal::new(closed(asked.interaction, asked.effect)))
     }
 
     fn check_bots(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
@@ -107,24 +105,38 @@ impl Gate for Policy {
     }
 }
 
+/// Why a request that acts is refused, and what opens it where that is what it takes.
+fn closed(interaction: &Interaction, effect: Effect) -> String {
+    match interaction {
+        Interaction::Batch(batch) => {
+            let mut entries = batch.entries().iter().map(|entry| &entry.interaction).enumerate();
+            match entries.find(|(_, entry)| !entry.effect().is_read()) {
+                Some((index, entry)) => {
+                    format!("bundle.entry[{index}] is not a read: {}", closed(entry, entry.effect()))
+                }
+                None => read_only("The bundle acts."),
+            }
+        }
+        Interaction::Operation(operation) => {
+            operations::no_read(operation).unwrap_or_else(|| read_only(&describe_operation(operation)))
+        }
+        other => read_only(&describe(other, effect)),
+    }
+}
+
+fn read_only(what: &str) -> String {
+    format!(
+        "{what} This server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
+    )
+}
+
 /// What a refused request would have done, in a sentence.
 fn describe(interaction: &Interaction, effect: Effect) -> String {
     match interaction {
-        Interaction::Operation(operation) => describe_operation(operation),
         Interaction::ExecuteBot { .. } => "Running a bot acts.".into(),
         Interaction::GraphQl(_) => {
             "The document holds a mutation or subscription, and only documents whose every operation is a query are sent."
                 .into()
-        }
-        Interaction::Batch(batch) => {
-            let acting = batch.entries().iter().position(|entry| !entry.interaction.effect().is_read());
-            let index = acting.unwrap_or_default();
-            let why = batch
-                .entries()
-                .get(index)
-                .map(|entry| describe(&entry.interaction, entry.interaction.effect()))
-                .unwrap_or_default();
-            format!("bundle.entry[{index}] is not a read: {why}")
         }
         Interaction::Raw(raw) if raw.method() == Method::Get && effect == Effect::Run => {
             "This path is not one of Medplum's reads: a GET of it too may act, or run a bot.".into()
@@ -141,12 +153,6 @@ fn describe_operation(operation: &Operation) -> String {
         ("execute", Method::Get) => "$execute runs a bot, by GET too.".into(),
         ("execute", _) => "$execute runs a bot.".into(),
         ("graphql", _) => "$graphql is a read only on the system, by POST: use execute_graphql.".into(),
-        _ => {
-            let reads: Vec<String> = Operation::reads().collect();
-            format!(
-                "${name} called like this acts, or could be bound to a bot. The operations that only read: {}.",
-                reads.join(", ")
-            )
-        }
+        _ => format!("${name} acts."),
     }
 }

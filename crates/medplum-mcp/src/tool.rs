@@ -71,7 +71,7 @@ pub trait Run: DeserializeOwned + JsonSchema + Send {
     fn run(self, cx: &Context<'_>) -> impl Future<Output = Result<Answer, Failure>> + Send;
 }
 
-type Runner = for<'a> fn(JsonObject, &'a JsonObject, &'a Context<'a>) -> BoxFuture<'a, Result<Answer, Failure>>;
+type Runner = for<'a> fn(JsonObject, arguments::Schema<'a>, &'a Context<'a>) -> BoxFuture<'a, Result<Answer, Failure>>;
 
 /// A tool as the server holds it.
 #[derive(Clone)]
@@ -170,7 +170,8 @@ impl Tool {
 
     /// Runs it.
     pub fn run<'a>(&'a self, arguments: JsonObject, cx: &'a Context<'a>) -> BoxFuture<'a, Result<Answer, Failure>> {
-        (self.run)(arguments, &self.whole, cx)
+        let schema = arguments::Schema { whole: &self.whole, listed: &self.schema };
+        (self.run)(arguments, schema, cx)
     }
 
     fn annotations(&self, limits: &Limits) -> ToolAnnotations {
@@ -189,7 +190,7 @@ impl Tool {
 
 fn run<'a, A: Run>(
     given: JsonObject,
-    schema: &'a JsonObject,
+    schema: arguments::Schema<'a>,
     cx: &'a Context<'a>,
 ) -> BoxFuture<'a, Result<Answer, Failure>> {
     async move {

@@ -99,6 +99,7 @@ async fn what_came_as_a_string_is_taken_for_what_it_is() {
     let calls = vec![
         search(json!({"resource_type": "Patient", "params": "{\"family\":\"Smith\"}"}), "Patient?family=Smith"),
         search(json!({"resource_type": "Patient", "params": " {\"family\":\"Smith\"} "}), "Patient?family=Smith"),
+        search(json!({"resource_type": "Patient", "params": "family=Smith"}), "Patient?family=Smith"),
         search(json!({"resource_type": "Patient", "count": "3", "offset": " 6 "}), "Patient?_count=3&_offset=6"),
         search(json!({"resource_type": "Patient", "count": 3.0}), "Patient?_count=3"),
         ("read_resource", json!({"resource_type": "Patient", "resource_id": 7}), line("GET", "fhir/R4/Patient/7")),
@@ -126,7 +127,7 @@ async fn what_is_of_the_wrong_type_is_refused_with_the_right_one() {
         attempt("search_resources", arguments, says)
     };
     let rows: Vec<Attempt> = vec![
-        of_patients("params", json!("family=Smith"), "params must be an object, not a string"),
+        of_patients("params", json!("Maria Smith"), "params must be an object, not a string"),
         of_patients("params", json!(["family", "Smith"]), "params must be an object, not a list"),
         of_patients("count", json!("many"), "count must be a whole number, not a string"),
         of_patients("count", json!(2.5), "count must be a whole number"),
@@ -135,7 +136,7 @@ async fn what_is_of_the_wrong_type_is_refused_with_the_right_one() {
         of_patients("offset", json!(10_001), "offset must be from 0 to 10000"),
         of_patients("sort", json!({"by": "date"}), "sort must be a string, not an object"),
         of_patients("include", json!(true), "include must be a string or a list"),
-        of_patients("include", json!([1]), "Nothing was sent"),
+        of_patients("include", json!([{"by": 1}]), "include[0] must be a string, not an object"),
         of_patients("summary", json!("some"), "summary must be one of true | text | data | count | false"),
         of_patients("total", json!("exact"), "total must be one of none | estimate | accurate"),
         attempt(

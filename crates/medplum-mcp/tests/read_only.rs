@@ -13,6 +13,11 @@ use serde_json::{Value, json};
 /// What opens writes.
 const OPENS: &str = "MEDPLUM_ENABLE_WRITES=true";
 
+/// What is said of a name that is none of Medplum's operations, or of a read that is called otherwise.
+const NO_READ: &str = "is none of Medplum's reads";
+/// How a FHIR path is written.
+const BASE: &str = "FHIR paths start with the FHIR base: fhir/R4/";
+
 fn raw(method: &str, path: &str, says: &'static str) -> Attempt {
     attempt("raw_request", json!({"method": method, "path": path}), says)
 }
@@ -65,20 +70,12 @@ fn raw_requests() -> Vec<Attempt> {
         rows.push(raw(method, &format!("fhir/R4/Bot/{LISTED_BOT}/$execute"), OPENS));
     }
     rows.push(raw("GET", "fhir/R4/Bot/$execute?identifier=a|b", OPENS));
-    // Operations that act by GET, and names that a bot could be bound to.
+    // Names that a bot could be bound to, and reads that are called otherwise.
     for path in [
-        "$export",
-        "Patient/$export",
-        "Group/1/$export",
         "$my-op",
         "Patient/$my-op",
         "Patient/1/$my-op",
         "Patient/1/%24my-op",
-        "$graphql?query=%7BPatientList%7Bid%7D%7D",
-        "Agent/$upgrade",
-        "Agent/1/$upgrade",
-        "Agent/$reload-config",
-        "Agent/1/$push",
         "Patient/$match",
         "Patient/1/$meta",
         "Composition/1/$document",
@@ -87,6 +84,19 @@ fn raw_requests() -> Vec<Attempt> {
         "ValueSet/1/$expand",
         "Observation/$lastn",
         "Observation/$validate",
+    ] {
+        rows.push(raw("GET", &format!("fhir/R4/{path}"), NO_READ));
+    }
+    // Operations that act by GET.
+    for path in [
+        "$export",
+        "Patient/$export",
+        "Group/1/$export",
+        "$graphql?query=%7BPatientList%7Bid%7D%7D",
+        "Agent/$upgrade",
+        "Agent/1/$upgrade",
+        "Agent/$reload-config",
+        "Agent/1/$push",
         "Project/1/$clone",
         "Patient/1/_history/2/$my-op",
         "Patient/1/$everything/$my-op",
@@ -98,14 +108,10 @@ fn raw_requests() -> Vec<Attempt> {
     for method in ["PUT", "PATCH", "DELETE"] {
         rows.push(raw(method, &format!("fhir/R4/Patient/{PATIENT}/$everything"), OPENS));
     }
-    for path in [
-        "Observation/$csv",
-        "Observation/1/$validate",
-        "CodeSystem/$import",
-        "Patient/1/$expunge",
-        "$versions",
-        "job/1/status",
-    ] {
+    for path in ["Observation/$csv", "Observation/1/$validate", "$versions"] {
+        rows.push(raw("POST", &format!("fhir/R4/{path}"), NO_READ));
+    }
+    for path in ["CodeSystem/$import", "Patient/1/$expunge", "job/1/status"] {
         rows.push(raw("POST", &format!("fhir/R4/{path}"), OPENS));
     }
     // Under the FHIR base, but no interaction of FHIR as Medplum speaks it.
@@ -158,14 +164,23 @@ fn paths_of_the_server() -> Vec<Attempt> {
         "healthcheck/x",
         ".well-known",
         ".well-known/$my-op",
-        "fhir/R5/Patient",
-        "FHIR/R4/Patient",
-        "fhir/r4/Patient",
         "fhir",
-        "Patient/1",
     ]
     .map(|path| raw("GET", path, OPENS))
     .into();
+    rows.extend(
+        [
+            "fhir/R5/Patient",
+            "FHIR/R4/Patient",
+            "fhir/r4/Patient",
+            "fhir/Patient",
+            "Patient/1",
+            "/Patient/1/_history",
+            "$graphql",
+            "metadata",
+        ]
+        .map(|path| raw("GET", path, BASE)),
+    );
     for path in [
         "oauth2/token",
         "auth/me",
@@ -270,20 +285,22 @@ fn operations() -> Vec<Attempt> {
         operation("", "export", None, "GET", OPENS),
         operation("Patient", "export", None, "GET", OPENS),
         operation("Group", "export", id, "POST", OPENS),
-        operation("", "my-op", None, "GET", OPENS),
-        operation("Patient", "my-op", None, "GET", OPENS),
-        operation("Patient", "my-op", id, "POST", OPENS),
-        operation("Patient", "match", None, "POST", OPENS),
-        operation("Patient", "everything", None, "GET", OPENS),
-        operation("Practitioner", "everything", id, "GET", OPENS),
-        operation("ValueSet", "expand", id, "GET", OPENS),
-        operation("Observation", "csv", None, "POST", OPENS),
-        operation("Observation", "csv", id, "GET", OPENS),
-        operation("Observation", "validate", None, "GET", OPENS),
-        operation("Observation", "validate", id, "POST", OPENS),
+        operation("", "my-op", None, "GET", NO_READ),
+        operation("Patient", "my-op", None, "GET", NO_READ),
+        operation("Patient", "my-op", id, "POST", NO_READ),
+        operation("Patient", "match", None, "POST", NO_READ),
+        operation("Patient", "everything", None, "GET", NO_READ),
+        operation("Practitioner", "everything", id, "GET", NO_READ),
+        operation("ValueSet", "expand", id, "GET", NO_READ),
+        operation("Observation", "csv", None, "POST", NO_READ),
+        operation("Observation", "csv", id, "GET", NO_READ),
+        operation("Observation", "validate", None, "GET", NO_READ),
+        operation("Observation", "validate", id, "POST", NO_READ),
+        operation("Patient", "history", id, "GET", "raw_request GET fhir/R4/Patient/<id>/_history"),
+        operation("Patient", "_history", id, "GET", "raw_request GET fhir/R4/<Type>/<id>/_history"),
         operation("Agent", "upgrade", None, "GET", OPENS),
         operation("Agent", "reload-config", id, "GET", OPENS),
-        operation("Composition", "document", id, "GET", OPENS),
+        operation("Composition", "document", id, "GET", NO_READ),
         operation("CodeSystem", "import", None, "POST", OPENS),
         operation("Patient", "graphql", None, "POST", OPENS),
         operation("", "graphql", None, "GET", "use execute_graphql"),
@@ -385,7 +402,7 @@ fn bundles() -> Vec<Attempt> {
         entry("GET", "Bot/1/%24execute", OPENS),
         entry("POST", "Bot/1/$execute", OPENS),
         entry("GET", "$export", OPENS),
-        entry("GET", "Patient/1/$my-op", OPENS),
+        entry("GET", "Patient/1/$my-op", NO_READ),
         entry("GET", "Patient/_history", OPENS),
         entry("GET", "", "bundle.entry[0]"),
         entry("GET", "fhir/R4/Patient/1", "bundle.entry[0]"),
@@ -436,7 +453,10 @@ fn names() -> Vec<Attempt> {
         read("Patient", "1/$everything", "not a resource id"),
         read("Patient", "Patient/1/$everything", "not a resource id"),
         read("Patient", "Observation/1", "not a resource id"),
-        read("Patient", "1/_history/2", "not a resource id"),
+        read("Patient", "1/_history/..", "not a resource id"),
+        read("Patient", "1/_history/2/$my-op", "not a resource id"),
+        read("Patient", "../Bot/1/_history/2", "not a resource id"),
+        read("Patient", "1/_history", "read_resource takes one version as <id>/_history/<version>"),
         read("Patient", "1?_elements=id", "not a resource id"),
         read("Patient", "1#x", "not a resource id"),
         read("Patient", "%2e%2e", "not a resource id"),
@@ -699,6 +719,7 @@ async fn the_tools_reads_pass() {
             resource(" Patient ", &format!(" Patient/{PATIENT} ")),
             line("GET", &format!("fhir/R4/Patient/{PATIENT}")),
         ),
+        ("read_resource", resource("Patient", "1/_history/2"), line("GET", "fhir/R4/Patient/1/_history/2")),
         ("read_resource", resource("Binary", "1"), line("GET", "fhir/R4/Binary/1")),
         ("get_resource_schema", json!({"resource_type": "Patient"}), vec![]),
         (

@@ -46,11 +46,12 @@ impl Fields {
         };
         let Some(types) = known.filter(|types| !types.is_empty()) else { return Ok(()) };
         let shown = if any { String::new() } else { resource_types.join(" or ") };
-        for (text, _) in &self.0 {
-            paths::check(text, &types, &shown)
-                .map_err(|error| Failure::teach(format!("fields: {} Nothing was sent.", error.teach())))?;
+        let faults = self.0.iter().filter_map(|(text, _)| paths::check(text, &types, &shown).err());
+        let faults: Vec<String> = faults.map(|error| error.teach()).collect();
+        match faults.as_slice() {
+            [] => Ok(()),
+            faults => Err(Failure::teach(format!("fields: {} Nothing was sent.", faults.join(" ")))),
         }
-        Ok(())
     }
 
     /// What must be known of a table of these fields.

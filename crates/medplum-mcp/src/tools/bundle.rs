@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use medplum_client::{Batch, BatchEntry, BatchKind, Interaction};
+use medplum_client::{Batch, BatchEntry, BatchKind, Interaction, ResourceId, ResourceType};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -59,10 +59,17 @@ impl Run for ExecuteBatch {
         look_at_searches(cx, &mut batch, fields.as_ref()).await?;
         let kind = batch.kind();
         let asked: Vec<Asked> = batch.entries().iter().map(Asked::of).collect();
+        let targets = targets(&batch);
         let partial = self.allow_partial == Some(true);
         let allowed = Allowed { partial, ..Allowed::by_check_references(self.check_references) };
         let sent = cx.send_with(&Interaction::Batch(batch), allowed).await;
-        let reply = sent.map_err(|failure| explain(failure, kind, &asked))?.into_json();
+        let reply = match sent {
+            Ok(reply) => reply.into_json(),
+            Err(failure) => {
+                let missing = if kind == BatchKind::Transaction { missing(cx, &failure, &targets).await } else { None };
+                return Err(explain(failure, kind, &asked, missing));
+            }
+        };
         let note = report(&asked, &reply, kind);
         let more = batch::more_behind(&reply);
         let answer = match &fields {
@@ -137,8 +144,36 @@ async fn look_at_searches(cx: &Context<'_>, batch: &mut Batch, fields: Option<&F
     Ok(())
 }
 
+/// The entries that are about a resource by its id, with their places.
+fn targets(batch: &Batch) -> Vec<(usize, ResourceType, ResourceId)> {
+    let entries = batch.entries().iter().map(|entry| &entry.interaction).enumerate();
+    let target = |(index, entry): (usize, &Interaction)| match entry {
+        Interaction::Read { resource_type, id, .. }
+        | Interaction::Update { resource_type, id, .. }
+        | Interaction::Patch { resource_type, id, .. }
+        | Interaction::Delete { resource_type, id } => Some((index, resource_type.clone(), id.clone())),
+        _ => None,
+    };
+    entries.filter_map(target).collect()
+}
+
+/// The entries of a transaction whose resource is not there: Medplum says that one is not, and not which.
+async fn missing(cx: &Context<'_>, failure: &Failure, targets: &[(usize, ResourceType, ResourceId)]) -> Option<String> {
+    const MOST: usize = 20;
+    if failure.status() != Some(404) {
+        return None;
+    }
+    let mut missing = Vec::new();
+    for (index, of, id) in targets.iter().take(MOST) {
+        if cx.stored_now(of, id).await.is_ok_and(|stored| stored.is_none()) {
+            missing.push(format!("bundle.entry[{index}]: there is no {of}/{id}, or it is not visible to this client."));
+        }
+    }
+    (!missing.is_empty()).then(|| missing.join(" "))
+}
+
 /// A transaction that Medplum refuses as a whole has stored nothing; what was lost on the way may have been carried out.
-fn explain(failure: Failure, kind: BatchKind, asked: &[Asked]) -> Failure {
+fn explain(failure: Failure, kind: BatchKind, asked: &[Asked], missing: Option<String>) -> Failure {
     if failure.error().is_some_and(medplum_client::Error::may_have_acted) {
         let acting = asked.iter().enumerate().filter(|(_, entry)| entry.acts);
         let named = listed(acting.map(|(index, entry)| format!("[{index}] {}", entry.look)).collect());
@@ -146,7 +181,10 @@ fn explain(failure: Failure, kind: BatchKind, asked: &[Asked]) -> Failure {
     }
     let refused = failure.status().is_some_and(|status| (400..500).contains(&status));
     if refused && kind == BatchKind::Transaction {
-        failure.hint("Nothing of the transaction was stored.")
+        match missing {
+            Some(missing) => failure.means(missing).hint("Nothing of the transaction was stored."),
+            None => failure.hint("Nothing of the transaction was stored."),
+        }
     } else {
         failure
     }

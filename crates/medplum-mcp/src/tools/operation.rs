@@ -1,6 +1,8 @@
 //! Any FHIR operation.
 
-use medplum_client::{Body, Interaction, Level, Method, Operation, OperationName, Query, Reply, to_parameters};
+use medplum_client::{
+    Body, Interaction, Level, Method, NameError, Operation, OperationName, Query, Reply, to_parameters,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -43,7 +45,7 @@ impl Run for ExecuteOperation {
         name: "execute_operation",
         toolset: Toolset::Operation,
         title: "Execute FHIR Operation",
-        description: "A $operation without a tool of its own. Read-only: those that Medplum answers by reading, such as Observation $csv (GET) or Patient/<id> $summary.",
+        description: "A $operation without a tool of its own. Read-only: those that Medplum answers by reading, such as Observation $validate, or $csv (GET).",
         when: "an operation without a tool of its own",
         does: Does::ReadsOrActs,
         may_run: true,
@@ -52,8 +54,8 @@ impl Run for ExecuteOperation {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let name = self.operation.trim();
-        let name = OperationName::parse(name.strip_prefix('$').unwrap_or(name))
-            .map_err(|error| Failure::not_sent(format!("operation: {error}")))?;
+        let name =
+            OperationName::parse(name.strip_prefix('$').unwrap_or(name)).map_err(|error| no_name(name, &error))?;
         let level = level(&self.resource_type, self.resource_id.as_deref())?;
         let (method, query, body) = match self.method {
             Verb::Get => (Method::Get, to_query(self.params)?, None),
@@ -61,6 +63,16 @@ impl Run for ExecuteOperation {
         };
         let interaction = Interaction::operation(Operation { level, name, method, query, body })?;
         Ok(any_answer(cx.send(&interaction).await?))
+    }
+}
+
+/// What is no operation's name; for one that agents take for one, the path.
+fn no_name(given: &str, error: &NameError) -> Failure {
+    match given.trim_start_matches('$') {
+        "_history" => Failure::not_sent(
+            "operation: the versions of a resource are no operation: raw_request GET fhir/R4/<Type>/<id>/_history",
+        ),
+        _ => Failure::not_sent(format!("operation: {error}")),
     }
 }
 

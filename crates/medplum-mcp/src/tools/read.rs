@@ -36,10 +36,17 @@ impl Run for ReadResource {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
-        let id = id("resource_id", resource_type.as_str(), &self.resource_id)?;
+        let (of, version) = match self.resource_id.split_once("/_history/") {
+            Some((of, version)) => (of, Some(id("resource_id", "", version)?)),
+            None => (self.resource_id.as_str(), None),
+        };
+        let id = id("resource_id", resource_type.as_str(), of)?;
         let view = view(resource_type.as_str(), self.fields, self.narrative)?;
         let binary = resource_type.as_str() == "Binary";
-        let read = Interaction::read(resource_type, id.clone());
+        let read = match version {
+            Some(version) => Interaction::VersionRead { resource_type, id: id.clone(), version },
+            None => Interaction::read(resource_type, id.clone()),
+        };
         if binary {
             return Ok(binary_answer(&id, cx.send(&read).await?));
         }
@@ -51,6 +58,11 @@ impl Run for ReadResource {
 pub(super) fn id(argument: &str, resource_type: &str, given: &str) -> Result<ResourceId, Failure> {
     let given = given.trim();
     let alone = given.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('/')).unwrap_or(given);
+    if let Some((of, _)) = alone.split_once("/_history") {
+        return Err(Failure::not_sent(format!(
+            "{argument}: that is a path to versions. Pass {of}; read_resource takes one version as <id>/_history/<version>"
+        )));
+    }
     ResourceId::parse(alone).map_err(|error| {
         let find = if given.contains(' ') { ". Find its id with search_resources" } else { "" };
         Failure::not_sent(format!("{argument}: {error}{find}"))

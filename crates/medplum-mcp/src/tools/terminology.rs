@@ -49,11 +49,12 @@ impl Parameters {
         argument: &str,
     ) -> Result<Value, Failure> {
         let resource_type = ResourceType::parse(resource_type)?;
+        let kind = resource_type.clone();
         let level = match instance {
             Some(given) => Level::Instance(resource_type.clone(), id(argument, resource_type.as_str(), given)?),
             None => Level::Type(resource_type),
         };
-        let body = json!({ "resourceType": "Parameters", "parameter": self.0 });
+        let body = json!({ "resourceType": "Parameters", "parameter": &self.0 });
         let operation = Operation {
             level,
             name: OperationName::parse(operation)?,
@@ -61,8 +62,47 @@ impl Parameters {
             query: Query::new(),
             body: Some(body),
         };
-        Ok(cx.send(&Interaction::operation(operation)?).await?.into_json())
+        let named = self.text("url").or_else(|| self.text("system")).unwrap_or_default().to_owned();
+        let reply = cx.send(&Interaction::operation(operation)?).await;
+        let reply = reply.map_err(|failure| match failure.is_unknown_canonical() {
+            true => failure.hint(unknown(kind.as_str(), &named)),
+            false => failure,
+        });
+        Ok(reply?.into_json())
     }
+
+    /// A parameter of one value.
+    fn text(&self, name: &str) -> Option<&str> {
+        let parameter = self.0.iter().find(|p| p.get("name").and_then(Value::as_str) == Some(name))?;
+        parameter.as_object()?.iter().find(|(key, _)| key.starts_with("value"))?.1.as_str()
+    }
+}
+
+/// Code systems by the names that people call them.
+const SYSTEMS: &[(&str, &str)] = &[
+    ("loinc", "http://loinc.org"),
+    ("snomed snomedct sct", "http://snomed.info/sct"),
+    ("rxnorm", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    ("icd10cm", "http://hl7.org/fhir/sid/icd-10-cm"),
+    ("icd10", "http://hl7.org/fhir/sid/icd-10"),
+    ("cvx", "http://hl7.org/fhir/sid/cvx"),
+    ("ndc", "http://hl7.org/fhir/sid/ndc"),
+    ("cpt", "http://www.ama-assn.org/go/cpt"),
+    ("ucum", "http://unitsofmeasure.org"),
+];
+
+/// What to do where Medplum has none of that URL.
+fn unknown(kind: &str, named: &str) -> String {
+    let word: String = named.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let system = SYSTEMS.iter().find(|(names, _)| names.split(' ').any(|name| name == word));
+    if let Some((_, url)) = system.filter(|_| kind == "CodeSystem") {
+        return format!("It is named by its URL: {url}.");
+    }
+    let is_system = kind == "ValueSet" && (system.is_some() || SYSTEMS.iter().any(|(_, url)| *url == named));
+    let other = if is_system { "That names a code system: lookup_concept takes it as system. " } else { "" };
+    format!(
+        "{other}Those of this project: search_resources {kind}, fields [\"url\",\"name\"], name:contains for a word."
+    )
 }
 
 /// Exactly one of two ways to name the same thing.

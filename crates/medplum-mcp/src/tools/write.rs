@@ -11,6 +11,7 @@ use crate::changes::changes;
 use crate::context::{Allowed, Context, resource_type};
 use crate::failure::Failure;
 use crate::preflight::version_of;
+use crate::search::entries;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -79,15 +80,40 @@ impl Run for CreateResourceIfNoneExist {
         let own_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let condition = condition.strip_prefix(own_type).and_then(|rest| rest.strip_prefix('?')).unwrap_or(condition);
         let hint = format!("Look before you try again: {}.", search_for(&resource));
-        let interaction = Interaction::create(resource, Some(Query::parse(condition)?))?;
-        let reply = cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await;
-        let reply = reply.map_err(|failure| fate(failure, hint))?;
+        let condition = Query::parse(condition)?;
+        let interaction = Interaction::create(resource, Some(condition.clone()))?;
+        let reply = match cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await {
+            Err(failure) if failure.is_of_several() && !may_have_acted(&failure) => {
+                return Err(several(cx, &interaction, condition, failure).await);
+            }
+            reply => reply.map_err(|failure| fate(failure, hint))?,
+        };
         let note = match (reply.status, reply.replayed) {
             (200, true) => "It was there, perhaps from an earlier attempt of this very call.",
             (200, false) => "It was there already and is unchanged; nothing was created.",
             _ => "",
         };
         Ok(Answer::json(reply.into_json()).note(note))
+    }
+}
+
+/// Which resources match a condition that is to match one at the most.
+async fn several(cx: &Context<'_>, create: &Interaction, condition: Query, failure: Failure) -> Failure {
+    let Some(of) = create.label().resource_type.and_then(|of| ResourceType::parse(of).ok()) else { return failure };
+    let query = condition.without("_count").with("_count", "5").with("_total", "accurate").with("_fields", "id");
+    let Ok(reply) = cx.ask(&Interaction::search(of.clone(), query)).await else { return failure };
+    let found = reply.into_json();
+    let ids = entries(&found).iter().filter_map(|entry| entry.pointer("/resource/id")?.as_str());
+    let ids: Vec<String> = ids.map(|id| format!("{of}/{id}")).collect();
+    match (found.get("total").and_then(Value::as_u64), ids.as_slice()) {
+        (_, []) => failure,
+        (total, ids) => {
+            let total = total.map(|total| format!("{total} match: ")).unwrap_or_default();
+            failure.means(format!(
+                "Nothing was created. {total}{}. Use one of them, or add to if_none_exist what tells the one that is meant",
+                ids.join(", ")
+            ))
+        }
     }
 }
 
@@ -124,7 +150,10 @@ impl Run for UpdateResource {
         let overwrite = self.overwrite == Some(true);
         let allowed = Allowed { removing: overwrite, ..Allowed::by_check_references(self.check_references) };
         if let (None, false) = (&version, overwrite) {
-            return Err(no_version(resource_type, id, stored.as_ref()));
+            return Err(match &stored {
+                Some(_) => no_version(resource_type, id, stored.as_ref()),
+                None => not_there(cx, resource_type, id).await,
+            });
         }
         let Some(stored) = stored else {
             // Deleted or unknown: Medplum says which, or brings a deleted one back.
@@ -167,6 +196,20 @@ async fn overtaken(
             stale(cx, resource_type, id, looked_at, &stored, "meanwhile").await.err().unwrap_or(failure)
         }
         _ => failure,
+    }
+}
+
+/// Why what is to be replaced cannot be read: it is unknown, deleted, or not permitted.
+async fn not_there(cx: &Context<'_>, resource_type: &ResourceType, id: &ResourceId) -> Failure {
+    match cx.ask(&Interaction::read(resource_type.clone(), id.clone())).await {
+        Err(failure) => match failure.status() {
+            Some(404) => failure.hint(
+                "Nothing was written. What is new is stored with create_resource, under an id that Medplum gives.",
+            ),
+            Some(410) => failure.hint("Nothing was written. With overwrite: true it is stored again, under its id."),
+            _ => failure,
+        },
+        Ok(_) => no_version(resource_type, id, None),
     }
 }
 

@@ -1,0 +1,346 @@
+//! What an agent reads where a call was not the right one, or not the last one: the next call stands in it, and works.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+mod common;
+
+use common::{Answer, Host};
+use serde_json::{Value, json};
+
+/// Maria Lindqvist, of the sandbox.
+const MARIA: &str = "5a4d0b0c-0000-4000-8000-000000000201";
+
+fn graphql(host: &mut Host, query: &str) -> Answer {
+    host.call("execute_graphql", json!({"query": query}))
+}
+
+#[test]
+fn a_graphql_list_that_ends_at_its_page_says_so() {
+    let mut host = Host::sandboxed(&[]);
+    let answer = graphql(&mut host, "{ PatientList { id } }");
+    assert_eq!(answer.record()["data"]["PatientList"].as_array().unwrap().len(), 20);
+    assert_eq!(
+        answer.note(),
+        "More may match: data.PatientList ends at Medplum's default, 20. Pass _count, at most 1000; _offset goes on behind that."
+    );
+    let all = graphql(&mut host, "{ PatientList(_count: 1000) { id } }");
+    assert_eq!(all.note(), "", "all 34 of them");
+    let rest = graphql(&mut host, "{ PatientList(_offset: 20) { id } }");
+    assert_eq!((rest.record()["data"]["PatientList"].as_array().unwrap().len(), rest.note()), (14, ""));
+
+    // The first twenty HbA1c of forty, oldest first.
+    let nested = format!(
+        "{{ m: Patient(id: \"{MARIA}\") {{ a1c: ObservationList(_reference: patient, code: \"4548-4\") {{ effectiveDateTime }} }} }}"
+    );
+    assert!(graphql(&mut host, &nested).note().contains("data.m.a1c ends at Medplum's default, 20"));
+    let connection = graphql(&mut host, "{ PatientConnection { count edges { resource { id } } } }");
+    assert!(connection.note().contains("data.PatientConnection.edges holds 20 of 34"), "{connection:?}");
+    let counted =
+        graphql(&mut host, "{ PatientList(_count: 5) { id ObservationList(_reference: patient, _count: 2) { id } } }");
+    assert!(counted.note().starts_with("More may match: data.PatientList ends at its _count, 5, data.PatientList[].ObservationList ends at its _count, 2 in "), "{counted:?}");
+    let last = format!(
+        "{{ Patient(id: \"{MARIA}\") {{ ObservationList(_reference: patient, code: \"4548-4\", _sort: \"-date\", _count: 1) {{ id }} }} }}"
+    );
+    assert_eq!(graphql(&mut host, &last).note(), "", "the last one is what was asked for");
+}
+
+#[test]
+fn a_graphql_list_says_so_on_every_way_to_it() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let document = json!({"query": "{ PatientList { id } }"});
+    for (tool, arguments) in [
+        ("execute_operation", json!({"resource_type": "", "operation": "graphql", "params": document})),
+        ("raw_request", json!({"method": "POST", "path": "fhir/R4/$graphql", "body": document})),
+    ] {
+        let answer = host.call(tool, arguments);
+        assert!(answer.note().contains("data.PatientList ends at Medplum's default, 20"), "{tool}: {answer:?}");
+    }
+    let entry = json!({"request": {"method": "POST", "url": "$graphql"}, "resource": document});
+    let answer = host.call("execute_batch", json!({"bundle": {"type": "batch", "entry": [entry]}}));
+    assert!(answer.note().contains("[0] data.PatientList ends at Medplum's default, 20"), "{answer:?}");
+}
+
+fn refused(host: &mut Host, tool: &str, arguments: Value) -> String {
+    host.call(tool, arguments).error().to_owned()
+}
+
+#[test]
+fn an_unknown_argument_is_answered_with_the_one_that_was_meant() {
+    let mut host = Host::sandboxed(&[]);
+    let patient = |name: &str, value: Value| {
+        let mut arguments = json!({"resource_type": "Patient"});
+        arguments[name] = value;
+        arguments
+    };
+    for (tool, arguments, says) in [
+        ("search_resources", patient("limit", json!(5)), "no argument \"limit\". Nearest: count."),
+        ("search_resources", patient("_count", json!(5)), "Nearest: count."),
+        ("search_all_resources", patient("count", json!(5)), "Nearest: max_resources."),
+        ("search_all_resources", patient("max_results", json!(5)), "Nearest: max_resources."),
+        ("query_resources", patient("query", json!("SELECT 1")), "Nearest: sql."),
+        ("search_resources", patient("query", json!("name=X")), "Nearest: params."),
+        ("search_resources", patient("first_name", json!("Maria")), "{\"params\":{\"given\":\"…\"}}"),
+        ("search_resources", patient("name:exact", json!("Maria")), "{\"params\":{\"name:exact\":\"…\"}}"),
+        ("expand_valueset", json!({"url": "x"}), "Nearest: valueset_url."),
+        ("validate_codesystem_code", json!({"code": "x", "system": "y"}), "Nearest: codesystem_url."),
+    ] {
+        let error = refused(&mut host, tool, arguments.clone());
+        assert!(error.contains(says), "{tool} {arguments}: {error}");
+    }
+    // All of it at once, and nothing is asked for twice.
+    assert_eq!(
+        refused(&mut host, "read_resource", json!({"resourceType": "Patient", "id": MARIA, "fields": 7})),
+        "read_resource has no argument \"resourceType\". Nearest: resource_type. read_resource has no argument \"id\". \
+         Nearest: resource_id. It takes: resource_type, resource_id, fields, narrative, budget. fields must be a list, not \
+         a whole number: {\"fields\":[\"code.text\",\"status\"]}. Nothing was sent."
+    );
+    // Where the tool has nothing of the kind, nothing is advised that would be refused next.
+    let error = refused(&mut host, "search_one", patient("limit", json!(1)));
+    assert!(!error.contains("Nearest") && !error.contains("{\"params\""), "{error}");
+}
+
+#[test]
+fn what_can_mean_one_thing_only_is_taken() {
+    let mut host = Host::sandboxed(&[]);
+    let maria = |more: Value| {
+        let mut arguments = json!({"resource_type": "Observation", "params": {"patient": MARIA}, "count": 2});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        arguments
+    };
+    let one = host.call("search_resources", maria(json!({"fields": "code.text"}))).record();
+    assert_eq!(one["columns"], json!(["code.text"]));
+    let two =
+        host.call("search_resources", maria(json!({"fields": "id, code.text.iif($this = 'a, b', 1, 2)"}))).record();
+    assert_eq!(two["columns"], json!(["id", "code.text.iif($this = 'a, b', 1, 2)"]));
+    host.call("search_resources", maria(json!({"sort": ["-date", "_id"]}))).record();
+    host.call("search_resources", maria(json!({"params": format!("patient=Patient/{MARIA}&code=4548-4")}))).record();
+    host.call("get_patient_summary", json!({"patient_id": MARIA, "sections": "allergies,problems"})).record();
+    let chart = host.call(
+        "get_patient_everything",
+        json!({"patient_id": MARIA, "types": "Condition, MedicationRequest", "fields": "resourceType"}),
+    );
+    assert!(!chart.record()["rows"].to_string().contains("Observation"), "{chart:?}");
+    let raw = json!({"method": "GET", "path": "fhir/R4/Patient", "query_params": {"_count": 3}});
+    assert_eq!(host.call("raw_request", raw).record()["entry"].as_array().unwrap().len(), 3);
+
+    for (tool, arguments, says) in [
+        (
+            "search_resources",
+            maria(json!({"params": "Maria Lindqvist"})),
+            "params must be an object, not a string: {\"params\":{\"name\":\"…\"}}",
+        ),
+        ("search_resources", maria(json!({"params": "name=Smith&Sons"})), "params must be an object"),
+        (
+            "get_patient_everything",
+            json!({"patient_id": MARIA, "types": ""}),
+            "types must be a list, not a string: {\"types\":[\"Condition\",\"Observation\"]}",
+        ),
+        (
+            "query_resources",
+            json!({"resource_type": "Patient", "also": ["Condition"]}),
+            "also[0] must be an object, not a string: {\"also\":[{\"resource_type\":\"Condition\"",
+        ),
+        (
+            "query_resources",
+            json!({"resource_type": "Patient", "also": [{"params": {}}]}),
+            "also[0] needs resource_type",
+        ),
+        (
+            "query_resources",
+            json!({"resource_type": "Patient", "also": [{"resource_type": "Condition", "param": {"code": "x"}}]}),
+            "also[0] has no \"param\". It takes: resource_type, params.",
+        ),
+        (
+            "raw_request",
+            json!({"method": "GET", "path": "auth/me", "query_params": ["a"]}),
+            "query_params[0] must be a list, not a string: {\"query_params\":[[\"_count\",\"10\"]]}",
+        ),
+        ("search_resources", maria(json!({"include": [{"a": 1}]})), "include[0] must be a string"),
+        ("search_resources", maria(json!({"count": 18_446_744_073_709_551_615_u64})), "count is too large a number"),
+    ] {
+        let error = refused(&mut host, tool, arguments.clone());
+        assert!(error.contains(says), "{tool} {arguments}: {error}");
+        for word in ["invalid type", "expected", "struct", "sequence", "variant", "i64"] {
+            assert!(!error.contains(word), "{word}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_may_be_an_object() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let resource =
+        json!({"resourceType": "Patient", "identifier": [{"system": "http://a.example/mrn", "value": "T & 1"}]});
+    let create = json!({"resource": resource, "if_none_exist": {"identifier": "http://a.example/mrn|T & 1"}});
+    let first = host.call("create_resource_if_none_exist", create.clone()).record();
+    assert_eq!(host.call("create_resource_if_none_exist", create).record()["id"], first["id"]);
+    for condition in [json!({}), json!({"identifier": ""}), json!({"identifier": null}), json!({"identifier": []})] {
+        let error = refused(
+            &mut host,
+            "create_resource_if_none_exist",
+            json!({"resource": resource, "if_none_exist": condition}),
+        );
+        assert!(error.contains("{\"if_none_exist\":\"identifier=http://hospital.example/mrn|4711\"}"), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_path_or_operation_is_not_taken_for_a_wrong_id() {
+    let operation = |of: &str, name: &str, id: Option<&str>, method: &str| {
+        let mut arguments = json!({"resource_type": of, "operation": name, "method": method});
+        if let Some(id) = id {
+            arguments["resource_id"] = id.into();
+        }
+        arguments
+    };
+    let raw = |path: &str| json!({"method": "GET", "path": path});
+    for writes in ["false", "true"] {
+        let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", writes), ("MEDPLUM_CONFIRM_WRITES", "never")]);
+        for (tool, arguments, says) in [
+            (
+                "raw_request",
+                raw(&format!("Patient/{MARIA}")),
+                "path: FHIR paths start with the FHIR base: fhir/R4/Patient/<id>.",
+            ),
+            ("raw_request", raw(&format!("/Patient/{MARIA}/_history")), "fhir/R4/Patient/<id>/_history"),
+            (
+                "raw_request",
+                raw(&format!("fhir/r4/Patient/{MARIA}/_history/1")),
+                "fhir/R4/Patient/<id>/_history/<version>",
+            ),
+            (
+                "execute_operation",
+                operation("Patient", "history", Some(MARIA), "GET"),
+                "raw_request GET fhir/R4/Patient/<id>/_history",
+            ),
+            (
+                "execute_operation",
+                operation("Patient", "frobnicate", Some(MARIA), "GET"),
+                "GET or POST Patient/<id>/$everything, GET or POST Patient/<id>/$summary",
+            ),
+            (
+                "execute_operation",
+                operation("Observation", "lastn", None, "GET"),
+                "Those that read: GET Observation/$csv",
+            ),
+            (
+                "execute_operation",
+                operation("Patient", "everything", None, "GET"),
+                "GET or POST Patient/<id>/$everything",
+            ),
+            ("execute_operation", operation("Observation", "validate", None, "GET"), "POST Observation/$validate"),
+        ] {
+            let error = refused(&mut host, tool, arguments.clone());
+            assert!(error.contains(says), "{tool} {arguments}: {error}");
+            assert!(
+                !error.contains("MEDPLUM_ENABLE_WRITES") && !error.contains("No such id"),
+                "{tool} {arguments}: {error}"
+            );
+        }
+        // An id that is wrong is still said to be so.
+        let error = refused(&mut host, "execute_operation", operation("Patient", "everything", Some("1"), "GET"));
+        assert!(error.contains("No such id"), "{error}");
+    }
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CONFIRM_WRITES", "never")]);
+    let error = refused(&mut host, "raw_request", raw(&format!("fhir/R4/Patient/{MARIA}/Observation")));
+    assert!(error.contains("There is nothing at that path") && !error.contains("No such id"), "{error}");
+}
+
+#[test]
+fn a_version_is_read_by_its_path() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CONFIRM_WRITES", "never")]);
+    let read = |id: String| json!({"resource_type": "Patient", "resource_id": id});
+    let first = host.call("read_resource", read(MARIA.to_owned())).record();
+    let patch = json!([{"op": "replace", "path": "/birthDate", "value": "1970-01-01"}]);
+    host.call("patch_resource", json!({"resource_type": "Patient", "resource_id": MARIA, "operations": patch}))
+        .record();
+    let version = first["meta"]["versionId"].as_str().unwrap();
+    for path in [format!("{MARIA}/_history/{version}"), format!("Patient/{MARIA}/_history/{version}")] {
+        let before = host.call("read_resource", read(path)).record();
+        assert_eq!(before["birthDate"], first["birthDate"]);
+        assert_eq!(before["meta"]["versionId"], first["meta"]["versionId"]);
+    }
+    let delete = json!({"resource_type": "Patient", "resource_id": format!("{MARIA}/_history/{version}")});
+    let error = refused(&mut host, "delete_resource", delete);
+    assert!(
+        error.contains(&format!("Pass {MARIA}; read_resource takes one version as <id>/_history/<version>")),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_not_there() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CONFIRM_WRITES", "never")]);
+    let update =
+        json!({"resource": {"resourceType": "Patient", "id": "00000000-0000-4000-8000-000000000009", "active": true}});
+    let error = refused(&mut host, "update_resource", update);
+    assert!(error.contains("No such id") || error.contains("Not found"), "{error}");
+    assert!(error.contains("Nothing was written") && !error.contains("versionId"), "{error}");
+
+    let twin = |n: u8| json!({"resource": {"resourceType": "Patient", "birthDate": format!("1970-01-0{n}"), "identifier": [{"system": "http://a.example/twin", "value": "1"}]}});
+    let ids: Vec<String> =
+        (1..=2).map(|n| host.call("create_resource", twin(n)).record()["id"].as_str().unwrap().to_owned()).collect();
+    let mut third = twin(3);
+    third["if_none_exist"] = json!("identifier=http://a.example/twin|1");
+    let error = refused(&mut host, "create_resource_if_none_exist", third);
+    assert!(error.contains("Nothing was created. 2 match: Patient/"), "{error}");
+    assert!(ids.iter().all(|id| error.contains(&format!("Patient/{id}"))), "{error}");
+
+    let entries = json!([
+        {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient", "active": true}},
+        {"request": {"method": "DELETE", "url": format!("Patient/{}", ids[0])}},
+        {"request": {"method": "DELETE", "url": "Patient/00000000-0000-4000-8000-000000000009"}},
+    ]);
+    let error = refused(&mut host, "execute_batch", json!({"bundle": {"type": "transaction", "entry": entries}}));
+    assert!(error.contains("bundle.entry[2]: there is no Patient/00000000-0000-4000-8000-000000000009"), "{error}");
+    assert!(!error.contains("entry[1]") && error.contains("Nothing of the transaction was stored"), "{error}");
+
+    // What the sandbox does not do will never work, and did not run.
+    let bot = host.call("create_bot", json!({"name": "x", "source_code": "y"})).record();
+    let error = refused(&mut host, "execute_bot", json!({"bot_id": bot["id"], "input_data": {}}));
+    assert!(!error.contains("may have") && !error.contains("repeated"), "{error}");
+    let csv = json!({"resource_type": "Observation", "operation": "csv", "method": "GET"});
+    let error = refused(&mut host, "execute_operation", csv);
+    assert!(error.contains("The sandbox does not do this") && !error.contains("repeated"), "{error}");
+}
+
+#[test]
+fn a_code_system_or_value_set_that_is_not_there_says_where_they_are() {
+    let mut host = Host::sandboxed(&[]);
+    for (tool, arguments, says) in [
+        (
+            "validate_codesystem_code",
+            json!({"code": "4548-4", "codesystem_url": "LOINC"}),
+            "It is named by its URL: http://loinc.org.",
+        ),
+        (
+            "validate_codesystem_code",
+            json!({"code": "E11", "codesystem_url": "http://a.example/x"}),
+            "search_resources CodeSystem, fields [\"url\",\"name\"]",
+        ),
+        ("expand_valueset", json!({"valueset_url": "http://loinc.org"}), "lookup_concept takes it as system"),
+        (
+            "expand_valueset",
+            json!({"valueset_url": "http://a.example/x"}),
+            "search_resources ValueSet, fields [\"url\",\"name\"]",
+        ),
+    ] {
+        let error = refused(&mut host, tool, arguments.clone());
+        assert!(error.contains(says), "{tool} {arguments}: {error}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CONFIRM_WRITES", "never")]);
+    let patient = json!({"resource": {"resourceType": "Patient", "name": {"family": "R", "given": "Rhea"}}});
+    let error = refused(&mut host, "create_resource", patient);
+    assert!(error.contains("name: is one value; needs a list") && error.contains("name.given"), "{error}");
+    let fields =
+        json!({"resource_type": "MedicationRequest", "fields": ["medication.concept.text", "zebra", "status"]});
+    let error = refused(&mut host, "search_resources", fields);
+    assert!(error.contains("concept") && error.contains("zebra"), "{error}");
+    let both = json!({"resource_type": "Patient", "params": 7, "fields": 8});
+    let error = refused(&mut host, "search_resources", both);
+    assert!(error.contains("params must be") && error.contains("fields must be"), "{error}");
+}
