@@ -62,7 +62,9 @@ fn without_base(segments: &[String]) -> Option<&[String]> {
     let is_base = |segment: &String| ["fhir", "r4", "r5", "stu3"].contains(&segment.to_ascii_lowercase().as_str());
     let rest = segments.get(segments.iter().take_while(|segment| is_base(segment)).count()..)?;
     let first = rest.first()?;
-    let is_fhir = first.starts_with('$') || first == "metadata" || Definitions::get().is_resource_type(first);
+    let is_type =
+        |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase()) && Definitions::get().is_resource_type(name);
+    let is_fhir = first.starts_with('$') || first == "metadata" || is_type(first);
     is_fhir.then_some(rest)
 }
 
