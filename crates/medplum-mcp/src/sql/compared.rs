@@ -371,9 +371,9 @@ fn given_by(function: &str) -> Sort {
         (name, false) => format!("{name}(…)"),
     };
     let is_one = |known: &&str| known.eq_ignore_ascii_case(name);
-    if GIVES_TEXT.iter().any(|known| is_one(known)) {
+    if GIVES_TEXT.iter().any(&is_one) {
         Sort::Text(Origin::Made(shown))
-    } else if GIVES_NUMBER.iter().any(|known| is_one(known)) {
+    } else if GIVES_NUMBER.iter().any(is_one) {
         Sort::Number(Origin::Made(shown))
     } else {
         Sort::Any
