@@ -188,7 +188,9 @@ impl Client {
         self.ask_gate(call, interaction)?;
         for guard in interaction.guards() {
             self.ask_gate(call, &guard)?;
-            self.exchange(call, &guard, WHOLE).await?;
+            let guarded = self.exchange(call, &guard, WHOLE).await;
+            // What it guards is not sent then.
+            guarded.inspect_err(|_| call.watched.refused(interaction))?;
         }
         self.exchange(call, interaction, read).await
     }

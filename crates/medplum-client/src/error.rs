@@ -133,15 +133,25 @@ impl Error {
 
     /// Whether a write may have been carried out all the same.
     pub fn may_have_acted(&self) -> bool {
-        let sent = match self {
+        match self {
+            Self::Outcome(outcome) => outcome.uncertain,
+            other => other.sent() != Sent::No,
+        }
+    }
+
+    /// Whether it was carried out, and only its answer was lost.
+    pub fn was_carried_out(&self) -> bool {
+        self.sent() == Sent::Done
+    }
+
+    fn sent(&self) -> Sent {
+        match self {
             Self::Lost { sent, .. }
             | Self::TooLarge { sent, .. }
             | Self::TooSlow { sent, .. }
             | Self::NotFhir { sent, .. } => *sent,
-            Self::Outcome(outcome) => return outcome.uncertain,
             _ => Sent::No,
-        };
-        sent != Sent::No
+        }
     }
 
     /// The HTTP status, if Medplum answered this request with one.

@@ -59,18 +59,35 @@ fn named(field: &str) -> Option<Named<'_>> {
 }
 
 impl GraphQl {
-    /// What the fields at the top of every operation ask for.
+    /// What the fields at the top of every operation ask for, those of the fragments there too.
     pub fn asked_for(&self) -> Vec<GraphQlField> {
         let mut fields = Vec::new();
         for definition in &self.document.definitions {
             if let Definition::OperationDefinition(operation) = definition {
-                fields.extend(operation.selection_set.iter().filter_map(|selection| match selection {
-                    Selection::Field(field) => self.field(field),
-                    _ => None,
-                }));
+                self.at_the_top(&operation.selection_set, &mut Vec::new(), &mut fields);
             }
         }
         fields
+    }
+
+    /// A fragment is looked into once for an operation, however often it is spread.
+    fn at_the_top<'d>(&'d self, selections: &'d [Selection], seen: &mut Vec<&'d str>, found: &mut Vec<GraphQlField>) {
+        for selection in selections {
+            match selection {
+                Selection::Field(field) => found.extend(self.field(field)),
+                Selection::InlineFragment(fragment) => self.at_the_top(&fragment.selection_set, seen, found),
+                Selection::FragmentSpread(spread) => {
+                    let name = spread.fragment_name.as_str();
+                    if seen.contains(&name) {
+                        continue;
+                    }
+                    seen.push(name);
+                    if let Some((_, selections)) = self.fragment(name) {
+                        self.at_the_top(selections, seen, found);
+                    }
+                }
+            }
+        }
     }
 
     fn field(&self, field: &Field) -> Option<GraphQlField> {
@@ -274,5 +291,11 @@ mod tests {
             .map(|f| format!("{} {} {}", f.interaction, f.resource_type, f.id.as_deref().unwrap_or("-")))
             .collect();
         assert_eq!(asked, ["delete Patient 9", "create Patient -", "read Patient 7"]);
+        let query = "mutation { ...A ...A } query Q { ... on Query { Patient(id: \"7\") { id } ...B } }
+            fragment A on Mutation { PatientDelete(id: \"1\") { id } ...A } fragment B on Query { ...B ConditionList { id } }";
+        let document = GraphQl::parse(query, None, None).unwrap();
+        let asked: Vec<String> =
+            document.asked_for().iter().map(|f| format!("{} {}", f.interaction, f.resource_type)).collect();
+        assert_eq!(asked, ["delete Patient", "read Patient", "search Condition"]);
     }
 }

@@ -30,6 +30,8 @@ pub struct Selected<'d> {
     pub of: Of,
     /// Its name, not its alias.
     pub name: &'d str,
+    /// What it is called in the answer: its alias, or its name.
+    pub key: &'d str,
     /// The resource type in which it stands, as far as that is known.
     pub resource: Option<&'static TypeInfo>,
     /// Its arguments by name; none for a value that cannot be told.
@@ -245,7 +247,8 @@ impl<'d> Walk<'d> {
                 Selection::Field(field) => {
                     let value = |value: &Node<AstValue>| self.document.value(value);
                     let arguments = field.arguments.iter().map(|a| (a.name.as_str(), value(&a.value))).collect();
-                    self.found.push(Selected { of: place.of(), name: field.name.as_str(), resource, arguments });
+                    let key = field.alias.as_ref().unwrap_or(&field.name).as_str();
+                    self.found.push(Selected { of: place.of(), name: field.name.as_str(), key, resource, arguments });
                     let inside = place.field(&field.name);
                     let around = if matches!(inside, Place::Any) { None } else { resource };
                     self.selections(inside, inside.resource(around), &field.selection_set);

@@ -21,7 +21,7 @@ pub trait Witness: Send + Sync {
     /// [`Refusal`], and then it is not sent.
     fn leaves<'a>(&'a self, interaction: &'a Interaction) -> BoxFuture<'a, Result<Box<dyn Passage>, Refusal>>;
 
-    /// The gate refused an interaction. Nothing was sent.
+    /// The gate refused an interaction, or what it is sent behind failed. It was not sent.
     fn refused(&self, interaction: &Interaction);
 }
 

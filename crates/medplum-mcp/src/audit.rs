@@ -21,5 +21,5 @@ mod words;
 
 pub use line::Hash;
 pub use log::AuditLog;
-pub use record::{Ending, Record, Recorder, Unwritten};
+pub use record::{Confirmed, Ending, Record, Recorder, Unwritten};
 pub use verify::{Finding, Verification, verify};

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
 use crate::answer::notes::Notes;
+use crate::audit::Record;
 use crate::cleanse::{Sieve, cleanse_text};
 use crate::confirm::{self, Confirmations, Way};
+use crate::doubt;
 use crate::failure::{Failure, nearest_types};
 use crate::graphql_lists;
 use crate::metadata::MetadataCache;
@@ -61,19 +63,20 @@ impl Kept {
     }
 }
 
-/// Who called: how they are asked, and told how far the call has come.
-#[derive(Debug)]
+/// Who called: how they are asked, told how far the call has come, and written down.
 pub struct Caller {
     /// How the person is asked.
     pub way: Way,
     /// How the client is told.
     pub progress: Progress,
+    /// What is written down of the call.
+    pub record: Record,
 }
 
 impl Caller {
     /// One that can neither be asked nor told.
-    pub fn nobody() -> Self {
-        Self { way: Way::Nobody, progress: Progress::default() }
+    pub fn nobody(record: Record) -> Self {
+        Self { way: Way::Nobody, progress: Progress::default(), record }
     }
 }
 
@@ -81,7 +84,7 @@ impl Caller {
 #[derive(Debug)]
 pub struct Ready(Interaction);
 
-/// What a call allows that is otherwise refused.
+/// What a call allows that is otherwise refused, or asked about.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Allowed {
     /// References that lead nowhere are stored.
@@ -92,12 +95,21 @@ pub struct Allowed {
     pub partial: bool,
     /// An update takes away most of what is there.
     pub removing: bool,
+    /// One new resource is stored without a person's yes, unless it gives access or makes something run. Only the tools
+    /// say so that do nothing else.
+    pub unasked: bool,
 }
 
 impl Allowed {
     /// By the argument `check_references`, which is true where it is left out.
     pub fn by_check_references(check: Option<bool>) -> Self {
         Self { dangling: check == Some(false), ..Self::default() }
+    }
+
+    /// The same for a tool that does nothing but store one new resource.
+    #[must_use]
+    pub fn to_create(self) -> Self {
+        Self { unasked: true, ..self }
     }
 }
 
@@ -186,7 +198,9 @@ impl<'a> Context<'a> {
         for step in steps {
             looked.push(preflight::look(self, step, allowed).await.inspect_err(|_| self.call.refused(step))?);
         }
-        confirm::confirm(self, &looked).await.inspect_err(|_| steps.iter().for_each(|step| self.call.refused(step)))?;
+        let confirmed = confirm::confirm(self, &looked, allowed).await;
+        let confirmed = confirmed.inspect_err(|_| steps.iter().for_each(|step| self.call.refused(step)))?;
+        self.caller.record.confirmed(confirmed);
         Ok(looked.into_iter().map(|looked| Ready(looked.interaction)).collect())
     }
 
@@ -196,7 +210,7 @@ impl<'a> Context<'a> {
     /// [`Failure`] with the client's error.
     pub async fn carry_out(&self, Ready(interaction): Ready) -> Result<Reply, Failure> {
         self.acted.store(true, Ordering::Relaxed);
-        let reply = self.deliver(&interaction).await;
+        let reply = self.deliver(&interaction).await.map_err(|failure| doubt::explained(failure, &interaction));
         // Whatever was stored before is not any more.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();
         reply

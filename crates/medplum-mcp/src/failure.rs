@@ -7,6 +7,10 @@ use medplum_client::{Error, InvalidRequest, NameError, Outcome};
 use rmcp::model::InputRequiredResult;
 
 use crate::context::Context;
+use crate::{flags, shown};
+
+/// So much of what the server says is repeated.
+const SAID: usize = 1_000;
 
 /// A call that failed. What an agent reads of it is made by [`Failure::explain`].
 #[derive(Debug)]
@@ -95,6 +99,16 @@ impl Failure {
         self
     }
 
+    /// The same failure, with a sentence before what to do next.
+    #[must_use]
+    pub fn first(mut self, sentence: &str) -> Self {
+        self.hint = Some(match self.hint {
+            Some(hint) => format!("{sentence} {hint}"),
+            None => sentence.to_owned(),
+        });
+        self
+    }
+
     /// The same failure, with the place that it is about in front, where it is in our words.
     #[must_use]
     pub fn at(self, place: &str) -> Self {
@@ -144,11 +158,13 @@ impl Failure {
             Kind::Declined(text) => (*text).to_owned(),
             Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),
         };
-        let in_doubt = self.error().is_some_and(Error::may_have_acted).then_some("Look before you try again");
-        if let Some(hint) = self.hint.as_deref().or(in_doubt) {
+        if let Some(hint) = self.hint.as_deref() {
             text = format!("{} {hint}", sentence(text));
         }
-        sentence(text)
+        match self.error().map(said_by_server).and_then(|said| flags::note_of_error(&said)) {
+            Some(flag) => format!("{} {flag}", sentence(text)),
+            None => sentence(text),
+        }
     }
 }
 
@@ -190,8 +206,9 @@ fn capital(text: String) -> String {
 fn client(error: &Error, cx: &Context<'_>) -> String {
     match error {
         Error::Invalid(invalid) => not_sent(invalid),
-        Error::Credentials { .. } => format!(
-            "{error}. The operator sets MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET to those of a ClientApplication of this server, and restarts"
+        Error::Credentials { description } => format!(
+            "{}. The operator sets MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET to those of a ClientApplication of this server, and restarts",
+            Error::Credentials { description: description.as_ref().map(|said| shown::text(said, SAID)) }
         ),
         Error::AccessToken => format!(
             "{error}. The operator sets MEDPLUM_ACCESS_TOKEN anew, or MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET, and restarts"
@@ -206,8 +223,9 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
                 cx.base_url()
             )
         }
-        Error::SignIn(_) => {
-            format!("{error}. Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url())
+        Error::SignIn(outcome) => {
+            let said = Error::SignIn(Box::new(in_quotes(outcome)));
+            format!("{said}. Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url())
         }
         Error::TooLarge { .. } => format!(
             "{}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB",
@@ -226,7 +244,7 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
 
 /// Medplum's own words come through, and what they mean for the next call behind them.
 fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> String {
-    let said = sentence(without_values(outcome).to_string());
+    let said = sentence(quoted(&without_values(outcome)));
     if let Some(means) = means {
         return format!("{said} {means}");
     }
@@ -244,7 +262,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
         (412, Some("multiple-matches")) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
         (412, _) if outcome.uncertain => return format!(
             "{} It may have been carried out all the same: the answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote. Read it: if your change is there, it is done",
-            sentence(Outcome { uncertain: false, ..without_values(outcome) }.to_string())
+            sentence(quoted(&Outcome { uncertain: false, ..without_values(outcome) }))
         ),
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
         (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
@@ -254,6 +272,39 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
         _ => String::new(),
     };
     if advice.is_empty() { said } else { format!("{said} {advice}") }
+}
+
+/// The server's own words in quotes: they may repeat what somebody stored or sent, and are none of ours.
+fn in_quotes(outcome: &Outcome) -> Outcome {
+    let mut outcome = outcome.clone();
+    for issue in &mut outcome.issues {
+        if !issue.text.is_empty() {
+            issue.text = shown::text(&issue.text, SAID);
+        }
+        issue.code = shown::path(&issue.code);
+        issue.expression.iter_mut().for_each(|path| *path = shown::path(path));
+    }
+    outcome
+}
+
+fn quoted(outcome: &Outcome) -> String {
+    let mut text = in_quotes(outcome).to_string();
+    if text.ends_with('"') {
+        text.push('.');
+    }
+    text
+}
+
+/// All that the server says in an error.
+fn said_by_server(error: &Error) -> Vec<&str> {
+    match error {
+        Error::Outcome(outcome) | Error::SignIn(outcome) => {
+            let texts = outcome.issues.iter().map(|issue| &issue.text);
+            texts.chain(outcome.issues.iter().flat_map(|issue| &issue.expression)).map(String::as_str).collect()
+        }
+        Error::Credentials { description: Some(said) } => vec![said],
+        _ => Vec::new(),
+    }
 }
 
 /// Medplum names both values of a failed test, and the stored one may be a secret.

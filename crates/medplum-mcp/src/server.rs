@@ -95,7 +95,7 @@ impl Server {
 
     /// Calls a tool, with nobody to ask. Whatever goes wrong is an answer that says so.
     pub async fn call(&self, name: &str, arguments: JsonObject) -> CallToolResult {
-        completed(self.recorded(self.record(name, || None), name, arguments, Caller::nobody()).await)
+        completed(self.recorded(name, arguments, Caller::nobody(self.record(name, || None))).await)
     }
 
     /// The same, until `cancelled`: then there is no answer. What acts is carried on, and [`Server::settle`] waits for it.
@@ -107,7 +107,7 @@ impl Server {
     ) -> Option<CallToolResult> {
         let record = self.record(name, || None);
         let (server, its, name) = (self.clone(), record.clone(), name.to_owned());
-        let call = async move { server.recorded(its, &name, arguments, Caller::nobody()).await };
+        let call = async move { server.recorded(&name, arguments, Caller::nobody(its)).await };
         record.unless_cancelled(cancelled, call.boxed()).await.map(completed)
     }
 
@@ -124,7 +124,8 @@ impl Server {
     }
 
     /// Calls a tool, and gives out no more of its answer than is recorded.
-    async fn recorded(&self, record: Record, name: &str, arguments: JsonObject, caller: Caller) -> CallToolResponse {
+    async fn recorded(&self, name: &str, arguments: JsonObject, caller: Caller) -> CallToolResponse {
+        let record = caller.record.clone();
         let result = self.run(&record, name, arguments, caller).await;
         let recorded = record.end(record.ending(result.is_ok())).await;
         match (result, recorded) {
@@ -219,7 +220,7 @@ impl Server {
         (tool, arguments): (&str, JsonObject),
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _permit = self.inner.calls.acquire().await;
-        let result = completed(self.recorded(record, tool, arguments, Caller::nobody()).await);
+        let result = completed(self.recorded(tool, arguments, Caller::nobody(record)).await);
         let mut texts = result.content.iter().filter_map(ContentBlock::as_text).map(|block| block.text.clone());
         let first = texts.next().unwrap_or_default();
         if result.is_error == Some(true) {
@@ -278,13 +279,13 @@ impl ServerHandler for Server {
         } else {
             Way::Nobody
         };
-        let caller = Caller { way, progress: Progress::of(&cx) };
         let record = self.record(&request.name, || cx.client_info());
-        let (server, its) = (self.clone(), record.clone());
+        let caller = Caller { way, progress: Progress::of(&cx), record: record.clone() };
+        let server = self.clone();
         let call = caught(async move {
             // The semaphore is never closed, so a permit always comes.
             let _permit = server.inner.calls.acquire().await;
-            Ok(server.recorded(its, &request.name, arguments, caller).await)
+            Ok(server.recorded(&request.name, arguments, caller).await)
         });
         record.unless_cancelled(cx.ct.cancelled(), call).await.unwrap_or_else(nobody_waits)
     }

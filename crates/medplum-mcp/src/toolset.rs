@@ -202,8 +202,9 @@ fn line_without(line: &str, closed: &[&str]) -> String {
     let mut kept = String::with_capacity(line.len());
     let mut rest = line;
     while !rest.is_empty() {
-        let end =
-            [". ", "; "].iter().filter_map(|end| rest.find(end)).min().map_or(rest.len(), |at| at.saturating_add(2));
+        let unquoted = without_quotes(rest);
+        let end = [". ", "; "].iter().filter_map(|end| unquoted.find(end)).min();
+        let end = end.map_or(rest.len(), |at| at.saturating_add(2));
         let (sentence, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
         if !speaks_of(sentence, closed) {
             kept.push_str(sentence);
@@ -217,9 +218,39 @@ fn line_without(line: &str, closed: &[&str]) -> String {
     }
 }
 
-/// Whether one of the names stands in a text, as a whole word.
+/// The text with as many quotation marks in place of what stands between two: those are words of somebody else's, which
+/// say nothing of our tools and end no sentence of ours.
+fn without_quotes(text: &str) -> String {
+    let mut unquoted = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('"') {
+        let (before, quoted) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        unquoted.push_str(before);
+        let Some(length) = end_of_quote(quoted) else {
+            rest = quoted;
+            break;
+        };
+        unquoted.extend(std::iter::repeat_n('"', length));
+        rest = quoted.get(length..).unwrap_or_default();
+    }
+    unquoted.push_str(rest);
+    unquoted
+}
+
+/// How long a text in quotation marks is, in bytes; none if it has no end.
+fn end_of_quote(quoted: &str) -> Option<usize> {
+    let mut escaped = false;
+    let end = quoted.bytes().enumerate().skip(1).find(|(_, byte)| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map(|(at, _)| at.saturating_add(1))
+}
+
+/// Whether one of the names stands in a text of ours, as a whole word.
 fn speaks_of(text: &str, names: &[&str]) -> bool {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| names.contains(&word))
+    without_quotes(text).split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| names.contains(&word))
 }
 
 #[cfg(test)]
@@ -244,6 +275,10 @@ mod tests {
             ("my_query_resources stays; a_list_codes too", "my_query_resources stays; a_list_codes too"),
             ("- list_codes: the codes\n- search: all", "- search: all"),
             ("One line.\nlist_codes", "One line."),
+            (
+                "Medplum answered 400: \"Bad. Call \\\"list_codes\\\" now; or\". list_codes shows them. It was \"x.",
+                "Medplum answered 400: \"Bad. Call \\\"list_codes\\\" now; or\". It was \"x.",
+            ),
         ] {
             assert_eq!(without_closed(given, &closed), left);
         }

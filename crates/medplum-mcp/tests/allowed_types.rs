@@ -703,3 +703,37 @@ fn a_type_that_is_none_is_an_error_at_the_start() {
         ended.stderr
     );
 }
+
+/// A bot is run and a file read where their types are on the list, and only there; what they hold is not FHIR, and is
+/// looked into for resources alone.
+#[tokio::test]
+async fn bots_and_files_need_their_types_and_are_looked_into_for_resources_alone() {
+    let run = json!({"bot_id": LISTED_BOT, "input_data": {}});
+    let file = json!({"resource_type": "Binary", "resource_id": "1"});
+    let stub = Stub::start();
+    let mut narrow =
+        Pipe::open(&stub, &[("MEDPLUM_ALLOWED_TYPES", "Patient"), ("MEDPLUM_ENABLE_WRITES", "true")]).await;
+    for (tool, arguments, says) in
+        [("execute_bot", &run, "Bot is closed"), ("read_resource", &file, "Binary is closed")]
+    {
+        let answer = narrow.call(tool, arguments.clone()).await;
+        assert!(answer.error().contains(says), "{answer:?}");
+    }
+    assert_eq!(stub.lines(), [] as [&str; 0]);
+    let mut wide =
+        Pipe::open(&stub, &[("MEDPLUM_ALLOWED_TYPES", "Patient,Bot,Binary"), ("MEDPLUM_ENABLE_WRITES", "true")]).await;
+    let bot = || Says::json(200, &json!({"resourceType": "Bot", "id": LISTED_BOT}));
+    let practitioner = json!({"resourceType": "Practitioner", "id": "1", "name": [{"family": "Closedman"}]});
+    stub.say(bot());
+    stub.say(Says::json(200, &json!({"said": [practitioner]})));
+    let answer = wide.call("execute_bot", run.clone()).await;
+    assert!(!answer.blocks.concat().contains("Closedman"), "{answer:?}");
+    assert!(answer.note().contains("1 Practitioner resource left out: MEDPLUM_ALLOWED_TYPES."), "{answer:?}");
+    stub.taken();
+    stub.say(bot());
+    stub.say(Says::bytes(200, "text/plain", practitioner.to_string()));
+    assert!(wide.call("execute_bot", run).await.text().contains("Closedman"));
+    stub.taken();
+    stub.say(Says::bytes(200, "text/plain", "Dr Closedman writes"));
+    assert!(wide.call("read_resource", file).await.text().contains("Closedman"));
+}

@@ -337,13 +337,13 @@ async fn graphql_without_data_is_an_error_and_with_some_a_note() {
     ] {
         stub.say(Says::json(200, &nothing));
         let answer = pipe.call("execute_graphql", query()).await;
-        assert!(answer.error().contains("Not found (Patient.0.name); Too slow"), "{answer:?}");
+        assert!(answer.error().contains("\"Not found\" (Patient.0.name); \"Too slow\""), "{answer:?}");
     }
     let partial = json!({"errors": errors, "data": {"Patient": {"id": "1"}, "Other": null}});
     stub.say(Says::json(200, &partial));
     let answer = pipe.call("execute_graphql", query()).await;
     assert_eq!(answer.record()["data"], partial["data"]);
-    assert!(answer.note().contains("Not found (Patient.0.name)"), "{answer:?}");
+    assert!(answer.note().contains("\"Not found\" (Patient.0.name)"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn a_bundle_needs_no_type_of_its_own_and_its_failures_are_reported() {
     stub.say(Says::json(200, &mixed));
     let answer = pipe.call("execute_batch", bundle()).await;
     assert_eq!(answer.record()["entry"][1]["response"]["status"], "404");
-    assert!(answer.note().contains("1 of 2 entries failed: [1] 404 Not found (Patient.id)"), "{answer:?}");
+    assert!(answer.note().contains("1 of 2 entries failed: [1] 404 \"Not found\" (Patient.id)"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -541,11 +541,98 @@ async fn a_write_whose_fate_is_unknown_says_how_to_find_out() {
     stub.say(Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"));
     let answer = pipe.call("create_resource", json!({"resource": resource})).await;
     assert!(answer.error().contains("may have been carried out"), "{answer:?}");
-    assert!(answer.error().contains("search_one Patient identifier=http://hospital.example/mrn|4711"), "{answer:?}");
+    assert!(answer.error().contains("search_one {\"resource_type\":\"Patient\",\"params\":{\"identifier\":\"http://hospital.example/mrn|4711\"}}"), "{answer:?}");
     assert_eq!(stub.lines(), ["POST /fhir/R4/Patient"], "it is not sent again");
     // A read is, and nobody needs to know.
     stub.say(Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"));
     pipe.call("read_resource", json!({"resource_type": "Patient", "resource_id": PATIENT})).await.record();
+}
+
+/// Every way to act, and the call that shows whether it was carried out where there is one.
+#[tokio::test]
+async fn whatever_acts_says_which_call_shows_its_fate() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let read = |of: &str, rest: &str| {
+        format!(
+            "Look before you try again: read_resource {{\"resource_type\":\"{of}\",\"resource_id\":\"{PATIENT}\"}}{rest}"
+        )
+    };
+    let still = format!(", where meta.versionId is still {} if it was not carried out.", common::VERSION);
+    let newest = |of: &str| {
+        format!(
+            "Look before you try again: search_resources {{\"resource_type\":\"{of}\",\"sort\":\"-_lastUpdated\",\"count\":3}}, which shows the newest."
+        )
+    };
+    let runs = format!(
+        "Look before you try again: search_resources {{\"resource_type\":\"AuditEvent\",\"params\":{{\"entity\":\"Bot/{PATIENT}\"}},\"sort\":\"-_lastUpdated\",\"count\":3}}, which lists its runs, if Medplum keeps AuditEvents."
+    );
+    let none = "No call tells whether it ran: look at what it would have changed before you try again.".to_owned();
+    let patient =
+        json!({"resourceType": "Patient", "id": PATIENT, "meta": {"versionId": common::VERSION}, "active": true});
+    let patch = json!([{"op": "add", "path": "/active", "value": true}]);
+    let raw = |method: &str, path: String, body: Value| json!({"method": method, "path": path, "body": body});
+    for (tool, arguments, acts, expected) in [
+        (
+            "create_resource",
+            json!({"resource": {"resourceType": "Patient"}}),
+            "POST /fhir/R4/Patient",
+            newest("Patient"),
+        ),
+        ("create_bot", json!({"name": "b"}), "POST /fhir/R4/Bot", newest("Bot")),
+        (
+            "raw_request",
+            raw("POST", "fhir/R4/Basic".into(), json!({"resourceType": "Basic", "code": {"text": "x"}})),
+            "POST /fhir/R4/Basic",
+            newest("Basic"),
+        ),
+        ("update_resource", json!({"resource": patient}), "PUT", read("Patient", &still)),
+        (
+            "patch_resource",
+            json!({"resource_type": "Patient", "resource_id": PATIENT, "operations": patch}),
+            "PATCH",
+            read("Patient", &still),
+        ),
+        (
+            "delete_resource",
+            json!({"resource_type": "Patient", "resource_id": PATIENT}),
+            "DELETE",
+            read("Patient", "; 410 says that it is deleted."),
+        ),
+        (
+            "save_and_deploy_bot",
+            json!({"bot_id": PATIENT, "source_code": "a", "compiled_code": "b"}),
+            "PUT",
+            format!("This was about saving the source; nothing was deployed. {}", read("Bot", &still)),
+        ),
+        ("execute_bot", json!({"bot_id": PATIENT, "input_data": {}}), "POST /fhir/R4/Bot", runs),
+        (
+            "execute_operation",
+            json!({"resource_type": "Patient", "resource_id": PATIENT, "operation": "my-op"}),
+            "POST /fhir/R4/Patient",
+            read("Patient", "."),
+        ),
+        ("execute_operation", json!({"resource_type": "Patient", "operation": "my-op"}), "POST /fhir/R4/Patient", none),
+        (
+            "raw_request",
+            raw("PUT", "admin/projects/1/settings".into(), json!({})),
+            "PUT /admin",
+            "Look before you try again: raw_request {\"method\":\"GET\",\"path\":\"admin/projects/1/settings\"}."
+                .into(),
+        ),
+        (
+            "raw_request",
+            raw("POST", "admin/projects/1/invite".into(), json!({})),
+            "POST /admin",
+            "No call tells for sure: look at what it would have changed before you try again.".into(),
+        ),
+    ] {
+        // It is carried out, and a gateway loses the answer.
+        stub.lose(acts);
+        let answer = pipe.call(tool, arguments.clone()).await;
+        assert!(answer.error().contains(&expected), "{tool} {arguments}: expected {expected}\n{answer:?}");
+        stub.taken();
+    }
 }
 
 #[tokio::test]

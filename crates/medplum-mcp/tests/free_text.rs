@@ -221,6 +221,36 @@ async fn a_document_without_free_text_is_answered() {
     assert!(answer.text().contains("van der Berg"), "{answer:?}");
 }
 
+/// A code, a date or an id is one word, whatever a document calls it; a name may be of several.
+#[tokio::test]
+async fn a_sentence_in_a_code_of_a_document_is_left_out() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[DROP]).await;
+    let said = format!("{MARK} in confidence");
+    let data = json!({"data": {
+        "TaskList": [{"code": said, "intent": "order", "x": [said], "owner": {"display": "Dr Bob Jones"}}],
+        "PatientList": [{"name": [{"family": "van der Berg", "given": ["Alice Ann"]}], "x": "one"}]}});
+    stub.say(Says::json(200, &data));
+    let query = "{ TaskList { code: status intent x: instantiatesUri owner { display } } PatientList { name { family given } x: gender } }";
+    let answer = pipe.call("execute_graphql", json!({"query": query})).await;
+    let shown = answer.record();
+    assert!(!shown.to_string().contains(MARK), "{shown}");
+    assert_eq!(shown["data"]["TaskList"][0]["code"], "[free text left out]");
+    assert_eq!(shown["data"]["TaskList"][0]["owner"]["display"], "Dr Bob Jones");
+    assert_eq!(shown["data"]["PatientList"][0]["name"], json!([{"family": "van der Berg", "given": ["Alice Ann"]}]));
+    assert!(answer.note().contains("Free text is left out"), "{answer:?}");
+    // What two fields go by, a name and a code, is not told apart: it is left out.
+    stub.taken();
+    let data = json!({"data": {"PatientList": [{"x": said, "name": [{"x": "van der Berg"}]}]}});
+    stub.say(Says::json(200, &data));
+    let query = "{ PatientList { x: gender name { x: family } } }";
+    let answer = pipe.call("execute_graphql", json!({"query": query})).await;
+    assert_eq!(
+        answer.record()["data"]["PatientList"][0],
+        json!({"x": "[free text left out]", "name": [{"x": "[free text left out]"}]})
+    );
+}
+
 /// What was not shown is there after a write, and a patch tells nothing of it.
 #[tokio::test]
 async fn a_write_keeps_what_was_not_shown_and_a_patch_tells_nothing_of_it() {

@@ -483,7 +483,7 @@ async fn a_transaction_that_would_be_carried_out_in_part_is_refused() {
     let told = world.call("execute_batch", partial).await;
     assert_eq!(
         told.note(),
-        "1 of 2 entries failed. Refused: [1] 404 Not found. Done: [0]. This project does not carry transactions out as one: what is done stays."
+        "1 of 2 entries failed. Refused: [1] 404 \"Not found\". Done: [0]. This project does not carry transactions out as one: what is done stays."
     );
 }
 
@@ -549,7 +549,7 @@ async fn a_batch_reports_each_entry() {
     let told = pipe.call("execute_batch", bundle("batch", entries)).await;
     assert_eq!(
         told.note(),
-        "4 of 5 entries failed. Refused: [1] 412 Precondition Failed; [2] 500. Unknown, each may have been carried out: [0] 503: search_one Patient identifier=http://hospital.example/mrn|4711; [4] no answer: read_resource Basic/1. Done: [3]."
+        "4 of 5 entries failed. Refused: [1] 412 \"Precondition Failed\"; [2] 500. Unknown, each may have been carried out: [0] 503: search_one {\"resource_type\":\"Patient\",\"params\":{\"identifier\":\"http://hospital.example/mrn|4711\"}}; [4] no answer: read_resource {\"resource_type\":\"Basic\",\"resource_id\":\"1\"}; 410 says that it is deleted. Done: [3]."
     );
 }
 
@@ -575,8 +575,9 @@ async fn a_bundle_that_was_lost_says_where_to_look() {
         world.acts();
         let told = world.call("execute_batch", bundle(kind, entries)).await;
         let expected = format!(
-            "Of each write it is unknown. Look before you try again: [0] search_resources Basic, sort -_lastUpdated; [2] read_resource Patient/{}.",
-            id(&patient)
+            "Look before you try again: [0] search_resources {{\"resource_type\":\"Basic\",\"sort\":\"-_lastUpdated\",\"count\":3}}, which shows the newest; [2] read_resource {{\"resource_type\":\"Patient\",\"resource_id\":\"{}\"}}, where meta.versionId is still {} if it was not carried out.",
+            id(&patient),
+            patient["meta"]["versionId"].as_str().unwrap()
         );
         assert!(told.error().contains("may have been carried out") && told.error().contains(&expected), "{told:?}");
         assert_eq!(world.acts(), 1, "it is not sent twice");

@@ -463,7 +463,7 @@ fn execute_graphql() {
     stub.say(exchange("graphql", "not found: 200 with errors").says);
     let missing =
         page.call(&mut host, "execute_graphql", json!({"query": format!("{{ Patient(id: \"{NOBODY}\") {{ id }} }}")}));
-    assert!(missing.error().contains("Not found (Patient)"), "{missing:?}");
+    assert!(missing.error().contains("\"Not found\" (Patient)"), "{missing:?}");
     stub.taken();
     stub.say(exchange("graphql", "validation error: 400").says);
     let invalid = page.call(&mut host, "execute_graphql", json!({"query": "{ Patient(id: \"x\") { nope } }"}));

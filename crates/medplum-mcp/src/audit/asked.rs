@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use medplum_client::{
-    Body, Came, Effect, Ended, Error, GraphQlField, Interaction, Level, Outcome, Reply, ResourceType, Sent,
+    Body, Came, Effect, Ended, Error, GraphQlField, Interaction, Level, Outcome, Reply, ResourceType,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -157,6 +157,16 @@ impl Asked {
         }
     }
 
+    /// Whether it does more than read.
+    pub(crate) fn acts(&self) -> bool {
+        self.effect.is_some_and(|effect| effect != name(Effect::Read))
+    }
+
+    /// Whether it was carried out.
+    pub(crate) fn is_done(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.outcome == Fate::Done)
+    }
+
     /// The gate, or the log itself, held it back.
     pub(crate) fn refused(&mut self) {
         self.end =
@@ -251,10 +261,7 @@ fn tracing_id(body: &Value) -> Option<String> {
 fn fate(error: &Error) -> Fate {
     match error {
         Error::Refused(_) => Fate::Refused,
-        Error::Lost { sent: Sent::Done, .. }
-        | Error::TooLarge { sent: Sent::Done, .. }
-        | Error::TooSlow { sent: Sent::Done, .. }
-        | Error::NotFhir { sent: Sent::Done, .. } => Fate::Done,
+        error if error.was_carried_out() => Fate::Done,
         error if error.may_have_acted() => Fate::Unknown,
         _ => Fate::Failed,
     }

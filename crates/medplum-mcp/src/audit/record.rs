@@ -167,9 +167,19 @@ struct State {
     /// The numbers of the intents in the log.
     intents: Vec<u64>,
     error: Option<&'static str>,
+    /// Whether a person said yes to what acts.
+    confirmed: Option<Confirmed>,
     /// How it ends without an error, where that is for the person's sake.
     stopped: Option<Ending>,
     ended: bool,
+}
+
+impl State {
+    /// Whether something that acts was carried out, and something else was not.
+    fn is_partial(&self) -> bool {
+        let mut acting = self.asked.iter().filter(|asked| asked.acts());
+        acting.clone().any(Asked::is_done) && !acting.all(Asked::is_done)
+    }
 }
 
 /// How a call ended.
@@ -186,10 +196,29 @@ pub enum Ending {
     Declined,
     /// Medplum refused it, or could not be reached.
     Failed,
-    /// Its client cancelled it, and it was dropped: it did not act.
+    /// A part was carried out, and the rest was not, or may not have been: each says so for itself.
+    Partial,
+    /// Its client cancelled it before it did anything.
     Cancelled,
     /// The server ended, or failed within, before the call did.
     Interrupted,
+}
+
+/// Whether a person said yes to what acts, and why not, where nobody was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Confirmed {
+    /// A person was asked, and said yes; so says the client.
+    #[serde(rename = "person")]
+    Person,
+    /// The operator wants nobody to be asked.
+    #[serde(rename = "not asked: never")]
+    Never,
+    /// The client cannot ask, and need not.
+    #[serde(rename = "not asked: client cannot ask")]
+    CannotAsk,
+    /// One new resource is stored, which nobody is asked about.
+    #[serde(rename = "not asked: creation")]
+    Creation,
 }
 
 /// A line about a call.
@@ -205,6 +234,8 @@ struct CallLine<'a> {
     on_behalf_of: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a Host>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<Confirmed>,
     asked: &'a [Asked],
     #[serde(flatten)]
     end: Option<EndOfCall<'a>>,
@@ -252,6 +283,11 @@ impl Record {
         self.0.state().error = error.filter(|e| !matches!(e, Error::Refused(_) | Error::Invalid(_))).map(kind);
     }
 
+    /// What acts was let through by a person, or without one.
+    pub(crate) fn confirmed(&self, confirmed: Confirmed) {
+        self.0.state().confirmed = Some(confirmed);
+    }
+
     /// The call ends for the person's sake, without an error.
     pub(crate) fn stopped(&self, ending: Ending) {
         self.0.state().stopped = Some(ending);
@@ -262,6 +298,8 @@ impl Record {
         let state = self.0.state();
         match (answered, state.error) {
             (true, _) => state.stopped.unwrap_or(Ending::Answered),
+            (false, _) if state.is_partial() => Ending::Partial,
+            (false, None) if state.cancelled => Ending::Cancelled,
             (false, None) => Ending::Refused,
             (false, Some(_)) => Ending::Failed,
         }
@@ -269,10 +307,7 @@ impl Record {
 
     /// The resource that a refused interaction would have written stands in the record too.
     pub(crate) fn refused(&self, interaction: &Interaction) {
-        let Some(book) = &self.0.desk.log else { return };
-        let mut asked = Asked::of(interaction, &book.words);
-        asked.refused();
-        self.0.state().asked.push(asked);
+        self.0.refused(interaction);
     }
 
     /// Waits for a call until its client cancels it. A call that acts is carried on then, without an answer; one that
@@ -373,6 +408,7 @@ impl Call {
             effect: state.effect.map(name),
             on_behalf_of: state.on_behalf_of.as_deref(),
             client: self.about.host.as_ref(),
+            confirmed: state.confirmed,
             asked,
             end,
         };
@@ -401,11 +437,21 @@ impl Call {
         written.sync()
     }
 
+    /// An interaction is not sent.
+    fn refused(&self, interaction: &Interaction) {
+        let Some(book) = self.book() else { return };
+        let mut asked = Asked::of(interaction, &book.words);
+        asked.refused();
+        self.state().asked.push(asked);
+    }
+
     /// Takes note of an interaction that is about to leave; refuses if nobody waits for it.
     fn note(&self, interaction: &Interaction) -> Result<usize, Refusal> {
         let effect = interaction.effect();
         let mut state = self.state();
         if state.cancelled {
+            drop(state);
+            self.refused(interaction);
             return Err(cancelled());
         }
         state.acts |= !effect.is_read();

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use fhir_definitions::{Definitions, TypeInfo, TypeKind};
-use medplum_client::{GraphQl, Interaction, Level, Of};
+use medplum_client::{GraphQl, Interaction, Level, Of, Selected};
 use serde_json::{Map, Value};
 
 use super::{FREE_TEXT, REDACTED};
@@ -188,12 +188,52 @@ fn free_field(document: &GraphQl) -> Option<&str> {
     selected.map(|field| field.name)
 }
 
-/// Whether an answer holds none by what was asked: what the server can do, what a terminology says of its codes, and a
-/// document whose fields were looked at.
+/// Takes out of the answer to a document what its fields should not hold: of those that are no free text, only the
+/// strings on the list are of several words. A name in the answer that several fields go by is such a string's only if it
+/// is of each of them. Whether there was any.
+pub(super) fn leave_out_of(document: &GraphQl, answer: &mut Value) -> bool {
+    let is_name = |field: &Selected<'_>| match field.of {
+        Of::Type(info) => Definitions::get()
+            .element(info, field.name)
+            .is_some_and(|(element, of)| of.is_some_and(|of| of.name == "string") && is_kept(info, element.name)),
+        _ => false,
+    };
+    let (names, others): (Vec<_>, Vec<_>) = document.selected().into_iter().partition(is_name);
+    let others: HashSet<&str> = others.iter().map(|field| field.key).collect();
+    let names = names.iter().map(|field| field.key).filter(|key| !others.contains(key)).collect();
+    let mut any = false;
+    for (key, value) in answer.as_object_mut().into_iter().flatten() {
+        // What the server says of a request is said to whoever made it.
+        if key != "errors" {
+            leave_out_but(&names, value, &mut any);
+        }
+    }
+    any
+}
+
+fn leave_out_but(names: &HashSet<&str>, value: &mut Value, any: &mut bool) {
+    match value {
+        Value::String(text) if text.contains(char::is_whitespace) => replace(text, any),
+        Value::Array(values) => values.iter_mut().for_each(|value| leave_out_but(names, value, any)),
+        Value::Object(members) => {
+            for (key, value) in members.iter_mut() {
+                let is_name = names.contains(key.as_str());
+                each(value, &mut |value| match value {
+                    Value::String(_) if is_name => {}
+                    value => leave_out_but(names, value, any),
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether an answer holds none by what was asked: what the server can do, and what a terminology says of its
+/// codes.
 pub(super) fn is_free_of_it(interaction: &Interaction, answer: &Value) -> bool {
     let is_parameters = || answer.get("resourceType").and_then(Value::as_str) == Some("Parameters");
     match interaction {
-        Interaction::Metadata | Interaction::GraphQl(_) => true,
+        Interaction::Metadata => true,
         Interaction::Operation(operation) => match &operation.level {
             Level::Type(of) | Level::Instance(of, _) => {
                 ["lookup", "translate", "validate-code", "subsumes"].contains(&operation.name.as_str())

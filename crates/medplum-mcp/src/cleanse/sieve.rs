@@ -52,7 +52,16 @@ impl Sieve {
     /// Takes out of an answer what must not be shown.
     pub(crate) fn sift_answer(&self, interaction: &Interaction, body: &mut Body) {
         match body {
-            Body::Json(value) => self.sift_but(value, free_text::is_free_of_it(interaction, value)),
+            Body::Json(value) => match interaction {
+                // Its fields go by the names that the document gives them.
+                Interaction::GraphQl(document) => {
+                    self.sift_but(value, true);
+                    if self.free_text == FreeText::Drop && free_text::leave_out_of(document, value) {
+                        self.left_out.free_text.store(true, Ordering::Relaxed);
+                    }
+                }
+                _ => self.sift_but(value, free_text::is_free_of_it(interaction, value)),
+            },
             Body::Other { content_type, content } if self.free_text == FreeText::Drop => {
                 "text/plain".clone_into(content_type);
                 *content = FREE_TEXT.into();

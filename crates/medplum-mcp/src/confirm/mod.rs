@@ -9,7 +9,6 @@
 //! and the `requestState` that it was given.
 
 mod question;
-mod shown;
 mod state;
 
 use std::collections::BTreeMap;
@@ -23,7 +22,8 @@ use rmcp::model::{
 use rmcp::service::{PeerRequestOptions, RequestContext, RequestHandle, RoleServer, ServiceError};
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::audit::Confirmed;
+use crate::context::{Allowed, Context};
 use crate::failure::Failure;
 use crate::preflight::{Looked, version_of};
 use crate::settings::ConfirmWrites;
@@ -88,12 +88,12 @@ const POWERFUL: &[&str] = &[
     "UserSecurityRequest",
 ];
 
-/// Whether a person is asked about this. Not about reads, and not about the creation of one resource, unless it gives
-/// access or makes something run.
-fn is_asked_about(interaction: &Interaction) -> bool {
+/// Whether a person is asked about this: whatever acts, but for what a tool that stores one new resource stores, unless
+/// that gives access or makes something run.
+fn is_asked_about(interaction: &Interaction, allowed: Allowed) -> bool {
     match interaction {
-        Interaction::CreateBinary { .. } => false,
-        Interaction::Create { resource_type, .. } => {
+        Interaction::CreateBinary { .. } if allowed.unasked => false,
+        Interaction::Create { resource_type, .. } if allowed.unasked => {
             let runs = !matches!(interaction.bots(), BotReach::Only(bots) if bots.is_empty());
             runs || POWERFUL.contains(&resource_type.as_str())
         }
@@ -101,17 +101,18 @@ fn is_asked_about(interaction: &Interaction) -> bool {
     }
 }
 
-/// Lets some steps pass if the person says so, or if nobody is to be asked.
+/// Lets some steps pass if the person says so, or if nobody is to be asked; which of the two it was.
 ///
 /// # Errors
 /// [`Failure`] with the person's no, with the question itself where the call's result asks it, and with what to do where
 /// there is nobody to ask. Nothing was sent.
-pub(crate) async fn confirm(cx: &Context<'_>, looked: &[Looked]) -> Result<(), Failure> {
-    if !looked.iter().any(|looked| is_asked_about(&looked.interaction)) {
-        return Ok(());
+pub(crate) async fn confirm(cx: &Context<'_>, looked: &[Looked], allowed: Allowed) -> Result<Confirmed, Failure> {
+    if !looked.iter().any(|looked| is_asked_about(&looked.interaction, allowed)) {
+        return Ok(Confirmed::Creation);
     }
     match (cx.limits().confirm, cx.way()) {
-        (ConfirmWrites::Never, _) | (ConfirmWrites::Auto, Way::Nobody) => Ok(()),
+        (ConfirmWrites::Never, _) => Ok(Confirmed::Never),
+        (ConfirmWrites::Auto, Way::Nobody) => Ok(Confirmed::CannotAsk),
         (ConfirmWrites::Always, Way::Nobody) => Err(Failure::teach(
             "This server asks a person before it changes or runs anything (MEDPLUM_CONFIRM_WRITES=always), and this client does not say that it can ask (the capability elicitation). Nothing was sent. Use a client that can, or the operator sets MEDPLUM_CONFIRM_WRITES=auto and relies on the client's own permission prompt.",
         )),
@@ -119,7 +120,8 @@ pub(crate) async fn confirm(cx: &Context<'_>, looked: &[Looked]) -> Result<(), F
             let question = Question::about(cx, looked).await?;
             let action = ask_and_wait(cx, request, question.text()).await?;
             accepted(&action)?;
-            still_as_shown(cx, looked).await
+            still_as_shown(cx, looked).await?;
+            Ok(Confirmed::Person)
         }
         (_, Way::Result { state, answer }) => {
             // The call is made again from its start, so nothing may have been done by then.
@@ -129,7 +131,8 @@ pub(crate) async fn confirm(cx: &Context<'_>, looked: &[Looked]) -> Result<(), F
                 ));
             }
             let question = Question::about(cx, looked).await?;
-            by_result(cx, looked, &question, state.as_deref(), answer.as_ref())
+            by_result(cx, looked, &question, state.as_deref(), answer.as_ref())?;
+            Ok(Confirmed::Person)
         }
     }
 }

@@ -8,11 +8,11 @@ use fhirpath::Expression;
 use medplum_client::{Batch, BatchKind, Interaction, Level, ResourceId, ResourceType};
 use serde_json::Value;
 
-use super::shown::{change, data, text};
 use crate::changes::differences;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::preflight::{Change, Looked};
+use crate::shown::{change, data, path, text};
 use crate::summary::text::{human_name, list, name_of, string};
 
 /// How much of a value is shown where it is one of many, of a name, and of what is sent as a whole.
@@ -387,12 +387,6 @@ fn changed(stored: &Value, then: &Value, most: usize) -> Vec<String> {
     lines
 }
 
-/// A path of element names. Nothing else may look like one.
-fn path(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.[]-".contains(c);
-    if path.len() <= NAME && path.chars().all(plain) { path.to_owned() } else { text(path, NAME) }
-}
-
 /// What a resource calls itself: its name, and the first two identifiers.
 fn own_name(resource: &Value, whose: &str) -> Vec<String> {
     let (what, name) = match resource.get("name") {
@@ -446,11 +440,5 @@ mod tests {
             let found = patient_of(&resource);
             assert_eq!(found.as_ref().map(ResourceId::as_str), expected, "{resource}");
         }
-    }
-
-    #[test]
-    fn a_path_that_is_none_is_quoted() {
-        assert_eq!(path("telecom[0].value"), "telecom[0].value");
-        assert_eq!(path("a?\nAccept"), "\"a?\\nAccept\"");
     }
 }

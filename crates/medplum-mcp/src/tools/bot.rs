@@ -86,15 +86,8 @@ impl Run for ExecuteBot {
             },
             Input::Json(value) => value.to_string(),
         };
-        let reply = cx.send(&Interaction::ExecuteBot { bot, input: Bytes::from(input), content_type }).await;
-        let unknown = |failure: Failure| {
-            if failure.error().is_some_and(medplum_client::Error::may_have_acted) {
-                failure.hint("The bot may have run: look at what it does before you run it again.")
-            } else {
-                failure
-            }
-        };
-        Ok(any_answer(reply.map_err(unknown)?))
+        let reply = cx.send(&Interaction::ExecuteBot { bot, input: Bytes::from(input), content_type }).await?;
+        Ok(any_answer(reply))
     }
 }
 
@@ -150,7 +143,8 @@ impl Run for CreateBot {
             }
             bot.insert(element, value);
         }
-        let reply = cx.send(&Interaction::create(Value::Object(bot), None)?).await?;
+        let create = Interaction::create(Value::Object(bot), None)?;
+        let reply = cx.send_with(&create, Allowed::default().to_create()).await?;
         Ok(Answer::json(reply.into_json()))
     }
 }
@@ -207,10 +201,11 @@ impl Run for SaveAndDeployBot {
             return Err(Failure::not_sent("The two steps could not be made ready"));
         };
         let saved = cx.carry_out(save).await;
-        let saved = saved.map_err(|failure| failure.hint("This was about saving the source. Nothing was deployed."))?;
+        let saved =
+            saved.map_err(|failure| failure.first("This was about saving the source; nothing was deployed."))?;
         let saved = saved.into_json();
         let deployed = cx.carry_out(deploy).await;
-        deployed.map_err(|failure| match failure.error().is_some_and(medplum_client::Error::may_have_acted) {
+        deployed.map_err(|failure| match failure.may_have_acted() {
             true => failure.hint(
                 "The source was saved. Whether the code was deployed is not known; deploying the same code again does no harm.",
             ),

@@ -9,14 +9,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::search::{ask_for_fields, includes};
-use super::write::search_for;
 use crate::answer::fields::Fields;
 use crate::answer::{Answer, batch};
 use crate::context::{Allowed, Context};
+use crate::doubt::{self, listed};
 use crate::failure::Failure;
 use crate::search::{Search, entries};
+use crate::shown;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
+
+/// So much of what Medplum says of an entry is repeated.
+const SAID: usize = 300;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteBatch {
@@ -67,7 +71,7 @@ impl Run for ExecuteBatch {
             Ok(reply) => reply.into_json(),
             Err(failure) => {
                 let missing = if kind == BatchKind::Transaction { missing(cx, &failure, &targets).await } else { None };
-                return Err(explain(failure, kind, &asked, missing));
+                return Err(explain(failure, kind, missing));
             }
         };
         let note = report(&asked, &reply, kind);
@@ -107,16 +111,10 @@ struct Asked {
 
 impl Asked {
     fn of(entry: &BatchEntry) -> Self {
-        let look = match &entry.interaction {
-            Interaction::Create { resource, .. } => search_for(resource),
-            Interaction::Update { resource_type, id, .. }
-            | Interaction::Patch { resource_type, id, .. }
-            | Interaction::Delete { resource_type, id } => format!("read_resource {resource_type}/{id}"),
-            other => {
-                let request = other.to_request();
-                format!("{} {}", request.method.as_str(), request.path)
-            }
-        };
+        let look = doubt::look(&entry.interaction).unwrap_or_else(|| {
+            let request = entry.interaction.to_request();
+            format!("{} {}, which no call shows", request.method.as_str(), request.path)
+        });
         Self { acts: !entry.interaction.effect().is_read(), look }
     }
 }
@@ -172,14 +170,9 @@ async fn missing(cx: &Context<'_>, failure: &Failure, targets: &[(usize, Resourc
     (!missing.is_empty()).then(|| missing.join(" "))
 }
 
-/// A transaction that Medplum refuses as a whole has stored nothing; what was lost on the way may have been carried out.
-fn explain(failure: Failure, kind: BatchKind, asked: &[Asked], missing: Option<String>) -> Failure {
-    if failure.error().is_some_and(medplum_client::Error::may_have_acted) {
-        let acting = asked.iter().enumerate().filter(|(_, entry)| entry.acts);
-        let named = listed(acting.map(|(index, entry)| format!("[{index}] {}", entry.look)).collect());
-        return failure.hint(format!("Of each write it is unknown. Look before you try again: {named}."));
-    }
-    let refused = failure.status().is_some_and(|status| (400..500).contains(&status));
+/// A transaction that Medplum refuses as a whole has stored nothing.
+fn explain(failure: Failure, kind: BatchKind, missing: Option<String>) -> Failure {
+    let refused = !failure.may_have_acted() && failure.status().is_some_and(|status| (400..500).contains(&status));
     if refused && kind == BatchKind::Transaction {
         match missing {
             Some(missing) => failure.means(missing).hint("Nothing of the transaction was stored."),
@@ -232,20 +225,13 @@ fn fate(index: usize, asked: &Asked, entry: Option<&Value>) -> Fate {
     if status.starts_with('2') || status.starts_with('3') {
         return Fate::Done;
     }
-    let said = text("/response/outcome/issue/0/details/text").map(|said| format!(" {said}")).unwrap_or_default();
-    let at = text("/response/outcome/issue/0/expression/0").map(|at| format!(" ({at})")).unwrap_or_default();
-    let word = format!("[{index}] {status}{said}{at}");
+    // In quotes: it may repeat what somebody stored.
+    let said = text("/response/outcome/issue/0/details/text").map(|said| format!(" {}", shown::text(said, SAID)));
+    let at = text("/response/outcome/issue/0/expression/0").map(|at| format!(" ({})", shown::path(at)));
+    let word = format!("[{index}] {}{}{}", shown::status(status), said.unwrap_or_default(), at.unwrap_or_default());
     if asked.acts && !status.starts_with('4') {
         Fate::Unknown(format!("{word}: {}", asked.look))
     } else {
         Fate::Refused(word)
     }
-}
-
-/// The first few of a list, and how many more there are.
-fn listed(all: Vec<String>) -> String {
-    let most = 20;
-    let more = all.len().saturating_sub(most);
-    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-    format!("{}{more}", all.into_iter().take(most).collect::<Vec<_>>().join("; "))
 }

@@ -10,6 +10,10 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
+use crate::{flags, shown};
+
+/// So much of what the server says of an error is repeated.
+const SAID: usize = 300;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ExecuteGraphql {
@@ -40,23 +44,31 @@ impl Run for ExecuteGraphql {
         }
         let errors = errors.join("; ");
         if reply.get("data").is_none_or(holds_nothing) {
-            return Err(Failure::teach(format!("GraphQL gave no data: {errors}.")));
+            let said: Vec<&str> = errors_of(&reply).filter_map(|error| error.get("message")?.as_str()).collect();
+            let failure = Failure::teach(format!("GraphQL gave no data: {errors}."));
+            return Err(match flags::note_of_error(&said) {
+                Some(flag) => failure.hint(flag),
+                None => failure,
+            });
         }
         Ok(Answer::json(reply).missing(format!("Incomplete: {errors}.")))
     }
 }
 
-/// Medplum's own words, each with where it was.
+/// Medplum's own words in quotes, for they may repeat what somebody stored; each with where it was.
 fn messages(reply: &Value) -> Vec<String> {
-    let errors = reply.get("errors").and_then(Value::as_array);
     let message = |error: &Value| {
-        let text = error.get("message").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+        let text = shown::text(error.get("message").and_then(Value::as_str).unwrap_or("unknown"), SAID);
         let path = error.get("path").and_then(Value::as_array).into_iter().flatten();
         let path: Vec<String> =
             path.map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-        if path.is_empty() { text } else { format!("{text} ({})", path.join(".")) }
+        if path.is_empty() { text } else { format!("{text} ({})", shown::path(&path.join("."))) }
     };
-    errors.into_iter().flatten().map(message).collect()
+    errors_of(reply).map(message).collect()
+}
+
+fn errors_of(reply: &Value) -> impl Iterator<Item = &Value> {
+    reply.get("errors").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// Null, or an object whose every value is.

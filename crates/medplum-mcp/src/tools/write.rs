@@ -44,11 +44,9 @@ impl Run for CreateResource {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource = Value::Object(self.resource);
-        let hint = format!("Look before you try again: {}.", search_for(&resource));
         let given_id = resource.get("id").is_some();
-        let allowed = Allowed::by_check_references(self.check_references);
-        let interaction = Interaction::create(resource, None)?;
-        let reply = cx.send_with(&interaction, allowed).await.map_err(|failure| fate(failure, hint))?;
+        let allowed = Allowed::by_check_references(self.check_references).to_create();
+        let reply = cx.send_with(&Interaction::create(resource, None)?, allowed).await?;
         let note = if given_id { "Medplum gave it an id of its own; the one passed was not used." } else { "" };
         Ok(Answer::json(reply.into_json()).note(note))
     }
@@ -79,14 +77,14 @@ impl Run for CreateResourceIfNoneExist {
         // Some write the type before it, as in a URL; Medplum takes that for an unknown parameter.
         let own_type = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let condition = condition.strip_prefix(own_type).and_then(|rest| rest.strip_prefix('?')).unwrap_or(condition);
-        let hint = format!("Look before you try again: {}.", search_for(&resource));
         let condition = Query::parse(condition)?;
         let interaction = Interaction::create(resource, Some(condition.clone()))?;
-        let reply = match cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await {
-            Err(failure) if failure.is_of_several() && !may_have_acted(&failure) => {
+        let allowed = Allowed::by_check_references(self.check_references).to_create();
+        let reply = match cx.send_with(&interaction, allowed).await {
+            Err(failure) if failure.is_of_several() && !failure.may_have_acted() => {
                 return Err(several(cx, &interaction, condition, failure).await);
             }
-            reply => reply.map_err(|failure| fate(failure, hint))?,
+            reply => reply?,
         };
         let note = match (reply.status, reply.replayed) {
             (200, true) => "It was there, perhaps from an earlier attempt of this very call.",
@@ -172,12 +170,9 @@ async fn finish(cx: &Context<'_>, update: &Interaction, allowed: Allowed) -> Res
     match (reply, update) {
         (Ok(reply), _) => Ok(Answer::json(reply.into_json())),
         (Err(failure), Interaction::Update { resource_type, id, if_match: Some(looked_at), .. })
-            if failure.status() == Some(412) && !may_have_acted(&failure) =>
+            if failure.status() == Some(412) && !failure.may_have_acted() =>
         {
             Err(overtaken(cx, resource_type, id, looked_at, failure).await)
-        }
-        (Err(failure), Interaction::Update { resource_type, id, .. }) => {
-            Err(fate(failure, format!("Read {resource_type}/{id} to see whether it was.")))
         }
         (Err(failure), _) => Err(failure),
     }
@@ -336,9 +331,9 @@ impl Run for PatchResource {
         let looked_at = stored.as_ref().and_then(version_of);
         match cx.send_with(&interaction, Allowed::by_check_references(self.check_references)).await {
             Ok(reply) => Ok(Answer::json(reply.into_json())),
-            Err(failure) => match looked_at.filter(|_| failure.is_failed_test() && !may_have_acted(&failure)) {
+            Err(failure) => match looked_at.filter(|_| failure.is_failed_test() && !failure.may_have_acted()) {
                 Some(looked_at) => Err(overtaken(cx, &resource_type, &id, &looked_at, failure).await),
-                None => Err(fate(failure, format!("Read {resource_type}/{id} to see whether it was."))),
+                None => Err(failure),
             },
         }
     }
@@ -376,30 +371,8 @@ impl Run for DeleteResource {
         let version = version_of(&stored)
             .map(|version| format!(", version {version}{}", at.map(|at| format!(" of {at}")).unwrap_or_default()));
         let allowed = Allowed { referred: self.confirm_references == Some(true), ..Allowed::default() };
-        let hint = format!("Read {resource_type}/{id} to see whether it was.");
-        let reply = cx.send_with(&delete, allowed).await.map_err(|failure| fate(failure, hint))?;
+        let reply = cx.send_with(&delete, allowed).await?;
         let note = format!("{resource_type}/{id}{} is deleted; its history stays.", version.unwrap_or_default());
         Ok(Answer::json(reply.into_json()).note(note))
-    }
-}
-
-/// Says how to find out, where it is not known whether a write was carried out.
-fn fate(failure: Failure, hint: String) -> Failure {
-    // What a 412 says of it is said already.
-    if may_have_acted(&failure) && failure.status() != Some(412) { failure.hint(hint) } else { failure }
-}
-
-/// An earlier attempt may be the one that changed it.
-fn may_have_acted(failure: &Failure) -> bool {
-    failure.error().is_some_and(medplum_client::Error::may_have_acted)
-}
-
-/// The search that would find a resource that may have been created.
-pub(super) fn search_for(resource: &Value) -> String {
-    let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
-    let resource_type = text("/resourceType").unwrap_or("resource");
-    match (text("/identifier/0/system"), text("/identifier/0/value")) {
-        (Some(system), Some(value)) => format!("search_one {resource_type} identifier={system}|{value}"),
-        _ => format!("search_resources {resource_type}, sort -_lastUpdated"),
     }
 }

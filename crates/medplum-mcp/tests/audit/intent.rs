@@ -30,6 +30,16 @@ fn create() -> serde_json::Value {
     json!({"name": "create_resource", "arguments": {"resource": {"resourceType": "Patient", "active": true}}})
 }
 
+/// From such a request on nothing is answered.
+fn hold_at(stub: &Stub, method: &'static str, end: &'static str) {
+    let held = stub.holder();
+    stub.look(move |asked| {
+        if asked.method == method && asked.target.ends_with(end) {
+            held.send_replace(true);
+        }
+    });
+}
+
 #[test]
 fn the_intent_of_whatever_acts_is_in_the_file_when_the_api_gets_it() {
     let stub = Stub::start();
@@ -124,24 +134,21 @@ fn after_a_cancellation_nothing_more_is_sent() {
     stub.wait_for("POST /fhir/R4/Patient");
     host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": first}}));
     let end = file.wait_for("end", 1)[0].clone();
-    assert_eq!(end["asked"][0]["outcome"], "refused", "{end}");
+    assert_eq!((&end["asked"][0]["outcome"], &end["outcome"]), (&json!("refused"), &json!("cancelled")), "{end}");
     let two = json!({"name": "save_and_deploy_bot", "arguments": {"bot_id": LISTED_BOT, "source_code": "a", "compiled_code": "b"}});
     stub.taken();
-    stub.look({
-        let held = stub.holder();
-        move |asked| {
-            if asked.method == "PUT" {
-                held.send_replace(true);
-            }
-        }
-    });
+    hold_at(&stub, "PUT", "");
     let second = host.ask("tools/call", two);
     stub.wait_for("PUT /fhir/R4/Bot");
     host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": second}}));
     host.call("get_resource_schema", json!({"resource_type": "Patient"})).text();
     stub.release();
     let end = file.wait_for("end", 2)[1].clone();
-    assert_eq!(end["asked"].as_array().unwrap().last().unwrap()["interaction"], "update", "{end}");
+    // What was carried out, and what was not any more.
+    assert_eq!((&end["outcome"], &end["cancelled"]), (&json!("partial"), &json!(true)), "{end}");
+    let fates: Vec<String> =
+        end["asked"].as_array().unwrap().iter().map(|a| format!("{} {}", a["interaction"], a["outcome"])).collect();
+    assert_eq!(fates.last_chunk().unwrap(), &["\"update\" \"done\"", "\"operation\" \"refused\""], "{end}");
     assert!(stub.lines().iter().all(|line| !line.contains("$deploy")));
     host.end();
     assert_eq!(verify(&[&file.name()]).code, Some(0));
@@ -242,14 +249,7 @@ fn a_write_whose_server_was_killed_has_no_end_and_is_found() {
     let delete = json!({"name": "execute_bot", "arguments": {"bot_id": LISTED_BOT, "input_data": {}}});
     // The bot is read first; that is answered.
     stub.release();
-    stub.look({
-        let held = stub.holder();
-        move |asked| {
-            if asked.method == "POST" && asked.target.ends_with("$execute") {
-                held.send_replace(true);
-            }
-        }
-    });
+    hold_at(&stub, "POST", "$execute");
     host.ask("tools/call", delete);
     stub.wait_for("POST /fhir/R4/Bot");
     signal(&host, "KILL");

@@ -198,3 +198,59 @@ fn nobody_else_on_the_machine_may_read_it() {
     Host::sandboxed(&[("MEDPLUM_AUDIT_LOG", &file.name())]).end();
     assert_eq!(std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+/// What a document asks for inside of fragments is in the log as well, refused or not.
+#[test]
+fn a_document_with_fragments_says_its_types() {
+    let stub = Stub::start();
+    let file = AuditFile::new();
+    let mut host = Host::on_stub(&stub, &[("MEDPLUM_AUDIT_LOG", &file.name()), WRITES]);
+    for (query, interaction, of) in [
+        ("{ ...F } fragment F on Query { ConditionList { id } }", "search", "Condition"),
+        ("mutation { ... on Mutation { PatientDelete(id: \"1\") { id } } }", "delete", "Patient"),
+    ] {
+        host.call("execute_graphql", json!({"query": query}));
+        let line = file.lines().last().unwrap().clone();
+        let entry = &line["asked"][0]["entries"][0];
+        assert_eq!((&entry["interaction"], &entry["type"]), (&json!(interaction), &json!(of)), "{line}");
+    }
+    host.end();
+}
+
+/// Whether a person said yes stands in the intent and in the end, and why not, where nobody was asked.
+#[test]
+fn a_write_says_whether_a_person_confirmed_it() {
+    let create = ("create_resource", json!({"resource": {"resourceType": "Patient"}}));
+    let delete = ("delete_resource", json!({"resource_type": "Patient", "resource_id": PATIENT}));
+    let can = json!({"elicitation": {}});
+    for (setting, capabilities, (tool, arguments), confirmed) in [
+        ("auto", can.clone(), &delete, "person"),
+        ("always", can.clone(), &delete, "person"),
+        ("never", can.clone(), &delete, "not asked: never"),
+        ("auto", json!({}), &delete, "not asked: client cannot ask"),
+        ("auto", can.clone(), &create, "not asked: creation"),
+    ] {
+        let stub = Stub::start();
+        let file = AuditFile::new();
+        let name = file.name();
+        let mut host =
+            Host::spawn_on(&stub, &[("MEDPLUM_AUDIT_LOG", &name), WRITES, ("MEDPLUM_CONFIRM_WRITES", setting)]);
+        host.initialize_as("2025-11-25", capabilities);
+        let id = host.ask("tools/call", json!({"name": tool, "arguments": arguments}));
+        if confirmed == "person" {
+            let asked = host.asked();
+            host.send(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {}}}));
+        }
+        host.answer_to(id);
+        host.end();
+        let said: Vec<Value> = ["intent", "end"].iter().map(|kind| file.of(kind)[0]["confirmed"].clone()).collect();
+        assert_eq!(said, [confirmed, confirmed], "{setting}: {}", file.text());
+        assert_eq!(crate::verify(&[&name]).code, Some(0));
+    }
+    // A read is not asked about, and says nothing of it.
+    let (stub, file) = (Stub::start(), AuditFile::new());
+    let mut host = Host::on_stub(&stub, &[("MEDPLUM_AUDIT_LOG", &file.name())]);
+    host.call("read_resource", json!({"resource_type": "Patient", "resource_id": PATIENT}));
+    host.end();
+    assert!(!file.text().contains("confirmed"), "{}", file.text());
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
+mod cancelled;
 #[path = "../common/mod.rs"]
 mod common;
 mod intent;

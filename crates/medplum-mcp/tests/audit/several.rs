@@ -80,7 +80,9 @@ fn a_renamed_file_is_followed_by_a_new_one_bound_to_its_end() {
     let both = verify(&[old, &name, "--head", &kept]);
     assert_eq!(both.code, Some(0), "{both:?}");
     assert!(both.stdout.contains("The head that you kept is in it; 5 lines since."), "{both:?}");
-    // The new one alone says what it goes on from.
+    // The new one alone says what it goes on from, in its first line.
+    let first = &file.lines()[0];
+    assert_eq!((&first["line"], &first["opens"], &first["prev"]), (&json!("start"), &json!(true), &json!(kept)));
     let alone = verify(&[&name, "--head", &kept]);
     assert_eq!(alone.code, Some(0), "{alone:?}");
     assert!(alone.stdout.contains(&format!("an earlier file, whose head must be {kept}")), "{alone:?}");

@@ -78,6 +78,8 @@ struct Desk {
     asked: Mutex<Vec<Asked>>,
     /// What is said next, before anything usual.
     next: Mutex<VecDeque<Says>>,
+    /// What the answer that is lost is to.
+    lost: Mutex<Option<String>>,
     /// Who looks at each request before it is answered.
     look: Mutex<Option<Look>>,
     /// Whether answers are kept back.
@@ -119,6 +121,11 @@ impl Stub {
         self.desk.next.lock().unwrap().push_back(says);
     }
 
+    /// The answers to requests that begin like this are lost at a gateway, until [`Stub::taken`].
+    pub fn lose(&self, start: &str) {
+        *self.desk.lost.lock().unwrap() = Some(start.to_owned());
+    }
+
     /// Looks at each request as it comes, before it is answered.
     pub fn look(&self, look: impl Fn(&Asked) + Send + 'static) {
         *self.desk.look.lock().unwrap() = Some(Box::new(look));
@@ -151,6 +158,7 @@ impl Stub {
     /// Everything that reached the stub so far, and forgets it.
     pub fn taken(&self) -> Vec<Asked> {
         self.desk.next.lock().unwrap().clear();
+        *self.desk.lost.lock().unwrap() = None;
         std::mem::take(&mut *self.desk.asked.lock().unwrap())
     }
 
@@ -190,8 +198,13 @@ async fn answer(State((desk, url)): State<(Arc<Desk>, String)>, request: Request
         let _ = desk.held.subscribe().wait_for(|held| !held).await;
     }
     let told = || desk.next.lock().unwrap().pop_front();
-    let says =
-        if asked.target == "/oauth2/token" { token(&asked) } else { told().unwrap_or_else(|| usual(&asked, &url)) };
+    let says = if asked.target == "/oauth2/token" {
+        token(&asked)
+    } else if is_lost(&desk, &asked) {
+        Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>")
+    } else {
+        told().unwrap_or_else(|| usual(&asked, &url))
+    };
     let mut response = Response::new(Body::from(says.body));
     *response.status_mut() = StatusCode::from_u16(says.status).unwrap();
     response.headers_mut().insert("content-type", says.content_type.parse().unwrap());
@@ -199,6 +212,10 @@ async fn answer(State((desk, url)): State<(Arc<Desk>, String)>, request: Request
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     response
+}
+
+fn is_lost(desk: &Desk, asked: &Asked) -> bool {
+    desk.lost.lock().unwrap().as_ref().is_some_and(|start| asked.line().starts_with(start.as_str()))
 }
 
 fn token(asked: &Asked) -> Says {

@@ -122,15 +122,40 @@ fn reads_and_a_single_creation_ask_nobody() {
     ward.read(&alice);
     let by = json!({"resource": {"resourceType": "Patient"}, "if_none_exist": "identifier=http://hospital.example/mrn|4711"});
     assert_eq!(ward.host.call("create_resource_if_none_exist", by).record()["id"], alice["id"]);
-    let raw =
-        json!({"method": "POST", "path": "fhir/R4/Basic", "body": {"resourceType": "Basic", "code": {"text": "x"}}});
-    ward.host.call("raw_request", raw).record();
     ward.host.call("create_bot", json!({"name": "Greeter"})).record();
     let validate = json!({"resource_type": "Patient", "operation": "validate", "params": {"resourceType": "Patient"}});
     ward.host.call("execute_operation", validate).record();
     ward.host.call("execute_graphql", json!({"query": "{ PatientList { id } }"})).record();
     let get = json!({"type": "transaction", "entry": [{"request": {"method": "GET", "url": "Patient"}}]});
     ward.host.call("execute_batch", json!({"bundle": get})).record();
+}
+
+/// What a tool that creates does alone, a raw request asks about: it may be anything.
+#[test]
+fn a_raw_request_that_creates_asks() {
+    let mut ward = Ward::open(&[]);
+    ward.acts();
+    let basic = json!({"resourceType": "Basic", "code": {"text": "x"}});
+    for (path, body, question) in [
+        ("fhir/R4/Basic", basic.clone(), "Create this Basic?"),
+        (
+            "fhir/R4/Binary",
+            json!({"resourceType": "Binary", "contentType": "text/plain", "data": "eA=="}),
+            "Create this Binary?",
+        ),
+    ] {
+        let raw = json!({"method": "POST", "path": path, "body": body});
+        let asked = ward.call("raw_request", raw, "decline");
+        assert!(asked.question.starts_with(question), "{}", asked.question);
+        assert_eq!(asked.answer.note(), "Nothing was written: the person declined.");
+    }
+    assert_eq!(ward.acts(), [] as [&str; 0]);
+    let mut always = Ward::unopened(&[("MEDPLUM_CONFIRM_WRITES", "always")]);
+    always.host.initialize_as("2025-11-25", json!({}));
+    let raw = json!({"method": "POST", "path": "fhir/R4/Basic", "body": basic});
+    let refused = always.host.call("raw_request", raw);
+    assert!(refused.error().contains("MEDPLUM_CONFIRM_WRITES=always"), "{refused:?}");
+    assert_eq!(always.acts(), [] as [&str; 0]);
 }
 
 #[test]

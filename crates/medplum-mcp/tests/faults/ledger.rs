@@ -21,6 +21,11 @@ pub enum Told {
 }
 
 impl Told {
+    /// Of a creation that another made at the same time: one whose answer was lost may have found the other's.
+    pub fn whoever_it_was(self) -> Self {
+        if self == Self::DoneUnseen { Self::Doubt } else { self }
+    }
+
     /// By the words of a failed call.
     pub fn by_words(text: &str) -> Self {
         if text.contains("was carried out; only its answer was lost") {
@@ -43,7 +48,13 @@ struct Write {
 
 /// Writes by their marks: each leaves its own in `name[0].text`, or in the id of what it deletes.
 #[derive(Debug, Default)]
-pub struct Ledger(HashMap<String, Write>);
+pub struct Ledger {
+    writes: HashMap<String, Write>,
+    /// The write whose version another replaces, if it is carried out.
+    follows: HashMap<String, String>,
+    /// How many writes were not carried out because somebody else's was.
+    pub overtaken: usize,
+}
 
 /// How the writes ended.
 #[derive(Debug, Default, Clone, Copy)]
@@ -71,8 +82,37 @@ impl Add for Counts {
 
 impl Ledger {
     pub fn note(&mut self, mark: String, told: Told, story: &str) {
-        let again = self.0.insert(mark, Write { told, story: story.to_owned() });
+        let again = self.writes.insert(mark, Write { told, story: story.to_owned() });
         assert!(again.is_none(), "a mark is used once");
+    }
+
+    /// A write that is carried out replaces the version of this one, and nobody's change in between.
+    pub fn follows(&mut self, mark: &str, read: &str) {
+        self.follows.insert(mark.to_owned(), read.to_owned());
+    }
+
+    /// Each write that replaced another version than it was for, and each two resources that were to be one.
+    fn lost_and_doubled(&self, history: &[(String, Option<Value>)]) -> Vec<String> {
+        let text = |version: &'_ Value, at: &str| version.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let mut wrong = Vec::new();
+        let mut known: HashMap<String, &str> = HashMap::new();
+        for (index, (id, version)) in history.iter().enumerate() {
+            let Some(version) = version else { continue };
+            if let Some(identifier) = text(version, "/identifier/0/value")
+                && known.insert(identifier.clone(), id).is_some_and(|other| other != id)
+            {
+                wrong.push(format!("{identifier}: created twice"));
+            }
+            let Some(mark) = text(version, "/name/0/text") else { continue };
+            let Some(read) = self.follows.get(&mark) else { continue };
+            let before = index.checked_sub(1).and_then(|before| history.get(before)).filter(|(of, _)| of == id);
+            let before = before.and_then(|(_, version)| text(version.as_ref()?, "/name/0/text"));
+            if before.as_ref() != Some(read) {
+                let story = self.writes.get(&mark).map(|write| write.story.as_str()).unwrap_or_default();
+                wrong.push(format!("{mark}: was for {read} and replaced {before:?}\n{story}"));
+            }
+        }
+        wrong
     }
 
     /// How the writes ended, and each that ended otherwise than was told.
@@ -83,8 +123,8 @@ impl Ledger {
             *stored.entry(mark.expect("every version has a mark")).or_default() += 1;
         }
         let mut counts = Counts::default();
-        let mut wrong = Vec::new();
-        for (mark, write) in &self.0 {
+        let mut wrong = self.lost_and_doubled(history);
+        for (mark, write) in &self.writes {
             let times = stored.remove(mark.as_str()).unwrap_or_default();
             match (write.told, times) {
                 (Told::Done, 1) => counts.acknowledged += 1,

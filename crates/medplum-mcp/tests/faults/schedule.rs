@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use axum::http::Method;
-use medplum_client::{BaseUrl, Call, Client, Config, Credentials, Interaction, Open};
+use medplum_client::{BaseUrl, Call, Client, Config, Credentials, Error, Interaction, Open, Query, Reply};
 use medplum_mcp::policy::Policy;
 use medplum_mcp::server::Server;
 use medplum_mcp::settings::Limits;
@@ -23,6 +23,34 @@ struct Planned {
     tool: &'static str,
     arguments: Value,
     marks: Vec<String>,
+    /// Which of them replaces the version of which mark, and no other.
+    after: Option<(String, String)>,
+}
+
+/// What somebody else writes meanwhile.
+struct Theirs {
+    interaction: Interaction,
+    mark: String,
+    /// The mark of the version that it replaces, and of no other.
+    after: Option<String>,
+}
+
+impl Theirs {
+    fn is_creation(&self) -> bool {
+        matches!(self.interaction, Interaction::Create { .. })
+    }
+
+    fn told(&self, reply: &Result<Reply, Error>) -> Told {
+        match reply {
+            Ok(reply) if reply.json().pointer("/name/0/text") == Some(&json!(self.mark)) => Told::Done,
+            // The other's was there already.
+            Ok(_) => Told::NotDone,
+            Err(error) if self.is_creation() && error.may_have_acted() => Told::Doubt,
+            Err(error) if error.was_carried_out() => Told::DoneUnseen,
+            Err(error) if error.may_have_acted() => Told::Doubt,
+            Err(_) => Told::NotDone,
+        }
+    }
 }
 
 struct Schedule<'a> {
@@ -33,6 +61,8 @@ struct Schedule<'a> {
     server: Server,
     /// Beside the faults: to look at what is there.
     direct: Client,
+    /// Somebody else, who writes to the same records.
+    rival: Client,
     /// A patient to be changed.
     patient: String,
     /// Its deletion was asked for: that is the last thing to do with it.
@@ -48,6 +78,7 @@ pub async fn run(seed: u64, sandbox: &Sandbox, ledger: &mut Ledger) {
     let config =
         Config { timeout: TIMEOUT, ..Config::new(BaseUrl::parse(sandbox.base_url(), false).unwrap(), credentials) };
     let client = Client::with_surroundings(config.clone(), Policy::new(limits.clone()), hurried());
+    let rival = Client::with_surroundings(config.clone(), Open, hurried());
     let direct = Client::new(Config { timeout: Duration::from_secs(60), ..config }, Open);
     let mut schedule = Schedule {
         seed,
@@ -55,6 +86,7 @@ pub async fn run(seed: u64, sandbox: &Sandbox, ledger: &mut Ledger) {
         sandbox,
         server: Server::new(client, limits).unwrap(),
         direct,
+        rival,
         patient: String::new(),
         deletes: false,
         marks: 0,
@@ -92,6 +124,7 @@ impl Schedule<'_> {
     }
 
     async fn carry_out(&mut self, planned: Planned, ledger: &mut Ledger) {
+        let rival = if self.dice.one_in(3) { self.rival(&planned).await } else { None };
         let faults = self.faults();
         for rule in &faults {
             self.sandbox.faults().add(rule.clone());
@@ -101,11 +134,30 @@ impl Schedule<'_> {
             writeln!(story, "    {rule:?}").unwrap();
         }
         let arguments = planned.arguments.as_object().unwrap().clone();
+        let rival = rival.map(|theirs| {
+            writeln!(story, "    beside it, {}: {:?}", theirs.mark, theirs.interaction).unwrap();
+            (theirs, self.dice.below(60))
+        });
         let call = self.server.call(planned.tool, arguments);
         // Now and then whoever called goes away somewhere on the way.
         let patience = if self.dice.one_in(12) { Duration::from_micros(self.dice.below(8_000)) } else { Duration::MAX };
-        let answer = tokio::time::timeout(patience, call).await;
+        let beside = async {
+            let (theirs, turns) = rival?;
+            // Somewhere between the looks and the write, or before, or after.
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            let reply = self.rival.send(&Call::default(), &theirs.interaction).await;
+            Some((theirs, reply))
+        };
+        let (answer, theirs) = tokio::join!(tokio::time::timeout(patience, call), beside);
         self.sandbox.faults().clear();
+        let contested = theirs.as_ref().is_some_and(|(theirs, _)| theirs.is_creation());
+        if let Some((theirs, reply)) = &theirs {
+            writeln!(story, "    theirs: {reply:?}").unwrap();
+            ledger.note(theirs.mark.clone(), theirs.told(reply), &story);
+            theirs.after.iter().for_each(|read| ledger.follows(&theirs.mark, read));
+        }
         let Ok(answer) = answer else {
             story.push_str("    dropped\n");
             planned.marks.into_iter().for_each(|mark| ledger.note(mark, Told::Nothing, &story));
@@ -117,8 +169,13 @@ impl Schedule<'_> {
             writeln!(story, "    {text}").unwrap();
         }
         let failed = answer.is_error == Some(true);
+        planned.after.iter().for_each(|(mark, read)| ledger.follows(mark, read));
         for (index, mark) in planned.marks.into_iter().enumerate() {
-            let told = if failed { Told::by_words(&texts[0]) } else { told_by_success(&texts[0], index) };
+            let told = if failed { Told::by_words(&texts[0]) } else { told_by_success(&texts[0], index, &mark) };
+            let told = if contested { told.whoever_it_was() } else { told };
+            if told == Told::NotDone && theirs.as_ref().is_some_and(|(_, reply)| reply.is_ok()) {
+                ledger.overtaken += 1;
+            }
             ledger.note(mark, told, &story);
         }
     }
@@ -133,20 +190,23 @@ impl Schedule<'_> {
         let marks = vec![mark.clone()];
         let person = self.person(&mark);
         let planned = match kind {
-            0..3 => Planned { tool: "create_resource", arguments: json!({"resource": person}), marks },
+            0..3 => Planned { tool: "create_resource", arguments: json!({"resource": person}), marks, after: None },
             3..6 => {
                 let condition = format!("identifier=urn:schedule|{}-{mark}", self.seed);
                 let arguments = json!({"resource": person, "if_none_exist": condition});
-                Planned { tool: "create_resource_if_none_exist", arguments, marks }
+                Planned { tool: "create_resource_if_none_exist", arguments, marks, after: None }
             }
             6..9 => {
                 let mut changed = self.stored().await?;
-                changed["name"][0]["text"] = mark.into();
+                let read = mark_of(&changed);
+                changed["name"][0]["text"] = mark.clone().into();
                 let overwrite = self.dice.one_in(3);
+                let after = (!overwrite).then_some((mark, read));
                 Planned {
                     tool: "update_resource",
                     arguments: json!({"resource": changed, "overwrite": overwrite}),
                     marks,
+                    after,
                 }
             }
             9..12 => {
@@ -154,23 +214,41 @@ impl Schedule<'_> {
                 let operations = json!([{"op": "replace", "path": "/name/0/text", "value": mark}]);
                 let arguments =
                     json!({"resource_type": "Patient", "resource_id": self.patient, "operations": operations});
-                Planned { tool: "patch_resource", arguments, marks }
+                Planned { tool: "patch_resource", arguments, marks, after: None }
             }
             12..15 => self.bundle(mark).await?,
             _ => {
                 self.stored().await?;
                 self.deletes = true;
                 let arguments = json!({"resource_type": "Patient", "resource_id": self.patient});
-                Planned { tool: "delete_resource", arguments, marks: vec![self.patient.clone()] }
+                Planned { tool: "delete_resource", arguments, marks: vec![self.patient.clone()], after: None }
             }
         };
         Some(planned)
+    }
+
+    /// The same creation, if that is one that is done once; else a change of the same patient.
+    async fn rival(&mut self, planned: &Planned) -> Option<Theirs> {
+        let mark = self.mark();
+        if planned.tool == "create_resource_if_none_exist" {
+            let mut person = planned.arguments["resource"].clone();
+            person["name"][0]["text"] = mark.clone().into();
+            let condition = Query::parse(planned.arguments["if_none_exist"].as_str().unwrap()).unwrap();
+            let interaction = Interaction::create(person, Some(condition)).unwrap();
+            return Some(Theirs { interaction, mark, after: None });
+        }
+        let mut changed = self.stored().await?;
+        let (read, version) = (mark_of(&changed), changed["meta"]["versionId"].as_str().unwrap().parse().unwrap());
+        changed["name"][0]["text"] = mark.clone().into();
+        let interaction = Interaction::update(changed, Some(version)).unwrap();
+        Some(Theirs { interaction, mark, after: Some(read) })
     }
 
     /// Two creations, one of them conditional, and a change.
     async fn bundle(&mut self, first: String) -> Option<Planned> {
         let (second, third) = (self.mark(), self.mark());
         let mut changed = self.stored().await?;
+        let read = mark_of(&changed);
         changed["name"][0]["text"] = third.clone().into();
         let condition = format!("identifier=urn:schedule|{}-{second}", self.seed);
         let entries = json!([
@@ -180,7 +258,8 @@ impl Schedule<'_> {
         ]);
         let kind = if self.dice.one_in(3) { "batch" } else { "transaction" };
         let arguments = json!({"bundle": {"type": kind, "entry": entries}});
-        Some(Planned { tool: "execute_batch", arguments, marks: vec![first, second, third] })
+        let after = Some((third.clone(), read));
+        Some(Planned { tool: "execute_batch", arguments, marks: vec![first, second, third], after })
     }
 
     fn faults(&mut self) -> Vec<FaultRule> {
@@ -213,11 +292,17 @@ impl Schedule<'_> {
     }
 }
 
-/// What a success says of one of its writes: a bundle says it entry by entry.
-fn told_by_success(record: &str, index: usize) -> Told {
+/// By which write a version is there.
+fn mark_of(version: &Value) -> String {
+    version["name"][0]["text"].as_str().unwrap().to_owned()
+}
+
+/// What a success says of one of its writes: a bundle says it entry by entry. What was there already is another's.
+fn told_by_success(record: &str, index: usize, mark: &str) -> Told {
     let record: Value = serde_json::from_str(record).unwrap();
     let Some(entries) = record["entry"].as_array() else {
-        return Told::Done;
+        let others = record.pointer("/name/0/text").is_some_and(|text| text != mark);
+        return if others { Told::NotDone } else { Told::Done };
     };
     let status = entries[index].pointer("/response/status").and_then(Value::as_str).unwrap_or_default();
     match status.get(..1) {

@@ -421,7 +421,7 @@ async fn one_search_that_fails_is_said_and_the_rest_is_there() {
 async fn nobody_there() {
     let bench = Bench::with(&[patient()]).await;
     let error = bench.error(As::Admin, json!({"patient_id": "00000000-0000-4000-8000-000000000000"})).await;
-    assert!(error.starts_with("Medplum answered 404: Not found. No such id in this project"), "{error}");
+    assert!(error.starts_with("Medplum answered 404: \"Not found\". No such id in this project"), "{error}");
     let error = bench.error(As::Admin, json!({"patient_id": "Observation/1"})).await;
     assert!(error.ends_with("Nothing was sent."), "{error}");
     let error = bench.error(As::Admin, json!({"patient_id": PATIENT, "sections": ["labs"]})).await;
