@@ -245,7 +245,10 @@ async fn a_search_without_a_match_still_shows_its_columns() {
         told.note()
     );
     let told = ask(Some("select statuss from Observation")).await;
-    assert!(told.error().contains("Nearest: status") && told.error().contains("\nObservation (no rows): id, "), "{told:?}");
+    assert!(
+        told.error().contains("Nearest: status") && told.error().contains("\nObservation (no rows): id, "),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
