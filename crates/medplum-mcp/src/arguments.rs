@@ -50,6 +50,9 @@ pub(crate) fn read<A: DeserializeOwned>(
     mut given: JsonObject,
 ) -> Result<A, Failure> {
     given.retain(|_, value| !value.is_null());
+    if let Some(apart) = names::taken_apart(facts, schema, &given) {
+        return Err(Failure::teach(format!("{apart} Nothing was sent.")));
+    }
     let mut faults = Vec::new();
     let mut meant = Vec::new();
     for name in given.keys().filter(|name| schema.property(name).is_none()) {

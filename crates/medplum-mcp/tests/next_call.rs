@@ -94,7 +94,11 @@ fn an_unknown_argument_is_answered_with_the_one_that_was_meant() {
          Nearest: resource_id. It takes: resource_type, resource_id, fields, narrative, budget. fields must be a list, not \
          a whole number: {\"fields\":[\"code.text\",\"status\"]}. Nothing was sent."
     );
-    // Where the tool has nothing of the kind, nothing is advised that would be refused next.
+    let bundle = refused(&mut host, "execute_batch", json!({"type": "batch", "entry": []}));
+    assert!(bundle.contains("{\"bundle\":{\"type\":\"batch\",\"entry\":[…]}}"), "{bundle}");
+    // Where the tool has nothing of the kind, nothing is advised that would be refused next, or would filter.
+    let error = refused(&mut host, "search_one", patient("count", json!(1)));
+    assert!(!error.contains("Nearest") && !error.contains("{\"params\""), "{error}");
     let error = refused(&mut host, "search_one", patient("limit", json!(1)));
     assert!(!error.contains("Nearest") && !error.contains("{\"params\""), "{error}");
 }
@@ -333,6 +337,11 @@ fn a_code_system_or_value_set_that_is_not_there_says_where_they_are() {
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
     let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CONFIRM_WRITES", "never")]);
+    let flat = refused(&mut host, "create_resource", json!({"resourceType": "Patient", "name": []}));
+    assert_eq!(
+        flat,
+        "create_resource takes it as one argument, resource: {\"resource\":{\"resourceType\":\"Patient\",…}}. Nothing was sent."
+    );
     let patient = json!({"resource": {"resourceType": "Patient", "name": {"family": "R", "given": "Rhea"}}});
     let error = refused(&mut host, "create_resource", patient);
     assert!(error.contains("name: is one value; needs a list") && error.contains("name.given"), "{error}");

@@ -8,6 +8,14 @@ pub(super) fn meant<'a>(word: &str, has: &[&'a str]) -> Option<&'a str> {
         .find_map(|argument| has.iter().copied().find(|h| *h == argument))
 }
 
+/// Whether a word is another's for what shapes an answer: then it is no search parameter, whatever it looks like.
+pub(super) fn shapes(word: &str) -> bool {
+    meant(word, SHAPES).is_some() || SHAPES.iter().any(|shape| *shape == word.trim_start_matches('_'))
+}
+
+const SHAPES: &[&str] =
+    &["count", "max_resources", "offset", "cursor", "sort", "fields", "sql", "budget", "count_only"];
+
 /// Words in small letters without separators; and the arguments that they may mean, the first that there is.
 const MEANT: &[(&str, &str)] = &[
     (
@@ -70,6 +78,16 @@ const MEANT: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_shapes_an_answer_is_no_filter() {
+        for word in ["count", "_count", "limit", "maxResults", "order_by", "columns", "statement"] {
+            assert!(shapes(word), "{word}");
+        }
+        for word in ["subject", "first_name", "date", "address", "country"] {
+            assert!(!shapes(word), "{word}");
+        }
+    }
 
     #[test]
     fn a_word_means_what_the_tool_has() {

@@ -5,7 +5,7 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 
 use super::Schema;
-use super::meant::meant;
+use super::meant::{meant, shapes};
 use crate::tool::Facts;
 use crate::toolset::Toolset;
 
@@ -34,10 +34,27 @@ pub(super) fn unknown<'a>(
         advised.push(near);
         return format!("{what} Nearest: {near}.");
     }
-    if let Some(near) = type_searched.and_then(|info| nearest_parameter(info, name)) {
+    if let Some(near) = type_searched.filter(|_| !shapes(name)).and_then(|info| nearest_parameter(info, name)) {
         return into_params(near);
     }
     if facts.toolset == Toolset::Operation { into_params(name) } else { what }
+}
+
+/// Arguments that are one object, an element that only that object has, and how they are written.
+const WHOLE: &[(&str, &str, &str)] = &[
+    ("resource", "resourceType", "{\"resource\":{\"resourceType\":\"Patient\",…}}"),
+    ("bundle", "entry", "{\"bundle\":{\"type\":\"batch\",\"entry\":[…]}}"),
+];
+
+/// What is said where the elements of an object were passed as the arguments, instead of the object as one.
+pub(super) fn taken_apart(facts: &Facts, schema: Schema<'_>, given: &JsonObject) -> Option<String> {
+    let apart = WHOLE.iter().find(|(argument, element, _)| {
+        schema.property(argument).is_some()
+            && !given.contains_key(*argument)
+            && schema.property(element).is_none()
+            && given.contains_key(*element)
+    });
+    apart.map(|(argument, _, example)| format!("{} takes it as one argument, {argument}: {example}.", facts.name))
 }
 
 fn kind(facts: &Facts) -> &'static str {
