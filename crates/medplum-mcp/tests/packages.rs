@@ -259,7 +259,9 @@ fn the_image_holds_the_program_and_runs_it_as_nobody() {
             assert!(root().join(source).is_file() && is_sent_to_docker(source), "{source}");
         }
     }
-    assert!(base(3).ends_with(":nonroot"), "{}", base(3));
+    assert_eq!(base(3), "${BASE}");
+    let given = |(word, rest): &Instruction| word == "ARG" && rest.starts_with("BASE=") && rest.ends_with(":nonroot");
+    assert!(dockerfile().iter().any(given), "a base whose user is nobody");
     assert_eq!(instructions(3, "USER"), ["nonroot"]);
     assert_eq!(instructions(3, "ENTRYPOINT"), ["[\"/medplum-mcp\"]"], "no shell is needed to start it");
     // What the release hands in is what is asked for.
