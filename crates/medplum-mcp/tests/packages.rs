@@ -165,10 +165,10 @@ fn the_image_is_built_from_all_that_the_build_reads() {
             needed.extend(named.map(|name| format!("{krate}/{name}")));
         } else if path.contains("/src/") && path.ends_with(".rs") {
             let text = read(&path);
-            for line in text.lines().filter(|line| line.contains("include_") && !line.contains("OUT_DIR")) {
-                let Some(name) = line.split("include_").nth(1).and_then(|rest| rest.split('"').nth(1)) else {
-                    continue;
-                };
+            let embeds = ["include_str!(\"", "include_bytes!(\""];
+            for line in text.lines() {
+                let after = embeds.iter().find_map(|embed| line.split_once(embed));
+                let Some(name) = after.and_then(|(_, rest)| rest.split('"').next()) else { continue };
                 // The Rust page of the manual is for `cargo test --doc` alone.
                 if !name.ends_with("docs/rust-client.md") {
                     needed.push(format!("{folder}/{name}"));
