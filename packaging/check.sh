@@ -11,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/medplum-mcp-checks
 made=$work/made
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here
@@ -235,8 +236,33 @@ if docker info > /dev/null 2>&1; then
     docker build --quiet --file "$here/docker/Dockerfile" --tag "medplum-mcp:check" "$root" > /dev/null
     python3 "$here/speak.py" docker run --rm --interactive --network none --read-only medplum-mcp:check --sandbox
     pass "the image"
+elif has buildah && [ -n "$static" ] && [ "$(id -u)" = 0 ]; then
+    # Without a daemon and a registry: the static binary, as a release hands it in, on a base that has nobody in it.
+    arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+    mkdir -p "$work/image/$arch" "$work/nobody/etc"
+    cp "$static" "$work/image/$arch/"
+    echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' > "$work/nobody/etc/passwd"
+    echo 'nonroot:x:65532:' > "$work/nobody/etc/group"
+    export BUILDAH_ISOLATION=chroot
+    # Files alone: no mount is left behind.
+    buildah=(buildah --storage-driver vfs --root "$work/images" --runroot "$work/running")
+    {
+        base=$("${buildah[@]}" from scratch)
+        "${buildah[@]}" copy "$base" "$work/nobody" /
+        "${buildah[@]}" commit "$base" localhost/nobody
+        "${buildah[@]}" build --pull-never --ignorefile "$here/docker/Dockerfile.dockerignore" --file "$here/docker/Dockerfile" \
+            --build-arg BASE=localhost/nobody --build-arg BINARY=built --build-arg TARGETARCH="$arch" \
+            --build-context "built-binaries=$work/image" --tag localhost/medplum-mcp "$root"
+        image=$("${buildah[@]}" from --pull-never localhost/medplum-mcp)
+    } > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    # The program that the image starts, as its user: buildah starts only what it is told.
+    started=$("${buildah[@]}" inspect --format '{{.OCIv1.Config.User}} {{index .OCIv1.Config.Entrypoint 0}}' "$image")
+    [ "$started" = "nonroot /medplum-mcp" ] || { say "the image starts $started"; exit 1; }
+    python3 "$here/speak.py" "${buildah[@]}" run "$image" -- "${started#* }" --sandbox
+    "${buildah[@]}" rm --all > /dev/null
+    pass "the image, by buildah, on a base of nobody alone"
 else
-    skip "no docker: no image"
+    skip "neither docker, nor buildah with a static binary and root: no image"
 fi
 
 say "$passed passed, $skipped skipped"

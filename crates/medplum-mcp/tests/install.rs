@@ -635,6 +635,24 @@ fn the_quick_start_takes_out_what_it_put_in() {
     assert!(section.contains(&format!("`{out}`")), "{out}");
 }
 
+/// Who installed with a flag and takes out without it is told the call that was meant.
+#[test]
+fn uninstall_names_what_else_was_put_in() {
+    for (host, file, _) in HOSTS {
+        let home = Home::new();
+        home.write(file, b"");
+        home.succeeds(&["install", host, "--sandbox", "--yes"], &[]);
+        home.succeeds(&["install", host, "--sandbox", "--yes", "--name", "clinic"], &[]);
+        let ended = home.succeeds(&["uninstall", host, "--yes"], &[]);
+        let calls: Vec<&str> = ended.stdout.lines().skip(1).collect();
+        let expected = [
+            format!("medplum-sandbox is there: medplum-mcp uninstall {host} --sandbox"),
+            format!("clinic is there: medplum-mcp uninstall {host} --name clinic"),
+        ];
+        assert_eq!(calls, expected, "{ended:?}");
+    }
+}
+
 /// A host has another folder than this shell.
 #[test]
 fn paths_are_written_whole() {

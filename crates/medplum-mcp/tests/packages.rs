@@ -165,10 +165,10 @@ fn the_image_is_built_from_all_that_the_build_reads() {
             needed.extend(named.map(|name| format!("{krate}/{name}")));
         } else if path.contains("/src/") && path.ends_with(".rs") {
             let text = read(&path);
-            for line in text.lines().filter(|line| line.contains("include_") && !line.contains("OUT_DIR")) {
-                let Some(name) = line.split("include_").nth(1).and_then(|rest| rest.split('"').nth(1)) else {
-                    continue;
-                };
+            let embeds = ["include_str!(\"", "include_bytes!(\""];
+            for line in text.lines() {
+                let after = embeds.iter().find_map(|embed| line.split_once(embed));
+                let Some(name) = after.and_then(|(_, rest)| rest.split('"').next()) else { continue };
                 // The Rust page of the manual is for `cargo test --doc` alone.
                 if !name.ends_with("docs/rust-client.md") {
                     needed.push(format!("{folder}/{name}"));
@@ -259,7 +259,9 @@ fn the_image_holds_the_program_and_runs_it_as_nobody() {
             assert!(root().join(source).is_file() && is_sent_to_docker(source), "{source}");
         }
     }
-    assert!(base(3).ends_with(":nonroot"), "{}", base(3));
+    assert_eq!(base(3), "${BASE}");
+    let given = |(word, rest): &Instruction| word == "ARG" && rest.starts_with("BASE=") && rest.ends_with(":nonroot");
+    assert!(dockerfile().iter().any(given), "a base whose user is nobody");
     assert_eq!(instructions(3, "USER"), ["nonroot"]);
     assert_eq!(instructions(3, "ENTRYPOINT"), ["[\"/medplum-mcp\"]"], "no shell is needed to start it");
     // What the release hands in is what is asked for.

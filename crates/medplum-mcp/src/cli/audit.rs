@@ -41,6 +41,7 @@ fn command() -> Command {
         );
     Command::new("audit")
         .about("Check an audit log (MEDPLUM_AUDIT_LOG)")
+        .after_help("Example:\n  medplum-mcp audit verify audit.jsonl")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(verify)

@@ -186,6 +186,9 @@ fn the_examples_of_the_help_are_taken() {
     while let Some(page) = pages.pop() {
         pages.extend(page.get_subcommands().cloned());
         let after = [page.get_after_help(), page.get_after_long_help()];
+        let help = page.clone().render_long_help().to_string();
+        let shown = help.lines().any(|line| line.starts_with("  ") && line.contains("medplum-mcp"));
+        assert!(shown || page.get_name() == "help", "{} has no example", page.get_name());
         for line in
             after.into_iter().flatten().flat_map(|text| text.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
         {

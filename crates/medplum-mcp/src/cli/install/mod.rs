@@ -138,8 +138,13 @@ impl<'a> Aim<'a> {
 
     /// The same call as `uninstall`.
     fn undo(&self, sandboxed: bool) -> String {
+        self.undo_of(&self.name, sandboxed)
+    }
+
+    /// The same call as `uninstall` of an entry of this name.
+    fn undo_of(&self, name: &str, sandboxed: bool) -> String {
         let scope = if self.scope == Scope::Project { " --scope project" } else { "" };
-        let name = match self.name.as_str() {
+        let name = match name {
             "medplum" => String::new(),
             "medplum-sandbox" if sandboxed => " --sandbox".to_owned(),
             other => format!(" --name {other}"),

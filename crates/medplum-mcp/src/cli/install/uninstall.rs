@@ -49,6 +49,9 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     let receipt = Receipt::beside(&known, &aim.name)?;
     let Some(written) = Written::find(aim.host, &aim.name, known.text()).map_err(by_hand)? else {
         print(&format!("{}: {} is not in {shown}; there is nothing to take out.\n", aim.host.title, aim.name))?;
+        for other in others_of_ours(&aim, &known) {
+            print(&format!("{other} is there: {}\n", aim.undo_of(&other, true)))?;
+        }
         return forget(invocation, &aim, &known, &receipt);
     };
     if !receipt.names(&written) {
@@ -85,6 +88,17 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
     let title = aim.host.title;
     print(&format!("{title}: {what}. If {title} is running, restart it.\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The names under which `install` put in others, which may be what was meant.
+fn others_of_ours(aim: &Aim<'_>, known: &Known) -> Vec<String> {
+    let names = Written::names(aim.host, known.text()).unwrap_or_default().into_iter();
+    let is_ours = |name: &String| {
+        let written = Written::find(aim.host, name, known.text()).ok().flatten();
+        let receipt = Receipt::beside(known, name).ok();
+        written.zip(receipt).is_some_and(|(written, receipt)| receipt.names(&written))
+    };
+    names.filter(is_ours).collect()
 }
 
 /// What is left beside the file where the host itself, or a person, took us out.

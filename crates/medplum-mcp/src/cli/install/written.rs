@@ -37,6 +37,17 @@ impl Written {
         Ok(Some(Self { name: name.to_owned(), server, inputs }))
     }
 
+    /// The names of all servers in a text.
+    pub(super) fn names(host: &Host, text: &str) -> Result<Vec<String>, Unusable> {
+        let path = [host.form.servers()];
+        let servers = match host.form {
+            Form::Toml { .. } => toml::get(text, &path)?,
+            Form::Json { .. } => json::get(text, &path)?,
+        };
+        let servers = servers.as_ref().and_then(Value::as_object).into_iter().flatten();
+        Ok(servers.map(|(name, _)| name.clone()).collect())
+    }
+
     /// Whether it starts this program: by its name, by its place, or by a package runner.
     pub(super) fn starts(&self, program: &Path) -> bool {
         let arguments = self.server.get("args").and_then(Value::as_array).into_iter().flatten();
