@@ -255,3 +255,33 @@ fn no_answer_holds_a_character_of_the_stripped_classes() {
     });
     outcome.unwrap();
 }
+
+/// A CSV of any rows: the sandbox has none, so a stub says it.
+#[test]
+fn a_csv_is_whole_or_cut_within_its_budget_and_said_to_be_cut() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let stub = Stub::start();
+    let server = server(&stub, &[]);
+    let rows = prop::collection::vec(("[a-zäß0-9]{1,12}", "[ -~é\n]{0,60}"), 0..120);
+    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&(rows, 1_000_usize..4_000), |(rows, budget)| {
+        let row = |(id, text): &(String, String)| format!("{id},\"{}\"\n", text.replace('"', "\"\""));
+        let csv = format!("id,text\n{}", rows.iter().map(row).collect::<String>());
+        stub.say(Says::bytes(200, "text/csv; charset=utf-8", csv.clone()));
+        let call = json!({"resource_type": "Observation", "operation": "csv", "method": "GET", "budget": budget});
+        let result = runtime.block_on(server.call("execute_operation", call.as_object().unwrap().clone()));
+        stub.taken();
+        prop_assert_ne!(result.is_error, Some(true), "{:?}", result);
+        let blocks: Vec<&str> =
+            result.content.iter().filter_map(|block| block.as_text()).map(|block| block.text.as_str()).collect();
+        let size: usize = blocks.iter().map(|block| block.chars().count()).sum();
+        prop_assert!(size <= budget, "{size} characters in {budget}");
+        prop_assert!(csv.starts_with(blocks[0]), "{:?}", blocks[0]);
+        let notes = blocks.get(1..).unwrap_or_default().join("\n");
+        prop_assert_eq!(blocks[0] == csv, !notes.contains("characters"), "{}", notes);
+        prop_assert!(blocks[0] == csv || blocks[0].chars().count() > budget / 2, "{} of {}", blocks[0].len(), budget);
+        Ok(())
+    });
+    outcome.unwrap();
+}
