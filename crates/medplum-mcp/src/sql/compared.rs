@@ -8,6 +8,7 @@
 //! an instruction that is not known here makes what it writes uncertain.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use super::functions::{GIVES_NUMBER, GIVES_TEXT};
 
@@ -34,9 +35,11 @@ const TEXT: i64 = 0x42;
 
 /// What a register holds, null aside.
 #[derive(Debug, Clone, PartialEq)]
-enum Sort {
+pub(super) enum Sort {
     /// Nothing but null.
     Nothing,
+    /// What a column of a table holds: the place of the table, and that of the column.
+    Column(usize, usize),
     Text(Origin),
     Number(Origin),
     Any,
@@ -44,7 +47,7 @@ enum Sort {
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq)]
-enum Origin {
+pub(super) enum Origin {
     Literal(String),
     /// `substr(…)`
     Made(String),
@@ -55,6 +58,7 @@ impl Sort {
         match (self, other) {
             (Self::Nothing, other) => other,
             (one, Self::Nothing) => one,
+            (Self::Column(table, column), other) if other == Self::Column(table, column) => other,
             (Self::Text(of), Self::Text(_)) => Self::Text(of),
             (Self::Number(of), Self::Number(_)) => Self::Number(of),
             _ => Self::Any,
@@ -67,8 +71,8 @@ impl Sort {
 }
 
 /// A comparison of a text with a number, and what would work.
-pub(super) fn told(program: &[Step]) -> Option<String> {
-    let program = Program { steps: program, starts: starts(program), left: Cell::new(MOST_LOOKED_UP) };
+pub(super) fn told(program: &Program<'_>) -> Option<String> {
+    program.left.set(MOST_LOOKED_UP);
     program.steps.iter().enumerate().find_map(|(at, step)| match step.code.as_str() {
         "Eq" | "Ne" | "Lt" | "Le" | "Gt" | "Ge" => {
             let both = || (program.before(at, step.p1, DEEPEST), program.before(at, step.p3, DEEPEST));
@@ -241,11 +245,47 @@ fn goes_on(code: &str) -> bool {
     GO_ON.contains(&code)
 }
 
-struct Program<'p> {
+/// A statement as SQLite carries it out.
+pub(super) struct Program<'p> {
     steps: &'p [Step],
     starts: Vec<bool>,
     /// How many more registers are looked up.
     left: Cell<usize>,
+    /// The place of a table by the page at which it begins.
+    roots: HashMap<i64, usize>,
+}
+
+impl<'p> Program<'p> {
+    pub(super) fn of(steps: &'p [Step], roots: HashMap<i64, usize>) -> Self {
+        Self { steps, starts: starts(steps), left: Cell::new(MOST_LOOKED_UP), roots }
+    }
+
+    /// What it adds, subtracts, multiplies or divides.
+    pub(super) fn operands(&self) -> impl Iterator<Item = Sort> {
+        const ARITHMETIC: [&str; 5] = ["Add", "Subtract", "Multiply", "Divide", "Remainder"];
+        self.left.set(MOST_LOOKED_UP);
+        let steps = self.steps.iter().enumerate().filter(|(_, step)| ARITHMETIC.contains(&step.code.as_str()));
+        steps.flat_map(|(at, step)| [step.p1, step.p2].map(|operand| self.before(at, operand, DEEPEST)))
+    }
+
+    /// What it compares, and with what: of a list, with each.
+    pub(super) fn comparisons(&self) -> impl Iterator<Item = (Sort, Vec<Sort>)> {
+        self.left.set(MOST_LOOKED_UP);
+        self.steps.iter().enumerate().filter_map(|(at, step)| match step.code.as_str() {
+            "Eq" | "Ne" | "Lt" | "Le" | "Gt" | "Ge" => {
+                Some((self.before(at, step.p1, DEEPEST), vec![self.before(at, step.p3, DEEPEST)]))
+            }
+            "Found" | "NotFound" if step.p4 == "1" => Some((self.before(at, step.p3, DEEPEST), self.listed(step.p1))),
+            _ => None,
+        })
+    }
+
+    /// What is put into the table of a list, one by one.
+    fn listed(&self, cursor: i64) -> Vec<Sort> {
+        let steps = self.steps.iter().enumerate();
+        let added = steps.filter(|(_, step)| step.code == "IdxInsert" && step.p1 == cursor);
+        added.map(|(at, step)| self.in_record(at, step.p2, 0, DEEPEST)).collect()
+    }
 }
 
 impl Program<'_> {
@@ -283,8 +323,11 @@ impl Program<'_> {
             "String8" | "String" => is(p2).then(|| Sort::Text(Origin::Literal(p4.clone()))),
             "Null" => (is(p2) || (*p2..=*p3).contains(&register)).then_some(Sort::Nothing),
             "SoftNull" => is(p1).then_some(Sort::Nothing),
-            "Function" | "PureFunc" => is(p3).then(|| given_by(p4)),
-            "AggFinal" => is(p1).then(|| given_by(p4)),
+            "Function" | "PureFunc" => is(p3).then(|| match self.written_form(at, step, depth) {
+                Some(form) => Sort::Text(Origin::Made(format!("strftime('{form}', …)"))),
+                None => given_by(p4),
+            }),
+            "AggFinal" => is(p1).then(|| self.greatest_or_least(step, depth).unwrap_or_else(|| given_by(p4))),
             "AggValue" => is(p3).then_some(Sort::Any),
             "Concat" => is(p3).then(|| Sort::Text(Origin::Made("… || …".to_owned()))),
             "Add" | "Subtract" => is(p3).then(|| {
@@ -316,7 +359,10 @@ impl Program<'_> {
                 _ => Sort::Any,
             }),
             "Affinity" if p4.chars().all(|affinity| !matches!(affinity, 'B'..='F')) => None,
-            "Affinity" => among(*p1, *p2).then_some(Sort::Any),
+            "Affinity" => among(*p1, *p2).then(|| match affinity_at(p4, register.saturating_sub(*p1)) {
+                Some(affinity) => as_affinity(affinity, self.before(at, register, depth)),
+                None => Sort::Any,
+            }),
             "MakeRecord" => is(p3).then_some(Sort::Any),
             "SorterData" | "RowData" => is(p2).then_some(Sort::Any),
             // They keep the value, or what they write is no value.
@@ -332,7 +378,11 @@ impl Program<'_> {
         let mut held = Sort::Nothing;
         for (at, step) in self.steps.iter().enumerate() {
             let more = match step.code.as_str() {
-                "OpenRead" | "OpenWrite" | "VOpen" | "OpenAutoindex" if step.p1 == cursor => Sort::Any,
+                "OpenRead" if step.p1 == cursor => match (self.roots.get(&step.p2), usize::try_from(column)) {
+                    (Some(table), Ok(column)) => Sort::Column(*table, column),
+                    _ => Sort::Any,
+                },
+                "OpenWrite" | "VOpen" | "OpenAutoindex" if step.p1 == cursor => Sort::Any,
                 "OpenDup" if step.p1 == cursor => self.column(step.p2, column, depth),
                 "SorterData" if step.p3 == cursor => self.column(step.p1, column, depth),
                 "Insert" | "IdxInsert" | "SorterInsert" if step.p1 == cursor => {
@@ -352,12 +402,51 @@ impl Program<'_> {
             here = here.saturating_sub(1);
             let Some(Step { code, p1, p2, p3, p4, .. }) = self.steps.get(here) else { break };
             if code == "MakeRecord" && *p3 == register {
-                let keeps = p4.chars().all(|affinity| !matches!(affinity, 'B'..='F'));
-                let is_there = keeps && (0..*p2).contains(&column);
-                return if is_there { self.before(here, p1.saturating_add(column), depth) } else { Sort::Any };
+                if !(0..*p2).contains(&column) {
+                    return Sort::Any;
+                }
+                let held = self.before(here, p1.saturating_add(column), depth);
+                return affinity_at(p4, column).map_or(held.clone(), |affinity| as_affinity(affinity, held));
             }
         }
         Sort::Any
+    }
+}
+
+impl Program<'_> {
+    /// The form of a date that is written by it, and is no number: `strftime('%Y-%m-%d', x)`.
+    fn written_form(&self, at: usize, step: &Step, depth: usize) -> Option<String> {
+        if !step.p4.starts_with("strftime(") {
+            return None;
+        }
+        let Sort::Text(Origin::Literal(form)) = self.before(at, step.p2, depth) else { return None };
+        let is_no_number = ["-", "/", ":", "%F", "%T", "%R", "%D"].iter().any(|part| form.contains(part));
+        is_no_number.then_some(form)
+    }
+
+    /// The greatest or the least of a column is of that column.
+    fn greatest_or_least(&self, last: &Step, depth: usize) -> Option<Sort> {
+        if !["max(1)", "min(1)"].contains(&last.p4.as_str()) {
+            return None;
+        }
+        let steps = self.steps.iter().enumerate();
+        let adds = steps.filter(|(_, step)| step.code.starts_with("AggStep") && step.p3 == last.p1);
+        let all = adds.map(|(at, step)| self.before(at, step.p2, depth)).fold(Sort::Nothing, Sort::or);
+        matches!(all, Sort::Column(..)).then_some(all)
+    }
+}
+
+/// The affinity that is given to one of several registers.
+fn affinity_at(affinities: &str, register: i64) -> Option<char> {
+    affinities.chars().nth(usize::try_from(register).ok()?)
+}
+
+/// A value to which an affinity is given: a text stays one among texts.
+fn as_affinity(affinity: char, sort: Sort) -> Sort {
+    match (affinity, sort) {
+        ('B', kept @ (Sort::Text(_) | Sort::Column(..) | Sort::Nothing)) => kept,
+        ('B'..='F', _) => Sort::Any,
+        (_, kept) => kept,
     }
 }
 

@@ -7,7 +7,9 @@
 
 pub(crate) mod columns;
 mod compared;
+mod dates;
 mod dialect;
+mod elements;
 mod empty_columns;
 mod functions;
 mod json;

@@ -1,7 +1,7 @@
 //! An SQLite in which a statement can read the tables of one call, and nothing else: not write, not open a file, not
 //! run for ever, not fill the memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,11 +15,12 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::columns::Layout;
-use super::compared::{self, LONGEST_PROGRAM, Step};
+use super::compared::{self, LONGEST_PROGRAM, Program, Step};
+use super::elements::{self, OffTheList};
 use super::statement::Named;
 use super::table::{Fetched, Filled, fill};
 use super::trouble::Trouble;
-use super::{empty_columns, functions, misread, star};
+use super::{dates, empty_columns, functions, misread, star};
 use crate::failure::Failure;
 
 /// The longest text that a statement may read or make, in bytes.
@@ -110,6 +111,8 @@ pub(crate) struct Question {
     pub(crate) tables: Vec<Fetched>,
     /// None to see what the first of them looks like.
     pub(crate) sql: Option<String>,
+    /// What its plan says that must be looked up among the rows.
+    pub(crate) off_the_list: Vec<OffTheList>,
 }
 
 /// A table as it was filled.
@@ -218,6 +221,9 @@ impl Question {
         // The statement has had its time; what must be known of it has its own.
         closed.connection.progress_handler(STEPS, Some(watch.over())).map_err(Trouble::running)?;
         let mut notes = misread::of_numbers(&closed, tables, &seen)?;
+        for compared in &self.off_the_list {
+            notes.extend(compared.told(&closed, tables)?);
+        }
         notes.extend(star::thin(&mut rows, tables));
         let named = Named::in_statement(&sql);
         notes.extend(empty_columns::told(&rows, tables, &seen, &named));
@@ -228,12 +234,14 @@ impl Question {
 }
 
 /// What a statement turned out to be before anything is fetched.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// The functions of many rows that it uses.
     pub(crate) of_many: Option<String>,
     /// What it would be told of its columns, once it is known which of them hold something.
     pub(crate) wrong_column: bool,
+    /// What it compares with texts that are no codes.
+    pub(crate) off_the_list: Vec<OffTheList>,
 }
 
 /// Prepares a statement over empty tables, so that a slip costs no search.
@@ -248,21 +256,43 @@ pub(crate) fn plan(types: &[String], sql: &str, watch: &Watch) -> Result<Plan, F
             let empty = fill(&connection, &layout, Vec::new(), &|| false)?;
             filled.push(Table { layout, filled: empty, complete });
         }
+        // A join is carried out by comparisons then, and not by an index: those are looked at.
+        connection.pragma_update(None, "automatic_index", false).map_err(Trouble::running)?;
+        let roots = roots(&connection, &filled).map_err(Trouble::running)?;
         let closed = Closed::new(connection, filled.iter().map(|table| &table.layout), watch)?;
         closed.prepare(sql)?;
         let seen = closed.seen();
-        let misread = misread::never_holds(sql, &filled, &seen);
-        let misread = misread.map_or_else(|| Ok(compared::told(&closed.program(sql)?)), |why| Ok(Some(why)))?;
+        let steps = closed.program(sql)?;
+        let program = Program::of(&steps, roots);
+        let misread = match misread::never_holds(sql, &filled, &seen) {
+            None => dates::told(&closed, &program, &filled, sql)?,
+            why => why,
+        };
+        let misread = misread.or_else(|| elements::told(&program, &filled)).or_else(|| compared::told(&program));
         match misread {
             Some(why) => Err(Trouble::Misread(why)),
-            None => Ok(seen.of_many),
+            None => Ok((seen.of_many, elements::off_the_list(&program, &filled))),
         }
     });
     match prepared {
-        Ok(of_many) => Ok(Plan { of_many, wrong_column: false }),
-        Err(trouble) if trouble.is_wrong_column() => Ok(Plan { of_many: None, wrong_column: true }),
+        Ok((of_many, off_the_list)) => Ok(Plan { of_many, off_the_list, wrong_column: false }),
+        Err(trouble) if trouble.is_wrong_column() => Ok(Plan { wrong_column: true, ..Plan::default() }),
         Err(trouble) => Err(trouble.teach(&filled, sql).hint("Nothing was fetched.")),
     }
+}
+
+/// The place of each table by the page at which it begins, as a program of SQLite's names it.
+fn roots(connection: &Connection, tables: &[Table]) -> rusqlite::Result<HashMap<i64, usize>> {
+    let mut statement = connection.prepare("SELECT rootpage, name FROM sqlite_schema WHERE type = 'table'")?;
+    let all = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let mut roots = HashMap::new();
+    for found in all {
+        let (page, name) = found?;
+        if let Some(place) = tables.iter().position(|table| table.layout.table == name) {
+            roots.insert(page, place);
+        }
+    }
+    Ok(roots)
 }
 
 /// Three rows of what holds something, for somebody who has not seen the table.

@@ -21,7 +21,9 @@ pub(super) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub(super) fn ask(tables: Vec<Fetched>, sql: &str, watch: &Watch) -> Result<Outcome, String> {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    Question { tables, sql: Some(sql.to_owned()) }.ask(watch).map_err(|failure| format!("{failure:?}"))
+    Question { tables, sql: Some(sql.to_owned()), off_the_list: Vec::new() }
+        .ask(watch)
+        .map_err(|failure| format!("{failure:?}"))
 }
 
 #[track_caller]

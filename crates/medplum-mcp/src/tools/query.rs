@@ -85,7 +85,8 @@ impl Run for QueryResources {
         {
             refuse_partial(&fetched.tables, why, most)?;
         }
-        let question = Question { tables: fetched.tables, sql: self.sql.clone() };
+        let off_the_list = plan.map(|(plan, _)| plan.off_the_list).unwrap_or_default();
+        let question = Question { tables: fetched.tables, sql: self.sql.clone(), off_the_list };
         let outcome = on_sqlite(move |watch| question.ask(watch)).await??;
         Ok(answer(outcome, self.sql.is_none(), &fetched.no_match))
     }
