@@ -57,9 +57,12 @@ impl Interaction {
             Self::Update { resource_type, id, resource, .. } => of_resource(resource_type.as_str(), Some(id), resource),
             Self::Patch { resource_type, id, patch } => of_patch(resource_type.as_str(), id, patch.operations()),
             Self::Delete { .. } | Self::CreateBinary { .. } => BotReach::none(),
-            Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } | Self::Search(_) => {
-                BotReach::none()
-            }
+            Self::Metadata
+            | Self::Read { .. }
+            | Self::VersionRead { .. }
+            | Self::History { .. }
+            | Self::Search(_)
+            | Self::BoundBot(_) => BotReach::none(),
         }
     }
 }

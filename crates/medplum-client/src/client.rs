@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use fhir_definitions::Definitions;
+use fhir_definitions::{Definitions, OperationName};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
 };
@@ -29,6 +29,7 @@ use crate::searchset::{Searchset, Unread};
 use crate::throttle::{Pass, Patience, Throttle};
 use crate::timer::{Late, Timers, Watch};
 use crate::token::{Issued, Token, TokenStore};
+use crate::unbound::{Unbound, proven_by};
 use crate::witness::{Came, Ended, Watched, Way, Witness};
 
 /// No OperationOutcome is larger. What comes with a refusal is read so far and no further.
@@ -81,6 +82,7 @@ struct Inner {
     tokens: TokenStore,
     throttle: Throttle,
     timers: Timers,
+    unbound: Unbound,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -169,6 +171,7 @@ impl Client {
             tokens: TokenStore::default(),
             throttle: Throttle::default(),
             timers: Timers::default(),
+            unbound: Unbound::default(),
             http: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -191,8 +194,9 @@ impl Client {
 
     /// Sends an interaction and waits for its answer.
     ///
-    /// The gate is asked first. Before an operation on an instance, the instance is read: on an unknown id Medplum
-    /// would look for a bot of the operation's name.
+    /// The gate is asked first. Before an operation on an instance, the instance is read, and before one that is a read
+    /// it is asked whether a bot is bound to its name, once in five minutes: where an operation finds nothing, Medplum
+    /// looks for such a bot and runs it.
     ///
     /// # Errors
     /// [`Error`]: refused, unreachable, lost, or what Medplum answered.
@@ -219,13 +223,36 @@ impl Client {
     /// The way of every request: gate, guards, exchange.
     async fn pass<T>(&self, call: &Call, interaction: &Interaction, read: &Reading<T>) -> Result<T, Error> {
         self.ask_gate(call, interaction)?;
-        for guard in interaction.guards() {
+        for guard in interaction.guards()? {
             self.ask_gate(call, &guard)?;
-            let guarded = self.exchange(call, &guard, WHOLE).await;
+            let guarded = match &guard {
+                Interaction::BoundBot(name) => self.is_unbound(call, &guard, name).await,
+                _ => self.exchange(call, &guard, WHOLE).await.map(drop),
+            };
             // What it guards is not sent then.
             guarded.inspect_err(|_| call.watched.refused(interaction))?;
         }
-        self.exchange(call, interaction, read).await
+        let came = self.exchange(call, interaction, read).await;
+        if !interaction.effect().is_read() {
+            self.inner.unbound.forget();
+        }
+        came
+    }
+
+    /// Makes sure that no bot is bound to the name of an operation.
+    async fn is_unbound(&self, call: &Call, look: &Interaction, name: &OperationName) -> Result<(), Error> {
+        let key = (call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref()).cloned(), name.clone());
+        if self.inner.unbound.knows(&key, self.now()) {
+            return Ok(());
+        }
+        match self.exchange(call, look, WHOLE).await {
+            Ok(page) => proven_by(page.json(), name)?,
+            // Medplum would look for the bot on the same behalf, which may not.
+            Err(Error::Outcome(outcome)) if outcome.status == 403 => {}
+            Err(error) => return Err(error),
+        }
+        self.inner.unbound.keep(key, self.now());
+        Ok(())
     }
 
     /// Asks the gate whether an interaction may leave, and sends nothing: before the first of several steps.

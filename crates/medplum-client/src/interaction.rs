@@ -1,7 +1,7 @@
 //! Everything that can be asked of Medplum.
 
 use bytes::Bytes;
-use fhir_definitions::{ResourceId, ResourceType};
+use fhir_definitions::{OperationName, ResourceId, ResourceType};
 use serde_json::Value;
 
 use crate::bundle::Batch;
@@ -111,6 +111,9 @@ pub enum Interaction {
         /// What that is.
         content_type: String,
     },
+    /// Whether a bot is bound to an operation's name: what the client asks by itself before such an operation, and shows
+    /// nobody.
+    BoundBot(OperationName),
     /// Anything else, by method and path.
     Raw(Raw),
 }
@@ -194,9 +197,12 @@ impl Interaction {
     /// What asking this does.
     pub fn effect(&self) -> Effect {
         match self {
-            Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } | Self::Search(_) => {
-                Effect::Read
-            }
+            Self::Metadata
+            | Self::Read { .. }
+            | Self::VersionRead { .. }
+            | Self::History { .. }
+            | Self::Search(_)
+            | Self::BoundBot(_) => Effect::Read,
             Self::Create { .. }
             | Self::CreateBinary { .. }
             | Self::Update { .. }
@@ -210,20 +216,30 @@ impl Interaction {
         }
     }
 
-    /// The reads that must succeed before this is sent: on an unknown id Medplum looks for a bot of an instance-level
-    /// operation's name.
-    pub fn guards(&self) -> Vec<Self> {
-        let guard = |resource_type: &ResourceType, id: &ResourceId| Self::read(resource_type.clone(), id.clone());
-        match self {
-            Self::Operation(Operation { level: Level::Instance(resource_type, id), .. }) => {
-                vec![guard(resource_type, id)]
+    /// The reads that must go well before this is sent. Where an operation finds nothing, be it the instance or the code
+    /// that it is asked about, Medplum looks for a bot of its name: so the instance is read before, and an operation
+    /// that is a read wants no bot bound to its name.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] if there is none to send; then this is not sent either.
+    pub fn guards(&self) -> Result<Vec<Self>, InvalidRequest> {
+        Ok(match self {
+            Self::Operation(operation) => {
+                let instance = match &operation.level {
+                    Level::Instance(resource_type, id) => Some(Self::read(resource_type.clone(), id.clone())),
+                    Level::Type(_) | Level::System => None,
+                };
+                let reads = operation.effect().is_read();
+                instance.into_iter().chain(reads.then(|| Self::BoundBot(operation.name.clone()))).collect()
             }
-            Self::ExecuteBot { bot, .. } => {
-                ResourceType::parse("Bot").map(|t| vec![guard(&t, bot)]).unwrap_or_default()
+            Self::ExecuteBot { bot, .. } => vec![Self::read(ResourceType::parse("Bot")?, bot.clone())],
+            Self::Batch(batch) => {
+                let guards: Result<Vec<_>, _> =
+                    batch.entries().iter().map(|entry| entry.interaction.guards()).collect();
+                guards?.into_iter().flatten().collect()
             }
-            Self::Batch(batch) => batch.entries().iter().flat_map(|entry| entry.interaction.guards()).collect(),
             _ => Vec::new(),
-        }
+        })
     }
 
     /// Whether this may be sent again after an attempt whose fate is unknown.
@@ -233,7 +249,11 @@ impl Interaction {
     /// carried out twice.
     pub fn is_safe_to_replay(&self) -> bool {
         match self {
-            Self::Metadata | Self::Read { .. } | Self::VersionRead { .. } | Self::History { .. } => true,
+            Self::Metadata
+            | Self::Read { .. }
+            | Self::VersionRead { .. }
+            | Self::History { .. }
+            | Self::BoundBot(_) => true,
             Self::Search(search) => !self.is_posted(search),
             Self::Update { if_match, .. } => if_match.is_some(),
             Self::Create { resource, if_none_exist, .. } => {
@@ -271,6 +291,7 @@ impl Interaction {
             Self::GraphQl(_) => of("graphql", None),
             Self::Batch(batch) => of(batch.kind().as_str(), None),
             Self::ExecuteBot { .. } => of("execute", Some("Bot")),
+            Self::BoundBot(_) => of("search", Some("OperationDefinition")),
             Self::Raw(_) => of("raw", None),
         }
     }
@@ -322,6 +343,8 @@ impl Interaction {
                 body: Some((content_type.clone(), input.clone())),
                 ..Request::new(Method::Post, format!("Bot/{bot}/$execute"))
             },
+            Self::BoundBot(name) => Request::new(Method::Get, "OperationDefinition")
+                .query(&Query::new().with("code", name.as_str()).with("_count", "100")),
             Self::Raw(raw) => raw_request(raw),
         }
     }

@@ -46,6 +46,7 @@ mod throttle;
 mod timer;
 mod token;
 mod types;
+mod unbound;
 mod witness;
 
 #[cfg(doctest)]

@@ -7,12 +7,14 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::scanner::only_queries;
 use common::*;
 use medplum_client::Effect::{self, Run, Write};
 use medplum_client::Method::{Delete, Get, Patch, Post, Put};
 use medplum_client::{
-    Asked, Batch, Client, Error, FhirPath, Gate, GraphQl, Interaction, Method, Query, Refusal, Search,
+    Asked, Batch, Call, Client, Error, FhirPath, Gate, GraphQl, Interaction, Membership, Method, Query, Refusal, Search,
 };
 use serde_json::{Value, json};
 
@@ -695,4 +697,45 @@ fn a_bundles_version_condition_is_one_that_medplum_heeds() {
         let error = Batch::parse(&json!({"type": "batch", "entry": [{"request": request}]})).unwrap_err().to_string();
         assert!(error.contains("on a PUT alone"), "{method}: {error}");
     }
+}
+
+/// Whether a bot is bound to an operation's name is asked before it, and remembered on whose behalf it was.
+#[tokio::test]
+async fn a_bot_is_looked_for_before_an_operation() {
+    let server = Server::new(|request| match request.method.as_str() {
+        "POST" => Answer::patient(),
+        _ => Answer::fhir(200, json!({"resourceType": "Parameters"})),
+    })
+    .await;
+    let clock = FakeClock::new();
+    let client = server.client_at(&clock);
+    let lookup = || recognise(Get, "fhir/R4/CodeSystem/$lookup?code=a", None).unwrap();
+    let ask = async |call: &Call| client.send(call, &lookup()).await.unwrap();
+    let member = Call::on_behalf_of(Some(Membership::parse(MEMBER).unwrap()));
+    ask(&call()).await;
+    ask(&call()).await;
+    assert_eq!(server.looks(), ["lookup"]);
+    ask(&member).await;
+    ask(&member).await;
+    assert_eq!(server.looks().len(), 2, "another may see other definitions");
+    clock.advance(Duration::from_secs(299));
+    ask(&call()).await;
+    assert_eq!(server.looks().len(), 2);
+    clock.advance(Duration::from_secs(1));
+    ask(&call()).await;
+    assert_eq!(server.looks().len(), 3, "five minutes later");
+    client.send(&call(), &create_patient()).await.unwrap();
+    ask(&call()).await;
+    assert_eq!(server.looks().len(), 4, "what was written may have bound one");
+}
+
+#[tokio::test]
+async fn an_operation_that_is_no_read_is_not_looked_at() {
+    let server = Server::with_looks(|_| Answer::outcome(500, None, "exception", "x"), |_| Answer::patient()).await;
+    let custom = recognise(Post, "fhir/R4/Patient/$my-op", None).unwrap();
+    server.client().send(&call(), &custom).await.unwrap();
+    assert_eq!(server.looks(), [] as [String; 0]);
+    let lookup = recognise(Get, "fhir/R4/CodeSystem/$lookup?code=a", None).unwrap();
+    server.client().send(&call(), &lookup).await.unwrap_err();
+    assert_eq!(server.lines(), ["POST /Patient/$my-op"]);
 }

@@ -125,7 +125,7 @@ proptest! {
             && interaction.effect() == Read
         {
             prop_assert_eq!(reads(&interaction.to_request()), Ok(()));
-            for guard in interaction.guards() {
+            for guard in interaction.guards().unwrap() {
                 prop_assert_eq!(reads(&guard.to_request()), Ok(()));
             }
         }

@@ -124,6 +124,9 @@ async fn it_sees_all_that_leaves_before_it_does() {
             "read leaves",
             &format!("  GET /fhir/R4/Patient/{PATIENT}"),
             "read after 1: a reply of 200",
+            // And so is the look for a bot of the operation's name.
+            "search leaves",
+            "search after 1: a reply of 200",
             "operation leaves",
             &format!("  GET /fhir/R4/Patient/{PATIENT}/$everything"),
             "operation after 1: a reply of 200",

@@ -21,7 +21,7 @@ use crate::operations;
 use crate::page::{Entry, Found};
 use crate::preflight;
 use crate::progress::Progress;
-use crate::search::{compare, refuse_empty};
+use crate::search::{compare, look_at, refuse_empty};
 use crate::settings::Limits;
 use crate::transactions::Transactions;
 
@@ -77,6 +77,11 @@ impl Caller {
     /// One that can neither be asked nor told.
     pub fn nobody(record: Record) -> Self {
         Self { way: Way::Nobody, progress: Progress::default(), record }
+    }
+
+    /// One that only reads. Hosts read by themselves, and ask nobody.
+    pub fn reader(record: Record) -> Self {
+        Self { way: Way::Reads, progress: Progress::default(), record }
     }
 }
 
@@ -169,6 +174,8 @@ impl<'a> Context<'a> {
     /// As [`Context::send`].
     pub async fn send_with(&self, interaction: &Interaction, allowed: Allowed) -> Result<Reply, Failure> {
         refuse_empty(interaction)?;
+        let looked = look_at(self, interaction).await?;
+        let interaction = looked.as_ref();
         let reply = if interaction.effect().is_read() {
             self.limits.toolsets.admit(interaction)?;
             self.ask(interaction).await?

@@ -1,7 +1,7 @@
 //! What can be read without a tool: where this server is, which tool is for what, what errors mean.
 
 use fhir_definitions::Definitions;
-use medplum_client::{Config, Credentials};
+use medplum_client::{Config, Credentials, FhirPath, NameError, ResourceId, ResourceType};
 use rmcp::ErrorData;
 use rmcp::model::{JsonObject, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
@@ -51,18 +51,46 @@ pub(crate) fn complete(argument: &str, start: &str, limits: &Limits) -> Vec<Stri
     types.filter(is_open).filter(|name| name.to_ascii_lowercase().starts_with(&start)).map(str::to_owned).collect()
 }
 
-/// The call that reads a record by its URI; none for another URI.
-pub(crate) fn record_call(uri: &str, fhir_path: &str) -> Option<(&'static str, JsonObject)> {
-    let parts: Vec<&str> = uri.strip_prefix(RECORD)?.split('/').collect();
-    let (tool, arguments) = match parts.as_slice() {
-        [t, id] => (READER, serde_json::json!({ "resource_type": t, "resource_id": id })),
-        [t, id, "_history", version] => {
-            let path = format!("{fhir_path}{t}/{id}/_history/{version}");
-            (VERSION_READER, serde_json::json!({ "method": "GET", "path": path }))
-        }
-        _ => return None,
-    };
-    arguments.as_object().cloned().map(|arguments| (tool, arguments))
+/// A record that a URI names, each part of it a name: it leads nowhere else.
+#[derive(Debug, PartialEq)]
+pub(crate) struct RecordUri {
+    resource_type: ResourceType,
+    id: ResourceId,
+    version: Option<ResourceId>,
+}
+
+impl RecordUri {
+    /// Takes a URI for a record's; none for another URI.
+    ///
+    /// # Errors
+    /// [`NameError`] if a part of it is not the name that belongs there.
+    pub(crate) fn parse(uri: &str) -> Result<Option<Self>, NameError> {
+        let Some(path) = uri.strip_prefix(RECORD) else { return Ok(None) };
+        let parts: Vec<&str> = path.split('/').collect();
+        let (resource_type, id, version) = match parts.as_slice() {
+            [t, id] => (t, id, None),
+            [t, id, "_history", version] => (t, id, Some(version)),
+            _ => return Ok(None),
+        };
+        Ok(Some(Self {
+            resource_type: ResourceType::parse(resource_type)?,
+            id: ResourceId::parse(id)?,
+            version: version.map(|version| ResourceId::parse(version)).transpose()?,
+        }))
+    }
+
+    /// The call that reads it.
+    pub(crate) fn call(&self, fhir_path: &FhirPath) -> (&'static str, JsonObject) {
+        let Self { resource_type: t, id, version } = self;
+        let (tool, arguments) = match version {
+            None => (READER, [("resource_type", t.to_string()), ("resource_id", id.to_string())]),
+            Some(version) => {
+                let path = format!("{}{t}/{id}/_history/{version}", fhir_path.as_str());
+                (VERSION_READER, [("method", "GET".to_owned()), ("path", path)])
+            }
+        };
+        (tool, arguments.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
+    }
 }
 
 /// The resources as they are listed.

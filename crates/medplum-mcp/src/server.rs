@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fhir_definitions::nearest;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use medplum_client::{Call, Client, Membership};
+use medplum_client::{Call, Client, Membership, NameError};
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -28,7 +28,7 @@ use crate::confirm::Way;
 use crate::context::{Caller, Context, Cursors, Kept};
 use crate::failure::{Failure, Stopped};
 use crate::progress::Progress;
-use crate::resources;
+use crate::resources::{self, RecordUri};
 use crate::settings::Limits;
 use crate::tool::{Tool, split_on_behalf_of};
 use crate::tools;
@@ -229,7 +229,7 @@ impl Server {
         (tool, arguments): (&str, JsonObject),
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _permit = self.inner.calls.acquire().await;
-        let result = completed(self.recorded(tool, arguments, Caller::nobody(record)).await);
+        let result = completed(self.recorded(tool, arguments, Caller::reader(record)).await);
         let mut texts = result.content.iter().filter_map(ContentBlock::as_text).map(|block| block.text.clone());
         let first = texts.next().unwrap_or_default();
         if result.is_error == Some(true) {
@@ -327,8 +327,10 @@ impl ServerHandler for Server {
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let config = self.inner.client.config();
-        let Some(call) = resources::record_call(&request.uri, config.fhir_path.as_str()) else {
-            return caught(async { resources::read(&request.uri, self, &self.inner.limits, config) }).await;
+        let call = match RecordUri::parse(&request.uri) {
+            Ok(Some(record)) => record.call(&config.fhir_path),
+            Ok(None) => return caught(async { resources::read(&request.uri, self, &self.inner.limits, config) }).await,
+            Err(error) => return Err(no_record(&error)),
         };
         let record = self.inner.recorder.begin("resources/read", || cx.client_info());
         let (server, its) = (self.clone(), record.clone());
@@ -367,6 +369,13 @@ impl ServerHandler for Server {
             None,
         ))
     }
+}
+
+/// A URI whose parts are no names. It may hold anything, and its error may repeat it.
+fn no_record(error: &NameError) -> ErrorData {
+    let mut text = format!("{error}. Nothing was sent.");
+    cleanse_text(&mut text);
+    ErrorData::resource_not_found(text, None)
 }
 
 /// Everything that decides what the pages of a call hold, whatever the order of its arguments. One that says nothing is as

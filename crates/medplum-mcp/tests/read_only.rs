@@ -7,7 +7,9 @@
 mod common;
 
 use common::attempt::{Attempt, all_pass, all_refused, attempt, line};
-use common::{LISTED_BOT, MEMBERSHIP, NOBODY, PATIENT, Pipe, Stub};
+use common::host::program;
+use common::{Host, LISTED_BOT, MEMBERSHIP, NOBODY, PATIENT, Pipe, Says, Stub};
+use medplum_sandbox::Sandbox;
 use serde_json::{Value, json};
 
 /// What opens writes.
@@ -864,7 +866,7 @@ async fn what_was_judged_is_what_is_sent() {
 async fn an_operation_on_an_unknown_id_stops_at_the_look_before() {
     let stub = Stub::start();
     let mut pipe = Pipe::open(&stub, &[]).await;
-    stub.say(common::Says::outcome(404, Some("not-found"), "Not found"));
+    stub.say(Says::outcome(404, Some("not-found"), "Not found"));
     let answer = pipe.call("get_patient_everything", json!({"patient_id": NOBODY})).await;
     assert!(answer.error().contains("Not found"), "{answer:?}");
     assert_eq!(stub.lines(), [format!("GET /fhir/R4/Patient/{NOBODY}")]);
@@ -880,6 +882,166 @@ async fn a_membership_travels_as_a_header_where_the_operator_lets_it() {
         for asked in stub.taken() {
             let expected = (asked.target != "/oauth2/token").then(|| format!("ProjectMembership/{MEMBERSHIP}"));
             assert_eq!(asked.header("x-medplum-on-behalf-of"), expected.as_deref(), "{}", asked.line());
+        }
+    }
+}
+
+/// What an operation of Medplum's own is asked by, on every way to one.
+fn native_operations() -> Vec<(&'static str, Value)> {
+    let batch = |url: &str| json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]}});
+    let get = |path: &str| json!({"method": "GET", "path": format!("fhir/R4/{path}")});
+    let by_get = |t: &str, name: &str| json!({"resource_type": t, "operation": name, "method": "GET"});
+    vec![
+        ("lookup_concept", json!({"code": "a", "system": "b"})),
+        ("lookup_concept", json!({"code": "a", "codesystem_id": "1"})),
+        ("validate_code", json!({"code": "a", "system": "b", "valueset_url": "c"})),
+        ("validate_codesystem_code", json!({"code": "a", "codesystem_url": "b"})),
+        ("expand_valueset", json!({"valueset_url": "a"})),
+        ("translate_concept", json!({"code": "a", "system": "b"})),
+        ("get_patient_everything", json!({"patient_id": PATIENT})),
+        ("execute_operation", by_get("CodeSystem", "lookup")),
+        ("execute_operation", by_get("Observation", "csv")),
+        ("execute_operation", json!({"resource_type": "CodeSystem", "operation": "subsumes"})),
+        (
+            "execute_operation",
+            json!({"resource_type": "Patient", "resource_id": "1", "operation": "graph", "method": "GET"}),
+        ),
+        ("raw_request", get("CodeSystem/$lookup?code=a")),
+        ("raw_request", get("CodeSystem/1/%24lookup?code=a")),
+        ("raw_request", get("Observation/$csv")),
+        ("execute_batch", batch("CodeSystem/$lookup?code=a")),
+    ]
+}
+
+/// Where an operation finds nothing (404), Medplum runs the bot that is bound to its name.
+#[tokio::test]
+async fn an_operation_whose_name_may_have_a_bot_does_not_leave() {
+    let definitions =
+        |definition: Value| json!({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": definition}]});
+    let bound = definitions(json!({"resourceType": "OperationDefinition", "extension": [{
+        "url": "https://medplum.com/fhir/StructureDefinition/operationDefinition-implementation",
+        "valueReference": {"reference": format!("Bot/{LISTED_BOT}")}
+    }]}));
+    let writes = [("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_ALLOWED_BOT_IDS", LISTED_BOT)];
+    for (says, why) in [
+        (Says::json(200, &bound), "binds a bot to $"),
+        (Says::json(200, &json!({"resourceType": "Parameters"})), "cannot be told"),
+        (Says::outcome(500, None, "Internal"), "Medplum answered 500"),
+    ] {
+        for variables in [&[][..], &writes] {
+            let stub = Stub::start();
+            stub.say_of_bots(says.clone());
+            let mut pipe = Pipe::open(&stub, variables).await;
+            for (tool, arguments) in native_operations() {
+                let answer = pipe.call(tool, arguments.clone()).await;
+                assert!(answer.failed && answer.error().contains(why), "{tool} {arguments}: {answer:?}");
+                let left = stub.lines();
+                let acts = |line: &String| line.contains('$') || line.starts_with("POST");
+                assert!(!left.iter().any(acts), "{tool} {arguments}: {left:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bot_is_looked_for_once_in_a_while() {
+    let stub = Stub::start();
+    let looks = || {
+        let all = stub.lines_of_all();
+        all.into_iter().filter(|line| line.contains("/OperationDefinition?")).collect::<Vec<_>>()
+    };
+    let look = |name: &str| format!("GET /fhir/R4/OperationDefinition?code={name}&_count=100");
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let lookup = json!({"code": "a", "system": "b"});
+    pipe.call("lookup_concept", lookup.clone()).await.record();
+    pipe.call("lookup_concept", lookup.clone()).await.record();
+    pipe.call("expand_valueset", json!({"valueset_url": "a"})).await.record();
+    assert_eq!(looks(), [look("lookup"), look("expand")]);
+    // Who may not read OperationDefinitions runs no bot by one either: Medplum looks on the same behalf.
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    stub.say_of_bots(Says::outcome(403, Some("forbidden"), "Forbidden"));
+    pipe.call("lookup_concept", lookup.clone()).await.record();
+    pipe.call("lookup_concept", lookup.clone()).await.record();
+    assert_eq!(looks(), [look("lookup")]);
+    // A server of few types looks all the same, and shows nothing of it.
+    let mut pipe = Pipe::open(&stub, &[("MEDPLUM_ALLOWED_RESOURCE_TYPES", "CodeSystem")]).await;
+    pipe.call("lookup_concept", lookup).await.record();
+    assert_eq!(looks(), [look("lookup")]);
+}
+
+#[test]
+fn a_bot_that_is_bound_to_a_name_of_medplums_own_does_not_run() {
+    let sandbox = Sandbox::builder().start_on_thread().unwrap();
+    let host = |variables: &[(&str, &str)]| {
+        let mut all = vec![
+            ("MEDPLUM_BASE_URL", sandbox.base_url()),
+            ("MEDPLUM_CLIENT_ID", sandbox.client_id()),
+            ("MEDPLUM_CLIENT_SECRET", sandbox.client_secret()),
+        ];
+        all.extend_from_slice(variables);
+        let mut host = Host::spawn(program(&[], &all));
+        host.initialize("2025-11-25");
+        host
+    };
+    let unknown = json!({"code": "no-such-code", "system": "http://hl7.org/fhir/administrative-gender"});
+    let mut writer = host(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let before = writer.call("lookup_concept", unknown.clone());
+    assert!(before.error().contains("That code is not in that CodeSystem"), "{before:?}");
+    let definition = json!({
+        "resourceType": "OperationDefinition", "name": "Lookup", "status": "active", "kind": "operation", "code": "lookup",
+        "system": true, "type": true, "instance": true,
+        "extension": [{
+            "url": "https://medplum.com/fhir/StructureDefinition/operationDefinition-implementation",
+            "valueReference": {"reference": format!("Bot/{}", sandbox.echo_bot())}
+        }]
+    });
+    writer.call("create_resource", json!({"resource": definition})).record();
+    let reader = host(&[]);
+    let limited = host(&[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_ALLOWED_BOT_IDS", LISTED_BOT)]);
+    for mut host in [writer, reader, limited] {
+        let answer = host.call("lookup_concept", unknown.clone());
+        assert!(answer.error().contains("binds a bot to $lookup"), "{answer:?}");
+    }
+}
+
+/// Hosts read resources by themselves: they are attached, fetched ahead, and let through unasked.
+#[tokio::test]
+async fn to_read_a_resource_never_acts_whatever_is_open() {
+    let stub = Stub::start();
+    for variables in [&[][..], &[("MEDPLUM_ENABLE_WRITES", "true"), ("MEDPLUM_CONFIRM_WRITES", "never")]] {
+        let mut pipe = Pipe::with(common::pipe::server(&stub, variables), json!({"elicitation": {}})).await;
+        for path in [
+            "Bot/$execute/_history/x?identifier=a%7Cb",
+            "Bot/%24execute/_history/x",
+            "Bot/1/_history/$execute",
+            "Patient/1/_history/$my-op",
+            "Patient/1/_history/2?x=/$my-op",
+            "Patient/1/_history/2#x",
+            "Patient/1/_history/..",
+            "Patient/1/_history/",
+            "Patient/1/_history/%2e%2e",
+            "Patient/1/_history",
+            "Patient/1/$everything",
+            "Patient/$my-op",
+            "Patient/1?x=1",
+            "Agent/$upgrade/_history/1",
+            "Agent/$upgrade",
+            "../Bot/1/$execute",
+            "../../auth/me",
+            "$export/_history/1/2",
+            "$export",
+            "$versions/1/_history/2",
+            "patient/1/_history/2",
+            "",
+        ] {
+            let answer = pipe.request("resources/read", json!({"uri": format!("medplum://fhir/{path}")})).await;
+            assert!(answer["error"]["message"].is_string(), "{path}: {answer}");
+            assert_eq!(stub.lines_of_all(), [] as [String; 0], "{path}");
+        }
+        for path in ["Patient/1", "Patient/1/_history/2"] {
+            let answer = pipe.request("resources/read", json!({"uri": format!("medplum://fhir/{path}")})).await;
+            assert!(answer["result"]["contents"].is_array(), "{path}: {answer}");
+            assert_eq!(stub.lines(), [format!("GET /fhir/R4/{path}")]);
         }
     }
 }

@@ -81,7 +81,8 @@ impl Interaction {
 
 fn of_interaction(interaction: &Interaction, needs: &mut Needs) {
     match interaction {
-        Interaction::Metadata => {}
+        // What is bound to a name is shown to nobody.
+        Interaction::Metadata | Interaction::BoundBot(_) => {}
         Interaction::Read { resource_type, .. }
         | Interaction::VersionRead { resource_type, .. }
         | Interaction::History { resource_type, .. } => needs.read("", resource_type.as_str()),

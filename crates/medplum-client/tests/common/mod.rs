@@ -178,6 +178,7 @@ impl Answer {
 struct Seen {
     api: Mutex<Vec<Received>>,
     token: Mutex<Vec<Received>>,
+    looks: Mutex<Vec<Received>>,
     connections: AtomicUsize,
     /// Connections that the client left while it was owed an answer.
     abandoned: watch::Sender<usize>,
@@ -201,21 +202,34 @@ impl Server {
         token: impl Fn(&Received) -> Answer + Send + Sync + 'static,
         api: impl Fn(&Received) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        let no_bot = |_: &Received| Answer::fhir(200, json!({"resourceType": "Bundle", "type": "searchset"}));
+        Self::scripted([Arc::new(token), Arc::new(no_bot), Arc::new(api)]).await
+    }
+
+    /// A server that answers like this where it is asked whether a bot is bound to an operation's name.
+    pub async fn with_looks(
+        looks: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+        api: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let token = |request: &Received| Answer::token(&format!("token-{}", request.nth), 3600);
+        Self::scripted([Arc::new(token), Arc::new(looks), Arc::new(api)]).await
+    }
+
+    async fn scripted(scripts: [Script; 3]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/", listener.local_addr().unwrap());
         let seen = Arc::new(Seen::default());
-        let (token, api): (Script, Script) = (Arc::new(token), Arc::new(api));
         let shared = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let connection = shared.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, connection, Arc::clone(&shared), Arc::clone(&token), Arc::clone(&api)));
+                tokio::spawn(serve(stream, connection, Arc::clone(&shared), scripts.clone()));
             }
         });
         Self { base, seen }
     }
 
-    /// What was asked of it, without the token requests.
+    /// What was asked of it, without the token requests and the looks for bots.
     pub fn requests(&self) -> Vec<Received> {
         self.seen.api.lock().unwrap().clone()
     }
@@ -226,6 +240,12 @@ impl Server {
 
     pub fn token_requests(&self) -> Vec<Received> {
         self.seen.token.lock().unwrap().clone()
+    }
+
+    /// The operations whose names it was asked about: whether a bot is bound to them.
+    pub fn looks(&self) -> Vec<String> {
+        let looks = self.seen.looks.lock().unwrap();
+        looks.iter().map(|look| look.query()[0].1.clone()).collect()
     }
 
     /// How many sockets it accepted.
@@ -272,16 +292,20 @@ pub fn config(base: &str) -> Config {
     Config::new(BaseUrl::parse(base, true).unwrap(), credentials)
 }
 
-async fn serve(mut stream: TcpStream, connection: usize, seen: Arc<Seen>, token: Script, api: Script) {
+async fn serve(mut stream: TcpStream, connection: usize, seen: Arc<Seen>, [token, looks, api]: [Script; 3]) {
     let mut buffer = Vec::new();
     while let Some(mut request) = read_request(&mut stream, &mut buffer, connection).await {
-        let is_token = request.path().ends_with("/oauth2/token");
+        let (log, script) = match &request.target {
+            target if target.ends_with("/oauth2/token") => (&seen.token, &token),
+            target if target.contains("/OperationDefinition?code=") => (&seen.looks, &looks),
+            _ => (&seen.api, &api),
+        };
         {
-            let mut log = if is_token { seen.token.lock().unwrap() } else { seen.api.lock().unwrap() };
+            let mut log = log.lock().unwrap();
             request.nth = log.len();
             log.push(request.clone());
         }
-        let mut answer = if is_token { token(&request) } else { api(&request) };
+        let mut answer = script(&request);
         let mut close = false;
         loop {
             answer = match answer {

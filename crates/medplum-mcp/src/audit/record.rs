@@ -490,7 +490,7 @@ impl Witness for Record {
             }
             let holds = match interaction {
                 _ if call.book().is_none() => Holds::Nothing,
-                Interaction::Metadata => Holds::Nothing,
+                Interaction::Metadata | Interaction::BoundBot(_) => Holds::Nothing,
                 Interaction::GraphQl(document) => Holds::WhatIsAsked(Box::new(document.clone())),
                 Interaction::Operation(_) | Interaction::ExecuteBot { .. } | Interaction::Raw(_) => Holds::Anything,
                 _ => Holds::Resources,

@@ -41,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub enum Way {
     /// Not at all: the client does not say that it can ask, or there is none.
     Nobody,
+    /// Never: whoever calls only reads, and what acts is refused.
+    Reads,
     /// By a request to the client, while the call waits.
     Request(Box<RequestContext<RoleServer>>),
     /// By the call's result; the answer comes with the same call, made again.
@@ -107,10 +109,10 @@ fn is_asked_about(interaction: &Interaction, allowed: Allowed) -> bool {
 /// [`Failure`] with the person's no, with the question itself where the call's result asks it, and with what to do where
 /// there is nobody to ask. Nothing was sent.
 pub(crate) async fn confirm(cx: &Context<'_>, looked: &[Looked], allowed: Allowed) -> Result<Confirmed, Failure> {
-    if !looked.iter().any(|looked| is_asked_about(&looked.interaction, allowed)) {
-        return Ok(Confirmed::Creation);
-    }
+    let is_asked = looked.iter().any(|looked| is_asked_about(&looked.interaction, allowed));
     match (cx.limits().confirm, cx.way()) {
+        (_, Way::Reads) => Err(Failure::teach("To read a resource never acts. A tool does this. Nothing was sent.")),
+        _ if !is_asked => Ok(Confirmed::Creation),
         (ConfirmWrites::Never, _) => Ok(Confirmed::Never),
         (ConfirmWrites::Auto, Way::Nobody) => Ok(Confirmed::CannotAsk),
         (ConfirmWrites::Always, Way::Nobody) => Err(Failure::teach(

@@ -80,6 +80,8 @@ struct Desk {
     next: Mutex<VecDeque<Says>>,
     /// What the answer that is lost is to.
     lost: Mutex<Option<String>>,
+    /// What is said where somebody asks whether a bot is bound to an operation's name; none is, usually.
+    bots: Mutex<Option<Says>>,
     /// Who looks at each request before it is answered.
     look: Mutex<Option<Look>>,
     /// Whether answers are kept back.
@@ -126,6 +128,11 @@ impl Stub {
         *self.desk.lost.lock().unwrap() = Some(start.to_owned());
     }
 
+    /// What is said from now on where somebody asks whether a bot is bound to an operation's name.
+    pub fn say_of_bots(&self, says: Says) {
+        *self.desk.bots.lock().unwrap() = Some(says);
+    }
+
     /// Looks at each request as it comes, before it is answered.
     pub fn look(&self, look: impl Fn(&Asked) + Send + 'static) {
         *self.desk.look.lock().unwrap() = Some(Box::new(look));
@@ -167,9 +174,12 @@ impl Stub {
         self.taken().iter().map(Asked::line).collect()
     }
 
-    /// The request lines so far, but those of signing in and of the capability statement; and forgets them.
+    /// The request lines so far, but those of signing in, of the capability statement and of the look for a bot before an
+    /// operation; and forgets them.
     pub fn lines(&self) -> Vec<String> {
-        let around = |asked: &Asked| ["/oauth2/token", "/fhir/R4/metadata"].contains(&asked.target.as_str());
+        let around = |asked: &Asked| {
+            ["/oauth2/token", "/fhir/R4/metadata"].contains(&asked.target.as_str()) || is_look(&asked.target)
+        };
         self.taken().iter().filter(|asked| !around(asked)).map(Asked::line).collect()
     }
 }
@@ -198,12 +208,11 @@ async fn answer(State((desk, url)): State<(Arc<Desk>, String)>, request: Request
         let _ = desk.held.subscribe().wait_for(|held| !held).await;
     }
     let told = || desk.next.lock().unwrap().pop_front();
-    let says = if asked.target == "/oauth2/token" {
-        token(&asked)
-    } else if is_lost(&desk, &asked) {
-        Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>")
-    } else {
-        told().unwrap_or_else(|| usual(&asked, &url))
+    let says = match asked.target.as_str() {
+        "/oauth2/token" => token(&asked),
+        _ if is_lost(&desk, &asked) => Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"),
+        target if is_look(target) => desk.bots.lock().unwrap().clone().unwrap_or_else(|| usual(&asked, &url)),
+        _ => told().unwrap_or_else(|| usual(&asked, &url)),
     };
     let mut response = Response::new(Body::from(says.body));
     *response.status_mut() = StatusCode::from_u16(says.status).unwrap();
@@ -216,6 +225,10 @@ async fn answer(State((desk, url)): State<(Arc<Desk>, String)>, request: Request
 
 fn is_lost(desk: &Desk, asked: &Asked) -> bool {
     desk.lost.lock().unwrap().as_ref().is_some_and(|start| asked.line().starts_with(start.as_str()))
+}
+
+fn is_look(target: &str) -> bool {
+    target.starts_with("/fhir/R4/OperationDefinition?code=")
 }
 
 fn token(asked: &Asked) -> Says {
