@@ -76,6 +76,11 @@ async fn null_is_the_same_as_leaving_out() {
             json!({"resource_type": "Observation", "operation": "csv", "resource_id": null, "params": null, "method": "GET"}),
             line("GET", "fhir/R4/Observation/$csv"),
         ),
+        (
+            "execute_operation",
+            json!({"resource_type": "Patient", "resource_id": "1", "operation": "everything", "method": "GET", "params": {"_count": 5, "_since": null}}),
+            vec!["GET /fhir/R4/Patient/1".into(), "GET /fhir/R4/Patient/1/$everything?_count=5".into()],
+        ),
         // The default of method is POST, and null is no other.
         (
             "execute_operation",
@@ -278,6 +283,11 @@ async fn terminology_asks_for_one_way_to_name_a_thing() {
         attempt("validate_codesystem_code", json!({}), "Pass code, or coding"),
         attempt("validate_codesystem_code", json!({"code": "a", "coding": {"code": "a"}}), both),
         attempt("validate_codesystem_code", json!({"code": "a"}), "codesystem_url"),
+        attempt(
+            "validate_codesystem_code",
+            json!({"coding": {"system": "a", "code": "b"}, "codesystem_url": "a", "codesystem_id": "1"}),
+            both,
+        ),
         attempt("expand_valueset", json!({}), "Pass valueset_url (its canonical URL) or valueset_id"),
         attempt("expand_valueset", json!({"valueset_url": "a", "valueset_id": "1"}), both),
         attempt("lookup_concept", json!({"code": "a"}), "Pass system"),

@@ -321,15 +321,15 @@ fn a_client_that_asks_for_it_is_told_how_far_a_walk_is() {
 fn every_search_is_compared_with_what_was_done() {
     let stub = Stub::start();
     let mut host = Host::on_stub(&stub, &[]);
-    // What Medplum says that it did, where it dropped `status:zzz`.
+    // What Medplum says that it did, where it dropped a modifier.
     let done = |target: &str| {
         json!({"resourceType": "Bundle", "type": "searchset",
             "link": [{"relation": "self", "url": format!("{}fhir/R4{target}", stub.url)}]})
     };
-    let dropped = "Medplum took \"status:zzz=final\" for \"status=final\". The result answers another question";
+    let dropped = "Medplum took \"status:not=final\" for \"status=final\". The result answers another question";
     for (asked, did) in [
-        ("/Observation?status:zzz=final", "/Observation?status=final"),
-        ("?_type=Observation,Condition&status:zzz=final", "?_type=Observation,Condition&status=final"),
+        ("/Observation?status:not=final", "/Observation?status=final"),
+        ("?_type=Observation,Condition&status:not=final", "?_type=Observation,Condition&status=final"),
     ] {
         stub.say(Says::json(200, &done(did)));
         let answer = host.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4{asked}")}));
@@ -357,6 +357,18 @@ fn a_filter_without_a_value_is_no_filter_and_is_not_sent() {
     for (tool, arguments, named) in [
         ("raw_request", json!({"method": "GET", "path": "fhir/R4/Patient?name="}), "name"),
         ("raw_request", json!({"method": "GET", "path": "fhir/R4?_type=Patient,Person&name="}), "name"),
+        ("raw_request", json!({"method": "GET", "path": "fhir/R4/Patient/$csv?name="}), "name"),
+        ("raw_request", json!({"method": "POST", "path": "fhir/R4/Patient/_search", "body": {"name": ""}}), "name"),
+        (
+            "execute_operation",
+            json!({"resource_type": "Patient", "operation": "csv", "method": "GET", "params": {"name": " "}}),
+            "name",
+        ),
+        (
+            "execute_batch",
+            json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/$csv?name="}}]}}),
+            "name",
+        ),
         ("execute_graphql", json!({"query": graphql}), "PatientList(name)"),
         (
             "execute_graphql",
@@ -373,6 +385,52 @@ fn a_filter_without_a_value_is_no_filter_and_is_not_sent() {
         assert!(answer.error().contains(&format!("{named} has no value")), "{tool} {arguments}: {answer:?}");
     }
     assert_eq!(stub.lines(), [""; 0]);
+}
+
+/// Whichever way a search goes, its parameters are looked at before: `$csv` has no link that would show what was done.
+#[test]
+fn every_search_is_looked_at_whichever_way_it_goes() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let ways = |query: &str, params: Value| {
+        let raw = |path: &str| json!({"method": "GET", "path": format!("fhir/R4/Observation{path}?{query}")});
+        let batch = |path: &str| json!({"type": "batch", "entry": [{"request": {"method": "GET", "url": format!("Observation{path}?{query}")}}]});
+        let posted =
+            |path: &str, body: &Value| json!({"method": "POST", "path": format!("fhir/R4{path}"), "body": body});
+        [
+            (
+                "execute_operation",
+                json!({"resource_type": "Observation", "operation": "csv", "method": "GET", "params": params}),
+            ),
+            ("raw_request", raw("/$csv")),
+            ("raw_request", raw("")),
+            ("raw_request", posted("/Observation/_search", &params)),
+            ("raw_request", posted("", &batch(""))),
+            ("execute_batch", json!({"bundle": batch("")})),
+            ("execute_batch", json!({"bundle": batch("/$csv")})),
+        ]
+    };
+    for (tool, arguments) in ways("code:zzz=8867-4", json!({"code:zzz": "8867-4"})) {
+        let answer = host.call(tool, arguments.clone());
+        assert!(answer.error().contains("zzz"), "{tool} {arguments}: {answer:?}");
+        assert_eq!(stub.lines(), [""; 0], "{tool} {arguments}");
+    }
+    for (tool, arguments) in ways("date=2025-03-03", json!({"date": "2025-03-03"})) {
+        let answer = host.call(tool, arguments.clone());
+        assert!(!answer.failed && answer.note().contains("2025-03-03"), "{tool} {arguments}: {answer:?}");
+        let sent = stub.taken().pop().unwrap();
+        let sent = format!("{} {}", sent.target, String::from_utf8_lossy(&sent.body));
+        assert!(sent.contains("date=ge2025-03-03") && sent.contains("date=lt2025-03-04"), "{tool} {arguments}: {sent}");
+    }
+    // What Medplum alone knows is for it to judge.
+    host.call("raw_request", json!({"method": "GET", "path": "fhir/R4/NewType?x=1"}));
+    assert_eq!(stub.lines(), ["GET /fhir/R4/NewType?x=1"]);
+    // A link of Medplum's own can be followed.
+    for query in
+        ["_sort=_lastUpdated&_count=20&_cursor=2-1795336917211&_fields=id", "_compartment=Patient%2F1&_offset=20"]
+    {
+        host.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4/Observation?{query}")})).record();
+    }
 }
 
 #[test]

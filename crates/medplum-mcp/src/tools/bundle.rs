@@ -14,7 +14,7 @@ use crate::answer::{Answer, batch};
 use crate::context::{Allowed, Context};
 use crate::doubt::{self, listed};
 use crate::failure::Failure;
-use crate::search::{Search, entries};
+use crate::search::entries;
 use crate::shown;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
@@ -60,7 +60,7 @@ impl Run for ExecuteBatch {
             return Err(Failure::teach("bundle.entry is empty. Nothing was sent."));
         }
         let fields = fields_of(&batch, self.fields)?;
-        look_at_searches(cx, &mut batch, fields.as_ref()).await?;
+        bring_fields(&mut batch, fields.as_ref());
         let kind = batch.kind();
         let asked: Vec<Asked> = batch.entries().iter().map(Asked::of).collect();
         let targets = targets(&batch);
@@ -128,18 +128,15 @@ enum Fate {
     Unknown(String),
 }
 
-/// Looks at the searches among the entries like at any other.
-async fn look_at_searches(cx: &Context<'_>, batch: &mut Batch, fields: Option<&Fields>) -> Result<(), Failure> {
-    for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
-        let Interaction::Search(asked) = &entry.interaction else { continue };
-        let Some(resource_type) = asked.resource_type.clone() else { continue };
-        let mut query = asked.query.clone();
-        ask_for_fields(resource_type.as_str(), fields, &mut query);
-        let search = Search::new(cx, resource_type, query).await;
-        let search = search.map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))?;
-        entry.interaction = search.interaction();
+/// The searches among the entries bring no more than the fields that are shown.
+fn bring_fields(batch: &mut Batch, fields: Option<&Fields>) {
+    for entry in batch.entries_mut() {
+        if let Interaction::Search(search) = &mut entry.interaction
+            && let Some(resource_type) = &search.resource_type
+        {
+            ask_for_fields(resource_type.as_str(), fields, &mut search.query);
+        }
     }
-    Ok(())
 }
 
 /// The entries that are about a resource by its id, with their places.

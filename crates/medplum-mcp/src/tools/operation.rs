@@ -58,7 +58,7 @@ impl Run for ExecuteOperation {
             OperationName::parse(name.strip_prefix('$').unwrap_or(name)).map_err(|error| no_name(name, &error))?;
         let level = level(&self.resource_type, self.resource_id.as_deref())?;
         let (method, query, body) = match self.method {
-            Verb::Get => (Method::Get, to_query(self.params)?, None),
+            Verb::Get => (Method::Get, to_query(in_url(&name, self.params))?, None),
             Verb::Post => (Method::Post, Query::new(), Some(body(&level, &name, self.params.unwrap_or_default()))),
         };
         let interaction = Interaction::operation(Operation { level, name, method, query, body })?;
@@ -87,6 +87,15 @@ fn level(given_type: &str, given_id: Option<&str>) -> Result<Level, Failure> {
             Ok(Level::Instance(resource_type, id))
         }
     }
+}
+
+/// The arguments of a GET. One that is null says nothing, as in a POST; but those of $csv are filters, and none is dropped.
+fn in_url(name: &OperationName, params: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
+    let mut params = params?;
+    if name.as_str() != "csv" {
+        params.retain(|_, value| !value.is_null());
+    }
+    Some(params)
 }
 
 /// The arguments as Medplum takes them: $graphql and $validate want theirs bare, all others as Parameters.

@@ -181,10 +181,9 @@ impl Run for ValidateCodesystemCode {
                     "Pass code, or coding as {\"system\":\"http://loinc.org\",\"code\":\"8867-4\"}. Nothing was sent.",
                 ));
             }
-            (Some(_), None) => {
-                one_of("codesystem_url", self.codesystem_url.as_ref(), "codesystem_id", self.codesystem_id.as_ref())?
-            }
-            (None, Some(_)) => {}
+            // A coding names its system itself.
+            (None, Some(_)) if self.codesystem_url.is_none() && self.codesystem_id.is_none() => {}
+            _ => one_of("codesystem_url", self.codesystem_url.as_ref(), "codesystem_id", self.codesystem_id.as_ref())?,
         }
         let parameters = Parameters::default()
             .with("url", "valueUri", self.codesystem_url)
