@@ -109,16 +109,6 @@ impl Failure {
         self
     }
 
-    /// The same failure, with a sentence before what to do next.
-    #[must_use]
-    pub fn first(mut self, sentence: &str) -> Self {
-        self.hint = Some(match self.hint {
-            Some(hint) => format!("{sentence} {hint}"),
-            None => sentence.to_owned(),
-        });
-        self
-    }
-
     /// The same failure, with the place that it is about in front, where it is in our words.
     #[must_use]
     pub fn at(self, place: &str) -> Self {
