@@ -220,8 +220,11 @@ impl Search {
         let mut hints = self.hints.clone();
         for (key, value) in self.query.iter() {
             let code = key.split([':', '.']).next().unwrap_or(key);
-            let hint = self.hint(code, value).filter(|hint| !hints.contains(hint));
-            hints.extend(hint);
+            for hint in [self.twice(key, code), self.hint(code, value)].into_iter().flatten() {
+                if !hints.contains(&hint) {
+                    hints.push(hint);
+                }
+            }
         }
         let filters: Vec<String> = self
             .query
@@ -236,6 +239,16 @@ impl Search {
             filters => format!("No {} matches {filters}.", self.resource_type),
         };
         std::iter::once(none).chain(hints).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What holds one code or name holds no other: whoever passes several mostly means any of them.
+    fn twice(&self, key: &str, code: &str) -> Option<String> {
+        let definitions = Definitions::get();
+        let info = definitions.resource_type(self.resource_type.as_str())?;
+        let parameter = definitions.search_parameter(info, code)?;
+        let is_one = matches!(parameter.kind, ParameterKind::Token | ParameterKind::Reference);
+        let times = self.query.iter().filter(|(other, _)| *other == key).count();
+        (is_one && times > 1).then(|| format!("A list of {key} is AND; a comma is OR."))
     }
 
     fn hint(&self, code: &str, value: &str) -> Option<String> {

@@ -353,3 +353,31 @@ fn all_that_is_wrong_is_said_at_once() {
     let error = refused(&mut host, "search_resources", both);
     assert!(error.contains("params must be") && error.contains("fields must be"), "{error}");
 }
+
+#[test]
+fn a_count_of_none_says_what_it_may_come_from() {
+    let mut host = Host::sandboxed(&[]);
+    for (tool, of, params, says) in [
+        (
+            "search_resources",
+            "Encounter",
+            json!({"status": "completed"}),
+            "status: \"completed\" is not one of planned",
+        ),
+        ("search_all_resources", "Condition", json!({"code": "diabetes"}), "words are found with code:text=diabetes."),
+        (
+            "search_resources",
+            "Observation",
+            json!({"code": ["8480-6", "8462-4"]}),
+            "A list of code is AND; a comma is OR.",
+        ),
+    ] {
+        let arguments = json!({"resource_type": of, "params": params, "count_only": true});
+        let answer = host.call(tool, arguments);
+        assert_eq!(answer.record()["total"], 0, "{answer:?}");
+        assert!(answer.note().contains(says), "{answer:?}");
+        assert!(!answer.note().contains(":text=8480"), "a code is no word: {answer:?}");
+    }
+    let some = host.call("search_resources", json!({"resource_type": "Patient", "count_only": true}));
+    assert_eq!((some.record()["total"].as_u64(), some.note()), (Some(34), ""));
+}

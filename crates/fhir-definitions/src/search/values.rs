@@ -150,10 +150,15 @@ fn token_hint(defs: &Definitions, p: &SearchParameter, types: &[&str], part: &st
     if !coded || system.is_some() {
         return None;
     }
-    if code.contains(' ') {
-        return Some(format!("{} takes codes; words are found with {}:text={}", p.code, p.code, clipped(code)));
-    }
-    Some(format!("{}: a code without its system matches any system.", p.code))
+    is_word(code).then(|| format!("{} takes codes; words are found with {}:text={}.", p.code, p.code, clipped(code)))
+}
+
+/// Whether it is rather a word of a person's than a code of a coding system: `diabetes`, `blood pressure`, not `8480-6`.
+fn is_word(code: &str) -> bool {
+    const SHORTEST: usize = 4;
+    let letters = |c: char| c.is_alphabetic() || " '-".contains(c);
+    let small = code.chars().skip(1).any(char::is_lowercase);
+    code.contains(' ') || (code.chars().count() >= SHORTEST && small && code.chars().all(letters))
 }
 
 /// `Patient/123`; a bare id is completed where only one type may be meant.

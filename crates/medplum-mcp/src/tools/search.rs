@@ -208,7 +208,7 @@ async fn page_by_offset(
     Ok((page, note))
 }
 
-/// How many match, and nothing else.
+/// How many match, and nothing else: but a zero says what it may come from, for it is what a person is told.
 async fn count_only(cx: &Context<'_>, resource_type: ResourceType, query: Query) -> Result<Answer, Failure> {
     let mut query: Query =
         query.iter().filter(|(key, _)| !["_count", "_offset", "_sort", "_total", "_summary"].contains(key)).collect();
@@ -219,7 +219,8 @@ async fn count_only(cx: &Context<'_>, resource_type: ResourceType, query: Query)
 async fn counted(search: Search, cx: &Context<'_>) -> Result<Answer, Failure> {
     let total = search.page(cx).await?.total;
     let Some(total) = total else { return Err(Failure::teach("Medplum did not count the matches")) };
-    Ok(Answer::json(json!({ "resourceType": "Bundle", "type": "searchset", "total": total })))
+    let note = if total == 0 { search.no_match() } else { String::new() };
+    Ok(Answer::json(json!({ "resourceType": "Bundle", "type": "searchset", "total": total })).note(note))
 }
 
 /// Where the page starts: where the cursor says, or the offset.
@@ -323,7 +324,7 @@ impl Run for SearchOne {
         Ok(match first {
             None => Answer::json(Value::Null).note(search.no_match()),
             Some(resource) if several && !sorted => Answer::json(resource).view(view).note(
-                "Others match too; this is the first. Narrow it to an identifier, or list them with search_resources.",
+                "Others match too; this is one of them, in no order. Narrow it to an identifier, give sort, or list them with search_resources.",
             ),
             Some(resource) => Answer::json(resource).view(view),
         })
