@@ -75,9 +75,12 @@ fn picture(printed: &str) -> String {
     drawn
 }
 
-/// Without what differs from day to day: a patient grows older.
+/// Without what differs from day to day and from machine to machine: a patient grows older, and the number of a port in a
+/// link may cost a token more.
 fn lasting(text: &str) -> String {
+    let counts = |line: &str| line.contains(" tokens<") || line.contains("<tspan class=\"g\">  ");
     let lines = text.lines().map(|line| match line.split_once("\"age\":") {
+        _ if counts(line) => line.chars().filter(|c| !c.is_ascii_digit()).collect(),
         Some((before, after)) => format!("{before}\"age\":{}", after.trim_start_matches(|c: char| c.is_ascii_digit())),
         None => line.to_owned(),
     });

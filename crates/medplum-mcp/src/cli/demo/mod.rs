@@ -43,7 +43,7 @@ struct Costs {
 }
 
 async fn run(out: impl Write) -> Ended {
-    let sandbox = Sandbox::builder().start().await?;
+    let sandbox = Sandbox::builder().random(the_same_each_time()).start().await?;
     let mut page = Page(out);
     page.heading("An agent's session on synthetic patients, as it happens.")?;
     page.aside("> what the agent asks, < the record, i this server's own words, ! a refusal\n")?;
@@ -59,6 +59,19 @@ async fn run(out: impl Write) -> Ended {
         "  medplum-mcp install claude-code --sandbox\n  medplum-mcp doctor && medplum-mcp install claude-code"
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands for randomness here, so that the session is the same each time: it runs on made-up patients, for a second
+/// (<https://prng.di.unimi.it/splitmix64.c>).
+fn the_same_each_time() -> impl FnMut() -> [u8; 16] {
+    let mut state = 0_u64;
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    };
+    move || ((u128::from(next()) << 64) | u128::from(next())).to_be_bytes()
 }
 
 /// A call with its answer on the page.
