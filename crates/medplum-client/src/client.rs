@@ -325,12 +325,17 @@ impl Client {
             Credentials::Client { secret, .. } => secret,
             Credentials::AccessToken(token) => token,
         };
-        let tokens = self.inner.tokens.shown().map(|shown| {
-            let shown = shown?;
-            let header = shown.to_str().ok()?;
-            Some(SecretString::from(header.strip_prefix("Bearer ").unwrap_or(header)))
-        });
-        let secrets = std::iter::once(configured).chain(tokens.iter().flatten()).map(|secret| secret.expose_secret());
+        let tokens: Vec<SecretString> = self
+            .inner
+            .tokens
+            .shown()
+            .iter()
+            .filter_map(|shown| {
+                let header = shown.to_str().ok()?;
+                Some(SecretString::from(header.strip_prefix("Bearer ").unwrap_or(header)))
+            })
+            .collect();
+        let secrets = std::iter::once(configured).chain(&tokens).map(|secret| secret.expose_secret());
         secrets.filter(|secret| !secret.is_empty()).fold(error, |error, secret| error.without(secret))
     }
 

@@ -1,6 +1,7 @@
 //! The life of an access token: one fetch in flight however many wait, a refresh before it runs out, a short pause
 //! after a failure.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ use crate::error::Error;
 const MARGIN: Duration = Duration::from_secs(30);
 /// For so long after a failed fetch, the failure is answered without another.
 const COOL_DOWN: Duration = Duration::from_secs(1);
+
+/// A request shows no more tokens than this and the one in use: it is tried so many times at the most.
+const KEPT: usize = 4;
 
 /// A token, and which of its kind it is: so that of many callers with a refused token only the first fetches another.
 #[derive(Debug, Clone)]
@@ -33,8 +37,8 @@ pub(crate) struct Issued {
 #[derive(Debug, Default)]
 struct State {
     token: Option<Token>,
-    /// The one before, which requests under way may still show.
-    before: Option<Token>,
+    /// Those before, which requests under way may still show: the last few.
+    before: VecDeque<HeaderValue>,
     failed: Option<(Instant, Error)>,
     generation: u64,
 }
@@ -76,9 +80,9 @@ impl TokenStore {
     }
 
     /// The headers that requests of these days have shown, whatever life is left in them.
-    pub(crate) fn shown(&self) -> [Option<HeaderValue>; 2] {
+    pub(crate) fn shown(&self) -> Vec<HeaderValue> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        [&state.token, &state.before].map(|token| token.as_ref().map(|token| token.bearer.clone()))
+        state.token.iter().map(|token| &token.bearer).chain(&state.before).cloned().collect()
     }
 
     async fn fetch_unless<F>(
@@ -111,7 +115,11 @@ impl TokenStore {
                 let refresh_at = now() + kept;
                 let token = Token { bearer: issued.bearer, generation: state.generation, refresh_at };
                 state.failed = None;
-                state.before = state.token.replace(token.clone());
+                let before = state.token.replace(token.clone());
+                state.before.extend(before.map(|token| token.bearer));
+                if state.before.len() > KEPT {
+                    state.before.pop_front();
+                }
                 Ok(token)
             }
             Err(error) => {

@@ -339,7 +339,8 @@ async fn a_token_endpoint_that_misbehaves_is_named_and_nothing_else_is_asked() {
         (
             "a flood",
             || Answer::raw("HTTP/1.1 200 OK\r\ncontent-type: application/json", "[", Again(1)),
-            "larger than 64 MB",
+            // Whichever comes first.
+            "larger than 64 MB or not complete after",
         ),
         ("a reset", || Answer::Reset, "connection was lost"),
         ("garbage", || Answer::of(200, "application/json", "%%%"), "no access token"),
@@ -359,7 +360,7 @@ async fn a_token_endpoint_that_misbehaves_is_named_and_nothing_else_is_asked() {
         let answer = *answer;
         let server = Server::with_tokens(move |_| answer(), |_| Answer::patient()).await;
         let error = send(&server, &create_patient()).await.expect_err(name);
-        assert!(error.to_string().contains(says), "{name}: {error}");
+        assert!(says.split(" or ").any(|says| error.to_string().contains(says)), "{name}: {error}");
         assert!(!error.may_have_acted(), "{name}: only a token was asked for: {error:?}");
         assert_eq!(server.requests().len(), 0, "{name}");
     }

@@ -37,9 +37,9 @@ async fn a_redirect_is_not_followed_and_the_token_stays() {
         let elsewhere = Server::new(|_| Answer::patient()).await;
         let there = format!("{}fhir/R4/Patient/{PATIENT}", elsewhere.base);
         let server = Server::new(move |_| Answer::empty(status).header("location", &there)).await;
-        for interaction in [read_patient(), create_patient()] {
+        for (interaction, sent) in [(read_patient(), Sent::No), (create_patient(), Sent::Maybe)] {
             let error = server.client().send(&call(), &interaction).await.unwrap_err();
-            assert_eq!(error, Error::Redirect { status, sent: Sent::No });
+            assert_eq!(error, Error::Redirect { status, sent });
             assert!(error.to_string().contains("redirect"), "{error}");
         }
         assert_eq!((server.requests().len(), elsewhere.connections()), (2, 0), "{status}");
