@@ -113,7 +113,7 @@ pub(super) fn give_back(text: &str, path: &[&str], before: &str) -> Result<Strin
         return if path.is_empty() { without_document(text, before) } else { take(text, path) };
     };
     let Some(now) = place(text)? else { return Ok(text.to_owned()) };
-    let written = in_line_ends_of(text, slice(before, known.start..known.end));
+    let written = in_line_ends_of(text, before, slice(before, known.start..known.end));
     Ok(replaced(text, vec![(now.start..now.end, written)]))
 }
 
@@ -367,6 +367,9 @@ mod tests {
         let after = put(text, PATH, &ours()).unwrap();
         assert_eq!(after.matches('\n').count(), after.matches("\r\n").count(), "{after:?}");
         assert_eq!(take(&after, PATH).unwrap(), text);
+        // Of both kinds: what comes back is as it was.
+        let text = "{\"servers\":\r\n\t{\"ours\":[\n  ]}}";
+        assert_eq!(give_back(&put(text, PATH, &ours()).unwrap(), PATH, text).unwrap(), text);
     }
 
     #[test]

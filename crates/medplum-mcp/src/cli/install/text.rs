@@ -68,10 +68,10 @@ impl Style {
     }
 }
 
-/// A part of another text with the line ends of this one.
-pub(super) fn in_line_ends_of(text: &str, part: &str) -> String {
+/// A part of an earlier text as it belongs into this one: with its own line ends, unless all of the text has got others since.
+pub(super) fn in_line_ends_of(text: &str, before: &str, part: &str) -> String {
     let newline = Style::of(text).newline;
-    if part.contains("\r\n") == (newline == "\r\n") {
+    if Style::of(before).newline == newline {
         part.to_owned()
     } else {
         part.replace("\r\n", "\n").replace('\n', newline)

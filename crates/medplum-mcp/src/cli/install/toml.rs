@@ -61,7 +61,7 @@ pub(super) fn give_back(text: &str, path: &[&str], before: &str) -> Result<Strin
         }
         (Item::Value(now), Item::Value(then)) => {
             let then = then.span().and_then(|span| before.get(span)).unwrap_or_default();
-            Ok(replaced(text, vec![(now.span().unwrap_or_default(), &in_line_ends_of(text, then))]))
+            Ok(replaced(text, vec![(now.span().unwrap_or_default(), &in_line_ends_of(text, before, then))]))
         }
         _ => Err(Unusable::Closed(format!(
             "{} does not stand there as `install` left it: take it out by hand; what it was before is in the backup",
@@ -72,7 +72,7 @@ pub(super) fn give_back(text: &str, path: &[&str], before: &str) -> Result<Strin
 
 /// A table that `put` took the place of, block by block, each behind what stands before it still.
 fn blocks_given_back(text: &str, now: &Table, before: &str, then: &Table) -> String {
-    let part = |range: Range<usize>| in_line_ends_of(text, before.get(range).unwrap_or_default());
+    let part = |range: Range<usize>| in_line_ends_of(text, before, before.get(range).unwrap_or_default());
     let mut ours = blocks(text, now).into_iter();
     let mut at = ours.next().map_or(text.len(), |first| first.start);
     let mut given = replaced(text, blocks(text, now).into_iter().map(|range| (range, "")).collect());
