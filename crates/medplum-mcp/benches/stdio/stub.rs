@@ -51,6 +51,7 @@ fn routes(base: &str) -> Router {
         .route("/fhir/R4/Patient", get(page))
         .route("/fhir/R4/Observation", get(observations))
         .route("/fhir/R4/Patient/{id}/$everything", get(everything))
+        .route("/fhir/R4/OperationDefinition", get(no_bot))
         .with_state(Pages::new(base))
 }
 
@@ -141,6 +142,11 @@ async fn page(State(pages): State<Pages>, asked: Asked) -> impl IntoResponse {
 async fn observations(State(pages): State<Pages>, asked: Asked) -> impl IntoResponse {
     let page = asked.get("_cursor").and_then(|cursor| cursor.strip_prefix("2-")?.parse().ok()).unwrap_or(0_usize);
     fhir(pages.observations.get(page))
+}
+
+/// No bot is bound to an operation's name.
+async fn no_bot() -> impl IntoResponse {
+    fhir(Some(&Bytes::from_static(br#"{"resourceType":"Bundle","type":"searchset"}"#)))
 }
 
 /// A chart of 13 MB.
