@@ -344,3 +344,18 @@ async fn an_answer_costs_few_tokens() {
         }
     }
 }
+
+/// What other databases take is not carried out as something else, and a word that is no code is told with the codes.
+#[tokio::test]
+async fn dates_references_and_codes_are_as_they_are_written_here() {
+    let clinic = Clinic::open();
+    let told =
+        async |of: &str, sql: &str| clinic.call("query_resources", json!({"resource_type": of, "sql": sql})).await;
+    let patients = told("Patient", "select count(*) from Patient where gender = 'F'").await;
+    assert_eq!(patients.rows(), [[json!(0)]]);
+    assert!(patients.note().contains("its codes are male | female | other | unknown."), "{patients:?}");
+    let seen = told("Observation", "select count(*) from Observation where effective_utc > CURRENT_DATE - 365").await;
+    assert!(seen.error().contains("date('now','-1 year')"), "{seen:?}");
+    let problems = told("Condition", "select count(*) from Condition where subject = 'a1'").await;
+    assert!(problems.error().contains("subject = 'Patient/a1'"), "{problems:?}");
+}
