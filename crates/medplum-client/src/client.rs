@@ -239,9 +239,14 @@ impl Client {
         came
     }
 
+    /// On whose behalf a call is: its own membership, or the configured one.
+    fn behalf<'a>(&'a self, call: &'a Call) -> Option<&'a Membership> {
+        call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref())
+    }
+
     /// Makes sure that no bot is bound to the name of an operation.
     async fn is_unbound(&self, call: &Call, look: &Interaction, name: &OperationName) -> Result<(), Error> {
-        let key = (call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref()).cloned(), name.clone());
+        let key = (self.behalf(call).cloned(), name.clone());
         if self.inner.unbound.knows(&key, self.now()) {
             return Ok(());
         }
@@ -420,8 +425,7 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request, token: &Token, call: &Call) -> Result<Answer, Broken> {
-        let membership = call.on_behalf_of.as_ref().or(self.inner.config.on_behalf_of.as_ref());
-        self.perform(self.http()?, Ok(self.signed(request, token, membership)?)).await
+        self.perform(self.http()?, Ok(self.signed(request, token, self.behalf(call))?)).await
     }
 
     fn signed(
