@@ -11,7 +11,7 @@ pub fn run(data: &[u8]) {
     let Ok(document) = std::str::from_utf8(data) else { return };
     let Ok(parsed) = GraphQl::parse(document, None, None) else { return };
     let reads = parsed.effect().is_read();
-    let _ = parsed.field_names();
+    let _ = (parsed.selected(), parsed.empty_filter(), parsed.asked_for());
     let interaction = Interaction::GraphQl(parsed);
     gate::holds(&interaction);
     let request = interaction.to_request();

@@ -6,7 +6,7 @@ use fhir_definitions::ResourceId;
 use serde_json::Value;
 
 use crate::bundle::Batch;
-use crate::graphql::GraphQl;
+use crate::graphql::{GraphQl, Selected};
 use crate::interaction::Interaction;
 use crate::operation::{Level, Operation};
 
@@ -80,12 +80,13 @@ fn of_operation(operation: &Operation) -> BotReach {
 }
 
 fn of_graphql(document: &GraphQl) -> BotReach {
-    let leads = |name: &str| LEADING_TYPES.iter().any(|t| name.starts_with(t));
-    if document.effect().is_read() || !document.field_names().into_iter().any(leads) {
-        BotReach::none()
-    } else {
-        BotReach::Any
-    }
+    let leads = |field: &Selected<'_>| match field.leads_to() {
+        Some(Ok(info)) => LEADING_TYPES.contains(&info.name),
+        // What nobody knows may be anything.
+        Some(Err(_)) => true,
+        None => false,
+    };
+    if document.effect().is_read() || !document.selected().iter().any(leads) { BotReach::none() } else { BotReach::Any }
 }
 
 fn of_batch(batch: &Batch) -> BotReach {
@@ -239,6 +240,7 @@ mod tests {
             reach("mutation { ...F } fragment F on Mutation { BotUpdate(id: \"1\", res: {}) { id } }"),
             BotReach::Any
         );
+        assert_eq!(reach("mutation { BogusCreate(res: $r) { id } }"), BotReach::Any);
         assert_eq!(reach("mutation { PatientCreate(res: $r) { id } }"), BotReach::none());
         assert_eq!(reach("{ BotList { id } }"), BotReach::none());
     }

@@ -1,39 +1,36 @@
 //! The types that a GraphQL document reaches: its fields, fragments and arguments.
 
-use fhir_definitions::{Definitions, TypeInfo, TypeKind};
+use fhir_definitions::{TypeInfo, TypeKind};
 use serde_json::Value;
 
 use super::search::parameter;
 use super::{Needs, inside, references};
-use crate::graphql::GraphQl;
-use crate::selected::{Of, Selected, named};
+use crate::graphql::{GraphQl, Of, Selected};
 
 pub(super) fn document(document: &GraphQl, needs: &mut Needs) {
     for field in document.selected() {
         match (field.leads_to(), field.of) {
             (Some(Ok(info)), Of::Mutation) => needs.write(field.name, info.name),
             (Some(Ok(info)), _) => needs.read(field.name, info.name),
-            (Some(Err(_)), _) | (None, Of::Query | Of::Mutation | Of::Unknown) => needs.unclear(field.name),
+            (Some(Err(_)), _) | (None, Of::Query | Of::Mutation | Of::Any | Of::Unknown) => needs.unclear(field.name),
             (None, _) => {}
         }
         if let Some(Ok(info)) = field.leads_to() {
             arguments(&field, info, needs);
         }
     }
-    document.type_conditions().into_iter().for_each(|name| condition(name, needs));
+    document.conditions().into_iter().for_each(|(name, of)| condition(name, of, needs));
 }
 
 /// A fragment on a resource type reads it; one on a data type or on what may be any reads nothing by itself.
-fn condition(name: &str, needs: &mut Needs) {
-    let definitions = Definitions::get();
+fn condition(name: &str, of: Of, needs: &mut Needs) {
     let by = format!("... on {name}");
-    let of_page = ["Connection", "Edge"].iter().filter_map(|end| name.strip_suffix(end));
-    if let Some(info) = of_page.chain([name]).find_map(|name| definitions.resource_type(name)) {
-        return needs.read(&by, info.name);
-    }
-    let is_data = |info: &TypeInfo| matches!(info.kind, TypeKind::Complex | TypeKind::Nested);
-    if !named(name).is_some_and(is_data) && !["ResourceList", "Query", "Mutation"].contains(&name) {
-        needs.unclear(&by);
+    match of {
+        Of::Type(info) if matches!(info.kind, TypeKind::Complex | TypeKind::Nested) => {}
+        Of::Type(info) if info.kind == TypeKind::Resource => needs.read(&by, info.name),
+        Of::Connection(info) | Of::Edge(info) => needs.read(&by, info.name),
+        Of::Query | Of::Mutation | Of::Any => {}
+        Of::Type(_) | Of::Unknown => needs.unclear(&by),
     }
 }
 

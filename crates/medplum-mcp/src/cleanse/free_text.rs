@@ -182,8 +182,8 @@ pub(super) fn refuse(interaction: &Interaction) -> Result<(), Failure> {
 fn free_field(document: &GraphQl) -> Option<&str> {
     let selected = document.selected().into_iter().find(|field| match field.of {
         Of::Type(info) => field.leads_to().is_none() && is_free(info, field.name),
-        Of::Unknown => field.leads_to().is_none() && !field.name.starts_with("__"),
-        Of::Query | Of::Mutation | Of::Page => false,
+        Of::Any | Of::Unknown => field.leads_to().is_none() && !field.name.starts_with("__"),
+        Of::Query | Of::Mutation | Of::Connection(_) | Of::Edge(_) => false,
     });
     selected.map(|field| field.name)
 }

@@ -185,8 +185,8 @@ fn refuse_fields(document: &GraphQl) -> Result<(), Failure> {
                     && field.name.starts_with("value")
                     && field.resource.is_none_or(holds_in_extensions)
         }
-        Of::Query | Of::Mutation | Of::Page => false,
-        Of::Unknown => is_secret_name(field.name) || is_header(field.name),
+        Of::Query | Of::Mutation | Of::Connection(_) | Of::Edge(_) => false,
+        Of::Any | Of::Unknown => is_secret_name(field.name) || is_header(field.name),
     });
     match refused {
         Some(field) => {

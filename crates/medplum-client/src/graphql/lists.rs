@@ -1,19 +1,15 @@
 //! The lists of a GraphQL answer that end where their page does: nothing in the answer says whether more match.
 
-use std::collections::HashSet;
+use apollo_compiler::ast::Field;
+use serde_json::Value;
 
-use apollo_compiler::ast::{Definition, Field, Selection};
-use serde_json::{Map, Value};
-
-use crate::graphql::GraphQl;
+use super::GraphQl;
+use super::answered::Found;
+use super::names::Holds;
 
 /// How many a list holds that is given no `_count`, and the most that it holds with one.
 const DEFAULT: usize = 20;
 const MOST: usize = 1_000;
-
-/// Fragments that spread fragments can make a small document endless.
-const MOST_STEPS: usize = 1_000_000;
-const MAX_DEPTH: usize = 64;
 
 /// Lists of an answer, at one place of the document, that are as long as their page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,20 +30,36 @@ impl GraphQl {
     /// The searches whose list in this answer is as long as its page, each place once. A list of one that is sorted is
     /// left out: the first or the last is what was asked for.
     pub fn full_lists(&self, answer: &Value) -> Vec<FullList> {
-        let mut walk = Walk { of: self, found: Vec::new(), seen: HashSet::new(), steps: 0 };
-        let data = answer.get("data").unwrap_or(&Value::Null);
-        for definition in &self.document.definitions {
-            if let Definition::OperationDefinition(operation) = definition {
-                walk.value(&operation.selection_set, data, "data", None, 0);
+        let mut lists: Vec<FullList> = Vec::new();
+        self.along(answer, &mut |found| {
+            let Some(list) = self.full(found) else { return };
+            match lists.iter_mut().find(|known| known.path == list.path) {
+                Some(known) => {
+                    known.lists = known.lists.saturating_add(1);
+                    known.of = None;
+                }
+                None => lists.push(list),
             }
-        }
-        walk.found
+        });
+        lists
+    }
+
+    /// The list that this is, if it is as long as its page.
+    fn full(&self, found: &Found<'_, '_>) -> Option<FullList> {
+        let (search, total) = searched(found)?;
+        let page = self.page(search.asked.fields.first()?);
+        let holds = found.value.as_array()?.len();
+        let seen = page.offset.saturating_add(u64::try_from(holds).unwrap_or(u64::MAX));
+        let full = total.map_or(holds >= page.size, |total| seen < total);
+        let only_one = page.counted && page.size == 1 && page.sorted;
+        let list = || FullList { path: found.path(), holds, counted: page.counted, of: total, lists: 1 };
+        (full && !only_one).then(list)
     }
 
     /// The page that a search asks for.
-    fn page(&self, field: &Field) -> Page {
+    fn page(&self, search: &Field) -> Page {
         let value = |name: &str| {
-            let argument = field.arguments.iter().find(|argument| argument.name == name)?;
+            let argument = search.arguments.iter().find(|argument| argument.name == name)?;
             self.value(&argument.value).filter(|value| !value.is_null())
         };
         let count = value("_count").and_then(|count| count.as_i64());
@@ -58,23 +70,6 @@ impl GraphQl {
             sorted: value("_sort").is_some(),
         }
     }
-
-    /// The key in the answer of a field that is chosen here, or in a fragment that is spread here for the first time.
-    fn key_of<'a>(&'a self, selections: &'a [Selection], name: &str, spread: &mut HashSet<&'a str>) -> Option<&'a str> {
-        selections.iter().find_map(|selection| match selection {
-            Selection::Field(field) => (field.name == name).then(|| key(field)),
-            Selection::InlineFragment(fragment) => self.key_of(&fragment.selection_set, name, spread),
-            Selection::FragmentSpread(fragment) => {
-                let fragment = fragment.fragment_name.as_str();
-                let (_, selections) = self.fragment(fragment).filter(|_| spread.insert(fragment))?;
-                self.key_of(selections, name, spread)
-            }
-        })
-    }
-}
-
-fn key(field: &Field) -> &str {
-    field.alias.as_ref().unwrap_or(&field.name).as_str()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,91 +80,16 @@ struct Page {
     sorted: bool,
 }
 
-struct Walk<'a> {
-    of: &'a GraphQl,
-    found: Vec<FullList>,
-    /// The lists that were looked at, by where they are: two fields of one key are one list.
-    seen: HashSet<*const Value>,
-    steps: usize,
-}
-
-impl<'a> Walk<'a> {
-    /// `page` is that of the connection which this value is.
-    fn value(&mut self, selections: &'a [Selection], value: &Value, path: &str, page: Option<Page>, depth: usize) {
-        match value {
-            Value::Array(values) => {
-                let path = format!("{path}[]");
-                values.iter().for_each(|value| self.value(selections, value, &path, None, depth));
-            }
-            Value::Object(object) => {
-                let total =
-                    page.and_then(|_| object.get(self.of.key_of(selections, "count", &mut HashSet::new())?)?.as_u64());
-                self.object(selections, object, path, page.map(|page| (page, total)), depth);
-            }
-            _ => {}
+/// The search whose matches a field holds, and how many there are in all, where a connection says it.
+fn searched<'f, 'd>(found: &'f Found<'f, 'd>) -> Option<(&'f Found<'f, 'd>, Option<u64>)> {
+    match found.named() {
+        Some(named) => (named.holds == Holds::List).then_some((found, None)),
+        None if found.asked.name == "edges" => {
+            let connection = found.inside.filter(|around| around.holds(Holds::Connection))?;
+            let count = connection.chosen().value(connection.value.as_object()?, "count");
+            Some((connection, count.and_then(Value::as_u64)))
         }
-    }
-
-    fn object(
-        &mut self,
-        selections: &'a [Selection],
-        object: &Map<String, Value>,
-        path: &str,
-        connection: Option<(Page, Option<u64>)>,
-        depth: usize,
-    ) {
-        self.steps = self.steps.saturating_add(1);
-        if depth > MAX_DEPTH || self.steps > MOST_STEPS {
-            return;
-        }
-        let deeper = depth.saturating_add(1);
-        for selection in selections {
-            match selection {
-                Selection::Field(field) => {
-                    let Some(value) = object.get(key(field)) else { continue };
-                    let path = format!("{path}.{}", key(field));
-                    let of_search = |end: &str| {
-                        let capital = field.name.starts_with(|first: char| first.is_ascii_uppercase());
-                        (capital && field.name.ends_with(end)).then(|| self.of.page(field))
-                    };
-                    let list = of_search("List").map(|page| (page, None));
-                    let edges = connection.filter(|_| field.name == "edges");
-                    let page = of_search("Connection");
-                    if let Some((page, total)) = list.or(edges) {
-                        self.list(value, &path, page, total);
-                    }
-                    self.value(&field.selection_set, value, &path, page, deeper);
-                }
-                Selection::InlineFragment(fragment) => {
-                    self.object(&fragment.selection_set, object, path, connection, deeper);
-                }
-                Selection::FragmentSpread(spread) => {
-                    if let Some((_, selections)) = self.of.fragment(spread.fragment_name.as_str()) {
-                        self.object(selections, object, path, connection, deeper);
-                    }
-                }
-            }
-        }
-    }
-
-    fn list(&mut self, value: &Value, path: &str, page: Page, total: Option<u64>) {
-        let Some(holds) = value.as_array().map(Vec::len) else { return };
-        let before = page.offset.saturating_add(u64::try_from(holds).unwrap_or(u64::MAX));
-        let full = total.map_or(holds >= page.size, |total| before < total);
-        let only_one = page.counted && page.size == 1 && page.sorted;
-        if !full || only_one || !self.seen.insert(std::ptr::from_ref(value)) {
-            return;
-        }
-        match self.found.iter_mut().find(|found| found.path == path) {
-            Some(found) => {
-                found.lists = found.lists.saturating_add(1);
-                found.of = None;
-            }
-            None => {
-                let counted = page.counted;
-                self.found.push(FullList { path: path.to_owned(), holds, counted, of: total, lists: 1 });
-            }
-        }
+        None => None,
     }
 }
 
@@ -244,6 +164,17 @@ mod tests {
         ] {
             assert_eq!(full(query, variables, data), [expected], "{query}");
         }
+    }
+
+    #[test]
+    fn of_several_operations_the_one_that_is_named_is_answered() {
+        let query = "query A { PatientList { id } } query B($n: Int = 30) { PatientList(_count: $n) { id } }";
+        let full = |name: &str| {
+            let document = GraphQl::parse(query, None, Some(name.into())).unwrap();
+            document.full_lists(&json!({"data": {"PatientList": some(20)}})).len()
+        };
+        assert_eq!(full("A"), 1);
+        assert_eq!(full("B"), 0);
     }
 
     #[test]
