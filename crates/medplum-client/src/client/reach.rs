@@ -4,8 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use reqwest::header::DATE;
 use rustls::KeyLog;
 use serde_json::Value;
+
+use super::http::Http;
+use super::reading::reply;
+use super::{Call, Client};
+use crate::error::{Error, Sent};
+use crate::interaction::Interaction;
 
 /// What a first request told, over a connection of its own and without a token.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +28,30 @@ pub struct Reached {
     pub statement: Value,
 }
 
+impl Client {
+    /// Asks the server what it can do, once, over a new connection and without a token: how far away it is, and
+    /// whether it is a Medplum at all.
+    ///
+    /// # Errors
+    /// [`Error`]: refused, unreachable, or what came instead of a CapabilityStatement.
+    pub async fn reach(&self) -> Result<Reached, Error> {
+        let interaction = Interaction::Metadata;
+        self.ask_gate(&Call::default(), &interaction)?;
+        let tls = Arc::new(TlsVersion::default());
+        let http = Http::heard(Arc::clone(&self.inner.config), Arc::clone(&tls) as _)?;
+        let (before, started) = (self.time_of_day(), self.now());
+        let answer = http.ask_unsigned(&interaction.to_request()).await;
+        let took = self.now().saturating_duration_since(started);
+        let answer = answer.map_err(|broken| broken.into_error(&self.inner.config, 1, Sent::No))?;
+        let date = answer.headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let clock_ahead = date.map(|date| clock_ahead(before, took, date));
+        let statement = reply(&interaction, self.accepted(&interaction, answer, false)?, false)?.into_json();
+        Ok(Reached { took, tls: tls.heard(), clock_ahead, statement })
+    }
+}
+
 /// How far ahead a clock was that read `before` when a request left, which was answered after `took` with `date`.
-pub(crate) fn clock_ahead(before: SystemTime, took: Duration, date: SystemTime) -> f64 {
+fn clock_ahead(before: SystemTime, took: Duration, date: SystemTime) -> f64 {
     let here = before + took / 2;
     // A Date header is cut to the second, so it stands for the middle of it.
     let there = date + Duration::from_millis(500);
@@ -35,13 +64,13 @@ pub(crate) fn clock_ahead(before: SystemTime, took: Duration, date: SystemTime) 
 /// Hears which TLS version was agreed on: rustls asks whether secrets are to be logged, and the names of a version's
 /// secrets are its own. The answer is always no, and what is offered all the same is not looked at.
 #[derive(Debug, Default)]
-pub(crate) struct TlsVersion {
+struct TlsVersion {
     is_1_2: AtomicBool,
     is_1_3: AtomicBool,
 }
 
 impl TlsVersion {
-    pub(crate) fn heard(self: &Arc<Self>) -> Option<&'static str> {
+    fn heard(self: &Arc<Self>) -> Option<&'static str> {
         if self.is_1_3.load(Ordering::Relaxed) {
             Some("TLS 1.3")
         } else if self.is_1_2.load(Ordering::Relaxed) {
