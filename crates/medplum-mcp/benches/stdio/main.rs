@@ -2,7 +2,9 @@
 //! connection, against the same stub of Medplum, in turns.
 //!
 //! `cargo bench -p medplum-mcp --bench stdio`. Times on a machine that does other things jump; so the two take turns, the
-//! figures are medians, and what counts is their ratio. `MEDPLUM_MCP_BENCH_BINARY` measures another build.
+//! figures are medians, and what counts is their ratio. What has a target is measured on one processor: on several, a
+//! single read is mostly the system's waking up of sleeping ones, of which a call over two processes has twice as many as
+//! a fetch within one. That figure is shown too. `MEDPLUM_MCP_BENCH_BINARY` measures another build.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +16,7 @@
 
 mod bare;
 mod host;
+mod pin;
 mod report;
 mod stub;
 
@@ -21,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use bare::Bare;
 use host::Host;
+use pin::Pinned;
 use report::{Report, median, percentile};
 use stub::Stub;
 
@@ -36,24 +40,36 @@ const FLOWN: usize = 1024;
 /// The first turns warm up and are not counted.
 const WARM: usize = 5;
 
-type Part = fn(&Stub, &mut Report);
+/// A part of the benchmark.
+struct Part {
+    name: &'static str,
+    /// Whether all of it stays on one processor.
+    pinned: bool,
+    measure: fn(&Stub, &mut Report),
+}
 
 /// What can be measured on its own: `cargo bench -p medplum-mcp --bench stdio -- one`.
-const PARTS: &[(&str, Part)] = &[
-    ("starts", starts),
-    ("one at a time", one_at_a_time),
-    ("many in flight", many_in_flight),
-    ("searches", searches),
-    ("large chart", large_chart),
+const PARTS: &[Part] = &[
+    Part { name: "starts", pinned: true, measure: starts },
+    Part { name: "one at a time", pinned: true, measure: one_at_a_time },
+    Part { name: "one at a time, anywhere", pinned: false, measure: one_at_a_time_anywhere },
+    Part { name: "many in flight", pinned: true, measure: many_in_flight },
+    Part { name: "searches", pinned: true, measure: searches },
+    Part { name: "large chart", pinned: true, measure: large_chart },
 ];
 
 fn main() {
-    let stub = Stub::start();
     let mut report = Report::default();
     let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    for (name, part) in PARTS {
-        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
-            part(&stub, &mut report);
+    for part in PARTS {
+        if filters.is_empty() || filters.iter().any(|filter| part.name.contains(filter.as_str())) {
+            let pinned = part.pinned.then(Pinned::to_one).flatten();
+            report.told(match pinned {
+                Some(_) => "on one processor",
+                None => "on any processor",
+            });
+            // Its thread stays where this one is now.
+            (part.measure)(&Stub::start(), &mut report);
         }
     }
     report.print();
@@ -80,29 +96,57 @@ fn one_at_a_time(stub: &Stub, report: &mut Report) {
         report.at_most("memory after the first read (MiB)", memory.resident, 12.0);
         report.shown("  its highest until then (MiB)", memory.highest);
     }
-    let (mut bare_times, mut host_times, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let mut busy = None;
-    for round in 0..WARM + READ_ROUNDS {
-        let alone: Vec<Duration> = (0..READS).map(|_| bare.read()).collect();
-        let served: Vec<Duration> = (0..READS).map(|_| host.read()).collect();
-        if round < WARM {
-            busy = host.busy();
-            continue;
-        }
-        ratios.push(median(&served).as_secs_f64() / median(&alone).as_secs_f64());
-        bare_times.extend(alone);
-        host_times.extend(served);
-    }
-    let (alone, served) = (median(&bare_times), median(&host_times));
+    let reads = Reads::take(&bare, &mut host);
+    let (alone, served) = (median(&reads.alone), median(&reads.served));
     report.shown("bare read, p50 (µs)", alone.as_secs_f64() * 1e6);
     report.shown("read_resource, p50 (µs)", served.as_secs_f64() * 1e6);
-    report.shown("read_resource, p99 (µs)", percentile(&host_times, 99).as_secs_f64() * 1e6);
-    if let (Some(before), Some(after)) = (busy, host.busy()) {
-        let each = (after - before).as_secs_f64() / host_times.len() as f64;
-        report.shown("the server's processor time for each (µs)", each * 1e6);
+    report.shown("read_resource, p99 (µs)", percentile(&reads.served, 99).as_secs_f64() * 1e6);
+    if let Some(busy) = reads.busy {
+        report.shown("the server's processor time for each (µs)", busy.as_secs_f64() * 1e6);
     }
-    report.at_most("one read at a time, × bare", report::middle(&ratios), 3.0);
-    report.spread(&ratios);
+    report.at_most("one read at a time, × bare", report::middle(&reads.ratios), 3.0);
+    report.spread(&reads.ratios);
+}
+
+/// The same wherever the system puts the two processes.
+fn one_at_a_time_anywhere(stub: &Stub, report: &mut Report) {
+    let reads = Reads::take(&Bare::new(stub), &mut Host::start(stub));
+    report.shown("bare read, p50 (µs)", median(&reads.alone).as_secs_f64() * 1e6);
+    report.shown("read_resource, p50 (µs)", median(&reads.served).as_secs_f64() * 1e6);
+    report.shown("one read at a time, × bare", report::middle(&reads.ratios));
+    report.spread(&reads.ratios);
+}
+
+/// Single reads, bare and through the server, in turns.
+#[derive(Default)]
+struct Reads {
+    alone: Vec<Duration>,
+    served: Vec<Duration>,
+    /// Of the medians of each turn.
+    ratios: Vec<f64>,
+    /// How long the server's threads kept a processor busy for each.
+    busy: Option<Duration>,
+}
+
+impl Reads {
+    fn take(bare: &Bare, host: &mut Host) -> Self {
+        let mut reads = Self::default();
+        let mut busy = None;
+        for round in 0..WARM + READ_ROUNDS {
+            let alone: Vec<Duration> = (0..READS).map(|_| bare.read()).collect();
+            let served: Vec<Duration> = (0..READS).map(|_| host.read()).collect();
+            if round < WARM {
+                busy = host.busy();
+                continue;
+            }
+            reads.ratios.push(median(&served).as_secs_f64() / median(&alone).as_secs_f64());
+            reads.alone.extend(alone);
+            reads.served.extend(served);
+        }
+        let each = |after: Duration, before| after.saturating_sub(before) / reads.served.len() as u32;
+        reads.busy = host.busy().zip(busy).map(|(after, before)| each(after, before));
+        reads
+    }
 }
 
 fn many_in_flight(stub: &Stub, report: &mut Report) {

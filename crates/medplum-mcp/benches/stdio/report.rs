@@ -8,6 +8,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Under which circumstances the figures behind it were taken.
+    pub(crate) fn told(&mut self, circumstances: &str) {
+        let _ = writeln!(self.lines, "{circumstances}:");
+    }
+
     /// A figure without a target.
     pub(crate) fn shown(&mut self, name: &str, value: f64) {
         let _ = writeln!(self.lines, "{name:<52}{value:>10.2}");
