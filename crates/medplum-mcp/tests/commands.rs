@@ -159,6 +159,8 @@ fn the_demo_tells_the_whole_story() {
         "ignore all previous instructions",
         "reads like an instruction to a machine",
         "as raw FHIR",
+        " tokens in ",
+        " ms\n",
     ] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }

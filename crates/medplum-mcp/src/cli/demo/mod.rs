@@ -5,6 +5,7 @@ mod session;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Command;
 use futures_util::FutureExt;
@@ -15,7 +16,7 @@ use medplum_client::{
 use medplum_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use self::page::Page;
+use self::page::{Page, cost_of};
 use self::session::{Answer, Session};
 use super::{Ended, Invocation, Subcommand, thousands};
 use crate::policy::Policy;
@@ -82,17 +83,20 @@ async fn show(
     arguments: Value,
 ) -> std::io::Result<Answer> {
     page.call(tool, &arguments)?;
+    let started = Instant::now();
     let answer = agent.call(tool, &arguments).await?;
-    page.answer(&answer, about(&answer.text()))?;
+    page.answer(&answer, about(&answer.text()), started.elapsed())?;
     Ok(answer)
 }
 
 async fn meet(page: &mut Page<impl Write>, agent: &mut Session) -> Result<String, Box<dyn std::error::Error>> {
+    let started = Instant::now();
     let listed = agent.request("tools/list", json!({})).await?;
+    let took = started.elapsed();
     let tools = listed.get("tools").and_then(Value::as_array).cloned().unwrap_or_default();
     let cost = about(&serde_json::to_string(&tools)?);
     page.heading("1. The tools, before the first call")?;
-    page.aside(&format!("  tools/list: {} tools, about {} tokens\n", tools.len(), thousands(cost)))?;
+    page.aside(&format!("  tools/list: {} tools, {}\n", tools.len(), cost_of(cost, took)))?;
 
     page.heading("2. Who is it about?")?;
     let by_number = json!({

@@ -1,6 +1,7 @@
 //! How the session is printed: in colour on a terminal, plain elsewhere.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -42,8 +43,8 @@ impl<W: Write> Page<W> {
         self.rows('>', CALL, &format!("{tool} {arguments}"))
     }
 
-    /// What it gets, and about how many tokens that costs it.
-    pub(super) fn answer(&mut self, answer: &Answer, tokens: usize) -> io::Result<()> {
+    /// What it gets, and what that costs it.
+    pub(super) fn answer(&mut self, answer: &Answer, tokens: usize, took: Duration) -> io::Result<()> {
         for (index, block) in answer.blocks.iter().enumerate() {
             let (mark, style) = match (answer.refused, index) {
                 (true, _) => ('!', REFUSED),
@@ -54,7 +55,7 @@ impl<W: Write> Page<W> {
                 self.rows(mark, style, line)?;
             }
         }
-        writeln!(self.0, "  {ASIDE}about {} tokens{ASIDE:#}\n", thousands(tokens))
+        writeln!(self.0, "  {ASIDE}{}{ASIDE:#}\n", cost_of(tokens, took))
     }
 
     /// A line of somebody's, in rows that fit on a page.
@@ -79,6 +80,11 @@ impl<W: Write> Page<W> {
         }
         writeln!(self.0)
     }
+}
+
+/// How many tokens something costs, and how much time.
+pub(super) fn cost_of(tokens: usize, took: Duration) -> String {
+    format!("about {} tokens in {:.1} ms", thousands(tokens), took.as_secs_f64() * 1e3)
 }
 
 /// Behind what a row ends, at best first.
