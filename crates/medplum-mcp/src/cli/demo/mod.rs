@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use self::page::{Page, cost_of};
 use self::session::{Answer, Session};
-use super::{Ended, Invocation, Subcommand, thousands};
+use super::{Ended, Invocation, Subcommand};
 use crate::policy::Policy;
 use crate::settings::Limits;
 use crate::tokens::about;
