@@ -21,7 +21,12 @@ impl BaseUrl {
     /// [`ConfigError::BaseUrl`] with the reason.
     pub fn parse(text: &str, allow_insecure: bool) -> Result<Self, ConfigError> {
         let wrong = |reason| ConfigError::BaseUrl { reason };
-        let mut url = Url::parse(text.trim()).map_err(|_| wrong("it is not a URL"))?;
+        let text = text.trim();
+        if !text.contains("://") {
+            // `localhost:8103` is a URL too, of a scheme of that name.
+            return Err(wrong("it does not begin with https://, or with http:// for a server on this machine"));
+        }
+        let mut url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("it holds a user name or password"));
         }
@@ -50,6 +55,11 @@ impl BaseUrl {
             url.set_query(Some(query));
         }
         url
+    }
+
+    /// Whether it ends with the path of a FHIR base, which goes behind it.
+    pub fn ends_with(&self, fhir: &FhirPath) -> bool {
+        self.0.path().ends_with(&format!("/{}", fhir.as_str()))
     }
 
     /// The URL with its slash at the end.
@@ -90,7 +100,10 @@ impl fmt::Display for BaseUrl {
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
@@ -152,7 +165,7 @@ mod tests {
 
     #[test]
     fn http_is_for_this_machine() {
-        for good in ["http://localhost:8103", "http://127.0.0.1:8103/", "http://[::1]:8103"] {
+        for good in ["http://localhost:8103", "http://localhost.", "http://127.0.0.1:8103/", "http://[::1]:8103"] {
             assert!(BaseUrl::parse(good, false).is_ok(), "{good}");
         }
         for bad in [
@@ -166,6 +179,14 @@ mod tests {
             assert!(BaseUrl::parse(bad, false).is_err(), "{bad}");
         }
         assert!(BaseUrl::parse("http://medplum.test", true).unwrap().is_insecure());
+    }
+
+    #[test]
+    fn a_url_without_its_scheme_says_so() {
+        for given in ["localhost:8103", "api.medplum.com", "localhost", "h.example/fhir"] {
+            let error = BaseUrl::parse(given, false).unwrap_err().to_string();
+            assert!(error.contains("does not begin with https://, or with http://"), "{given}: {error}");
+        }
     }
 
     #[test]

@@ -392,6 +392,10 @@ impl Settings {
             .map_err(|e| SettingError::new(BASE_URL, reason(&e)))?;
         let fhir_path = FhirPath::parse(values.get(FHIR_URL_PATH)?.unwrap_or_default())
             .map_err(|e| SettingError::new(FHIR_URL_PATH, reason(&e)))?;
+        if base_url.ends_with(&fhir_path) {
+            let why = "cannot be used: it ends with the FHIR path, which MEDPLUM_FHIR_URL_PATH puts behind it";
+            return Err(SettingError::new(BASE_URL, why));
+        }
         let on_behalf_of = values.get(ON_BEHALF_OF)?.map(Membership::parse).transpose();
         let writes = values.switch(ENABLE_WRITES)?;
         Ok(Self {
@@ -589,6 +593,14 @@ mod tests {
     #[test]
     fn an_error_names_the_variable_and_a_value_that_works() {
         let table: &[(&[(&str, &str)], &str)] = &[
+            (
+                &[("MEDPLUM_BASE_URL", "https://api.medplum.com/fhir/R4")],
+                "MEDPLUM_BASE_URL cannot be used: it ends with the FHIR path, which MEDPLUM_FHIR_URL_PATH puts behind it. For example: MEDPLUM_BASE_URL=https://api.medplum.com/",
+            ),
+            (
+                &[("MEDPLUM_BASE_URL", "localhost:8103")],
+                "MEDPLUM_BASE_URL cannot be used: it does not begin with https://, or with http:// for a server on this machine. For example: MEDPLUM_BASE_URL=https://api.medplum.com/",
+            ),
             (
                 &[("MEDPLUM_BASE_URL", "http://api.medplum.com")],
                 "MEDPLUM_BASE_URL cannot be used: it is not https, so tokens and records would travel in the clear. For example: MEDPLUM_BASE_URL=https://api.medplum.com/",
