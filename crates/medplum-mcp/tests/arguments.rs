@@ -212,6 +212,8 @@ async fn a_filter_is_never_left_out_silently() {
         params(json!({"family": {"exact": "x"}}), "\"family\" is an object"),
         params(json!({"family": []}), "\"family\" is an empty list"),
         params(json!({"family": [["x"]]}), "\"family\" is a list of lists"),
+        params(json!({"family": "a\u{0}b"}), "\"family\" is a text with a control character"),
+        params(json!({"family": ["x", "a\nb"]}), "\"family\" is a text with a control character"),
         params(json!({"family": ["x", null]}), "\"family\" is null"),
     ];
     for (argument, value, key, other) in [
@@ -289,6 +291,17 @@ async fn terminology_asks_for_one_way_to_name_a_thing() {
             both,
         ),
         attempt("expand_valueset", json!({}), "Pass valueset_url (its canonical URL) or valueset_id"),
+        attempt(
+            "expand_valueset",
+            json!({"valueset_url": " "}),
+            "Pass valueset_url (its canonical URL) or valueset_id",
+        ),
+        attempt("expand_valueset", json!({"valueset_url": "a", "count": -5}), "count must be 0 or more"),
+        attempt("expand_valueset", json!({"valueset_url": "a", "offset": -1}), "offset must be 0 or more"),
+        attempt("lookup_concept", json!({"code": "", "system": "a"}), "code is blank"),
+        attempt("validate_code", json!({"code": "a", "system": " ", "valueset_url": "c"}), "system is blank"),
+        attempt("translate_concept", json!({"code": " ", "system": "a"}), "code is blank"),
+        attempt("validate_codesystem_code", json!({"code": "", "codesystem_url": "a"}), "Pass code, or coding as"),
         attempt("expand_valueset", json!({"valueset_url": "a", "valueset_id": "1"}), both),
         attempt("lookup_concept", json!({"code": "a"}), "Pass system"),
         attempt("lookup_concept", json!({"code": "a", "system": "b", "codesystem_id": "1"}), both),

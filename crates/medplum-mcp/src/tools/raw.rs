@@ -89,7 +89,8 @@ impl Run for RawRequest {
             let [name, value] = <[String; 2]>::try_from(pair).map_err(|_| {
                 Failure::teach(format!("query_params[{index}] must be a pair: [\"name\",\"value\"]. Nothing was sent."))
             })?;
-            query.push(name, value);
+            let pushed = query.try_push(name, value);
+            pushed.map_err(|_| Failure::not_sent(format!("query_params[{index}] holds a control character")))?;
         }
         let interaction =
             Interaction::from_path(cx.fhir_path(), method, &self.path, query, self.body.map(|body| body.0))?;

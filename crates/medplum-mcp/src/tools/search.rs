@@ -412,7 +412,9 @@ fn push_value(key: &str, value: &Value, query: &mut Query) -> Result<(), Failure
         ))
     };
     match value {
-        Value::String(text) => query.push(key, text),
+        Value::String(text) => {
+            query.try_push(key, text).map_err(|_| wrong("a text with a control character"))?;
+        }
         Value::Number(number) => query.push(key, number.to_string()),
         Value::Bool(flag) => query.push(key, flag.to_string()),
         Value::Array(values) if values.is_empty() => return Err(wrong("an empty list")),

@@ -105,6 +105,25 @@ fn unknown(kind: &str, named: &str) -> String {
     )
 }
 
+/// What was said of an argument that need not be there: a blank one is left out.
+fn said(value: Option<String>) -> Option<String> {
+    value.filter(|text| !text.trim().is_empty())
+}
+
+/// What must be said.
+fn needed(argument: &str, value: String) -> Result<String, Failure> {
+    let reason = format!("{argument} is blank: give it a value");
+    said(Some(value)).ok_or_else(|| Failure::not_sent(reason))
+}
+
+/// How many, or from where on.
+fn not_negative(argument: &str, value: Option<i64>) -> Result<Option<i64>, Failure> {
+    match value {
+        Some(number) if number < 0 => Err(Failure::not_sent(format!("{argument} must be 0 or more"))),
+        value => Ok(value),
+    }
+}
+
 /// Exactly one of two ways to name the same thing.
 fn one_of(url_name: &str, url: Option<&String>, id_name: &str, id: Option<&String>) -> Result<(), Failure> {
     match (url, id) {
@@ -144,14 +163,14 @@ impl Run for ValidateCode {
     );
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        one_of("valueset_url", self.valueset_url.as_ref(), "valueset_id", self.valueset_id.as_ref())?;
+        let (url, id) = (said(self.valueset_url), said(self.valueset_id));
+        one_of("valueset_url", url.as_ref(), "valueset_id", id.as_ref())?;
         let parameters = Parameters::default()
-            .with("url", "valueUri", self.valueset_url)
-            .with("code", "valueCode", Some(self.code))
-            .with("system", "valueUri", Some(self.system))
-            .with("display", "valueString", self.display);
-        let answer =
-            parameters.ask(cx, "ValueSet", self.valueset_id.as_deref(), "validate-code", "valueset_id").await?;
+            .with("url", "valueUri", url)
+            .with("code", "valueCode", Some(needed("code", self.code)?))
+            .with("system", "valueUri", Some(needed("system", self.system)?))
+            .with("display", "valueString", said(self.display));
+        let answer = parameters.ask(cx, "ValueSet", id.as_deref(), "validate-code", "valueset_id").await?;
         Ok(verdict(answer, "ValueSet"))
     }
 }
@@ -174,7 +193,8 @@ impl Run for ValidateCodesystemCode {
     );
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        match (&self.code, &self.coding) {
+        let (url, id, code) = (said(self.codesystem_url), said(self.codesystem_id), said(self.code));
+        match (&code, &self.coding) {
             (Some(_), Some(_)) => return Err(Failure::teach("Pass code or coding, not both. Nothing was sent.")),
             (None, None) => {
                 return Err(Failure::teach(
@@ -182,16 +202,15 @@ impl Run for ValidateCodesystemCode {
                 ));
             }
             // A coding names its system itself.
-            (None, Some(_)) if self.codesystem_url.is_none() && self.codesystem_id.is_none() => {}
-            _ => one_of("codesystem_url", self.codesystem_url.as_ref(), "codesystem_id", self.codesystem_id.as_ref())?,
+            (None, Some(_)) if url.is_none() && id.is_none() => {}
+            _ => one_of("codesystem_url", url.as_ref(), "codesystem_id", id.as_ref())?,
         }
         let parameters = Parameters::default()
-            .with("url", "valueUri", self.codesystem_url)
-            .with("version", "valueString", self.version)
-            .with("code", "valueCode", self.code)
+            .with("url", "valueUri", url)
+            .with("version", "valueString", said(self.version))
+            .with("code", "valueCode", code)
             .with("coding", "valueCoding", self.coding.map(Value::Object));
-        let answer =
-            parameters.ask(cx, "CodeSystem", self.codesystem_id.as_deref(), "validate-code", "codesystem_id").await?;
+        let answer = parameters.ask(cx, "CodeSystem", id.as_deref(), "validate-code", "codesystem_id").await?;
         Ok(verdict(answer, "CodeSystem"))
     }
 }
@@ -215,16 +234,18 @@ impl Run for ExpandValueset {
     );
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        one_of("valueset_url", self.valueset_url.as_ref(), "valueset_id", self.valueset_id.as_ref())?;
-        let url = match &self.valueset_id {
+        let (url, id) = (said(self.valueset_url), said(self.valueset_id));
+        one_of("valueset_url", url.as_ref(), "valueset_id", id.as_ref())?;
+        let (offset, count) = (not_negative("offset", self.offset)?, not_negative("count", self.count)?);
+        let url = match &id {
             Some(given) => url_of(cx, given).await?,
-            None => self.valueset_url.unwrap_or_default(),
+            None => url.unwrap_or_default(),
         };
         let parameters = Parameters::default()
             .with("url", "valueUri", Some(url))
-            .with("filter", "valueString", self.filter)
-            .with("offset", "valueInteger", self.offset)
-            .with("count", "valueInteger", self.count)
+            .with("filter", "valueString", said(self.filter))
+            .with("offset", "valueInteger", offset)
+            .with("count", "valueInteger", count)
             .with("activeOnly", "valueBoolean", self.active_only);
         let value_set = parameters.ask(cx, "ValueSet", None, "expand", "valueset_id").await?;
         let shown = value_set.pointer("/expansion/contains").and_then(Value::as_array).map_or(0, Vec::len);
@@ -260,15 +281,16 @@ impl Run for LookupConcept {
     );
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        one_of("system", self.system.as_ref(), "codesystem_id", self.codesystem_id.as_ref())?;
+        let (system, id) = (said(self.system), said(self.codesystem_id));
+        one_of("system", system.as_ref(), "codesystem_id", id.as_ref())?;
         let mut parameters = Parameters::default()
-            .with("code", "valueCode", Some(self.code))
-            .with("system", "valueUri", self.system)
-            .with("displayLanguage", "valueCode", self.display_language);
+            .with("code", "valueCode", Some(needed("code", self.code)?))
+            .with("system", "valueUri", system)
+            .with("displayLanguage", "valueCode", said(self.display_language));
         for property in self.property.unwrap_or_default() {
-            parameters = parameters.with("property", "valueCode", Some(property));
+            parameters = parameters.with("property", "valueCode", said(Some(property)));
         }
-        let answer = parameters.ask(cx, "CodeSystem", self.codesystem_id.as_deref(), "lookup", "codesystem_id").await;
+        let answer = parameters.ask(cx, "CodeSystem", id.as_deref(), "lookup", "codesystem_id").await;
         let unknown = |failure: Failure| {
             if failure.status() == Some(404) {
                 Failure::teach(
@@ -301,18 +323,18 @@ impl Run for TranslateConcept {
     );
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
-        if self.conceptmap_url.is_some() && self.conceptmap_id.is_some() {
+        let (url, id) = (said(self.conceptmap_url), said(self.conceptmap_id));
+        if url.is_some() && id.is_some() {
             return Err(Failure::teach("Pass conceptmap_url or conceptmap_id, not both. Nothing was sent."));
         }
-        let named = self.conceptmap_url.is_some() || self.conceptmap_id.is_some();
+        let named = url.is_some() || id.is_some();
         let parameters = Parameters::default()
-            .with("url", "valueUri", self.conceptmap_url)
-            .with("code", "valueCode", Some(self.code))
-            .with("system", "valueUri", Some(self.system))
-            .with("targetSystem", "valueUri", self.target_system)
+            .with("url", "valueUri", url)
+            .with("code", "valueCode", Some(needed("code", self.code)?))
+            .with("system", "valueUri", Some(needed("system", self.system)?))
+            .with("targetSystem", "valueUri", said(self.target_system))
             .with("reverse", "valueBoolean", self.reverse);
-        let answer =
-            parameters.ask(cx, "ConceptMap", self.conceptmap_id.as_deref(), "translate", "conceptmap_id").await;
+        let answer = parameters.ask(cx, "ConceptMap", id.as_deref(), "translate", "conceptmap_id").await;
         let unnamed = |failure: Failure| {
             if failure.status() == Some(400) && !named {
                 failure.hint("Pass conceptmap_url. Those of this project: search_resources ConceptMap, fields [\"url\",\"title\"].")
