@@ -41,6 +41,11 @@ pub(crate) enum Stopped {
     Question(Box<InputRequiredResult>),
 }
 
+/// The path of a bundle's entry.
+pub(crate) fn entry_path(index: usize) -> String {
+    format!("bundle.entry[{index}]")
+}
+
 impl Failure {
     /// A failure in words that teach: what was wrong, where, and the call that would work.
     pub fn teach(text: impl Into<String>) -> Self {
@@ -115,6 +120,15 @@ impl Failure {
         match self.kind {
             Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), hint: self.hint, means: None },
             kind => Self { kind, hint: self.hint, means: self.means },
+        }
+    }
+
+    /// The same failure, if it is about an entry of a bundle with that in front.
+    #[must_use]
+    pub(crate) fn in_entry(self, entry: Option<usize>) -> Self {
+        match entry {
+            Some(index) => self.at(&entry_path(index)),
+            None => self,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, NeedKind, Operation, Refusal};
 
+use crate::failure::entry_path;
 use crate::operations;
 use crate::settings::{ALLOWED_TYPES, Limits};
 
@@ -112,7 +113,7 @@ fn closed(interaction: &Interaction, effect: Effect) -> String {
             let mut entries = batch.entries().iter().map(|entry| &entry.interaction).enumerate();
             match entries.find(|(_, entry)| !entry.effect().is_read()) {
                 Some((index, entry)) => {
-                    format!("bundle.entry[{index}] is not a read: {}", closed(entry, entry.effect()))
+                    format!("{} is not a read: {}", entry_path(index), closed(entry, entry.effect()))
                 }
                 None => read_only("The bundle acts."),
             }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::answer::cursor::Position;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, entry_path};
 use crate::page::Found;
 use crate::pages::{Pages, behind};
 use crate::walk::Walk;
@@ -310,7 +310,7 @@ pub(crate) async fn look_at<'a>(
             for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
                 let Some((of, query)) = searched(&entry.interaction) else { continue };
                 let search = Search::new(cx, of.clone(), query.clone()).await;
-                let search = search.map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))?;
+                let search = search.map_err(|failure| failure.in_entry(Some(index)))?;
                 entry.interaction = asking(entry.interaction.clone(), search.query);
             }
             Ok(Cow::Owned(Interaction::Batch(batch)))
@@ -358,7 +358,7 @@ pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
         Interaction::GraphQl(document) => document.empty_filter(),
         Interaction::Batch(batch) => {
             let refuse = |(index, entry): (usize, &BatchEntry)| {
-                refuse_empty(&entry.interaction).map_err(|failure| failure.at(&format!("bundle.entry[{index}]")))
+                refuse_empty(&entry.interaction).map_err(|failure| failure.in_entry(Some(index)))
             };
             return batch.entries().iter().enumerate().try_for_each(refuse);
         }
@@ -392,9 +392,9 @@ pub(crate) fn compare(cx: &Context<'_>, interaction: &Interaction, reply: &Value
                 };
                 let Some(dropped) = dropped(&search.query, link(page, "self")) else { continue };
                 if !acts {
-                    return Err(thrown_away(&dropped).at(&format!("bundle.entry[{index}]")));
+                    return Err(thrown_away(&dropped).in_entry(Some(index)));
                 }
-                cx.missing(format!("bundle.entry[{index}]: {dropped} Its result answers another question."));
+                cx.missing(format!("{}: {dropped} Its result answers another question.", entry_path(index)));
             }
             Ok(())
         }

@@ -173,7 +173,7 @@ async fn a_failed_test_is_named_by_its_place_and_shows_no_value() {
     );
     wrong["version_id"] = version.clone();
     let told = world.call("patch_resource", wrong).await;
-    assert!(told.error().contains("operations[1] (test /name) does not fit"), "{told:?}");
+    assert!(told.error().contains("operations[1] (test /name): the stored value is another"), "{told:?}");
     assert!(!told.error().contains(stored["name"].as_str().unwrap()), "{told:?}");
     // A yes or a no would tell of a secret, guess by guess.
     let mut guess = patch(&client, json!([{"op": "test", "path": "/secret", "value": "a guess"}]));

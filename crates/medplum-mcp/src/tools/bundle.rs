@@ -13,7 +13,7 @@ use crate::answer::fields::Fields;
 use crate::answer::{Answer, batch};
 use crate::context::{Allowed, Context};
 use crate::doubt::{self, listed};
-use crate::failure::Failure;
+use crate::failure::{Failure, entry_path};
 use crate::search::entries;
 use crate::shown;
 use crate::tool::{Does, Facts, Run};
@@ -161,7 +161,8 @@ async fn missing(cx: &Context<'_>, failure: &Failure, targets: &[(usize, Resourc
     let mut missing = Vec::new();
     for (index, of, id) in targets.iter().take(MOST) {
         if cx.stored_now(of, id).await.is_ok_and(|stored| stored.is_none()) {
-            missing.push(format!("bundle.entry[{index}]: there is no {of}/{id}, or it is not visible to this client."));
+            missing
+                .push(format!("{}: there is no {of}/{id}, or it is not visible to this client.", entry_path(*index)));
         }
     }
     (!missing.is_empty()).then(|| missing.join(" "))
