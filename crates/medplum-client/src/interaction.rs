@@ -296,6 +296,29 @@ impl Interaction {
         }
     }
 
+    /// The id of the one resource that this is about, whose type is in its label.
+    pub fn id(&self) -> Option<&ResourceId> {
+        match self {
+            Self::Read { id, .. }
+            | Self::VersionRead { id, .. }
+            | Self::History { id, .. }
+            | Self::Update { id, .. }
+            | Self::Patch { id, .. }
+            | Self::Delete { id, .. }
+            | Self::ExecuteBot { bot: id, .. } => Some(id),
+            Self::Operation(Operation { level: Level::Instance(_, id), .. }) => Some(id),
+            Self::Metadata
+            | Self::Search(_)
+            | Self::Create { .. }
+            | Self::CreateBinary { .. }
+            | Self::Operation(_)
+            | Self::GraphQl(_)
+            | Self::Batch(_)
+            | Self::BoundBot(_)
+            | Self::Raw(_) => None,
+        }
+    }
+
     /// This as a request, the path and query encoded once.
     pub fn to_request(&self) -> Request {
         match self {

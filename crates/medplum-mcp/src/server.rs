@@ -155,20 +155,8 @@ impl Server {
         arguments: JsonObject,
         caller: Caller,
     ) -> Result<CallToolResponse, String> {
-        let Some(tool) = self.inner.tools.iter().find(|tool| tool.facts.name == name) else {
-            return Err(self.unknown_tool(name));
-        };
-        if let Some(closed) = tool.refusal(&self.inner.limits) {
-            return Err(closed);
-        }
-        let (arguments, membership) = split_on_behalf_of(&tool.facts, arguments);
-        let on_behalf_of = match membership {
-            None => None,
-            Some(serde_json::Value::String(text)) => {
-                Some(Membership::parse(&text).map_err(|error| format!("{error}. Nothing was sent."))?)
-            }
-            Some(_) => return Err("on_behalf_of must be a string: ProjectMembership/<uuid>. Nothing was sent.".into()),
-        };
+        let tool = self.open_tool(name)?;
+        let (arguments, on_behalf_of) = split_on_behalf_of(&tool.facts, arguments)?;
         on_behalf_of.iter().for_each(|membership| record.on_behalf_of(membership));
         let (arguments, budget) = self.budget(arguments)?;
         let query =
@@ -177,11 +165,27 @@ impl Server {
         let call = Call::on_behalf_of(on_behalf_of).watched_by(record.witness());
         let cx = Context::new(&self.inner.client, &self.inner.limits, &self.inner.kept, call, cursors, caller, budget);
         let answer = tool.run(arguments, &cx).await;
-        let closed = &self.inner.closed;
+        self.given_out(answer, &cx, record)
+    }
+
+    /// A tool that is there and open.
+    fn open_tool(&self, name: &str) -> Result<&Tool, String> {
+        let tool = self.inner.tools.iter().find(|tool| tool.facts.name == name);
+        let tool = tool.ok_or_else(|| self.unknown_tool(name))?;
+        tool.refusal(&self.inner.limits).map_or(Ok(tool), Err)
+    }
+
+    /// What a tool came to, as the client gets it: within the budget, or what the call ends with instead.
+    fn given_out(
+        &self,
+        answer: Result<Answer, Failure>,
+        cx: &Context<'_>,
+        record: &Record,
+    ) -> Result<CallToolResponse, String> {
         let limits = AnswerLimits {
-            budget,
-            may_raise: budget < self.inner.limits.budget,
-            closed,
+            budget: cx.budget(),
+            may_raise: cx.budget() < self.inner.limits.budget,
+            closed: &self.inner.closed,
             seal: &|position| cx.cursors().seal(position),
             left_out: &|| cx.left_out(),
         };
@@ -200,7 +204,7 @@ impl Server {
         result
             .inspect_err(|failure| record.failed(failure.error()))
             .map(CallToolResponse::from)
-            .map_err(|failure| self.of_open_tools(&failure.explain(&cx)))
+            .map_err(|failure| self.of_open_tools(&failure.explain(cx)))
     }
 
     /// The characters that this answer may have: fewer than the operator allows, if the call says so.

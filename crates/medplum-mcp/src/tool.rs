@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use medplum_client::Membership;
 use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -200,8 +201,21 @@ fn run<'a, A: Run>(
     .boxed()
 }
 
-/// The arguments of a call, and `on_behalf_of` taken out of them.
-pub(crate) fn split_on_behalf_of(facts: &Facts, mut arguments: JsonObject) -> (JsonObject, Option<Value>) {
-    let membership = if facts.on_behalf_of { arguments.remove("on_behalf_of") } else { None };
-    (arguments, membership.filter(|value| !value.is_null()))
+/// The arguments without the membership on whose behalf the call is, and that.
+///
+/// # Errors
+/// A sentence, if it names none.
+pub(crate) fn split_on_behalf_of(
+    facts: &Facts,
+    mut arguments: JsonObject,
+) -> Result<(JsonObject, Option<Membership>), String> {
+    let given = if facts.on_behalf_of { arguments.remove("on_behalf_of") } else { None };
+    let membership = match given {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => {
+            Some(Membership::parse(&text).map_err(|error| format!("{error}. Nothing was sent."))?)
+        }
+        Some(_) => return Err("on_behalf_of must be a string: ProjectMembership/<uuid>. Nothing was sent.".to_owned()),
+    };
+    Ok((arguments, membership))
 }

@@ -110,8 +110,7 @@ impl Cut {
         // A resource keeps its name, whatever else goes.
         let is_name = |key: &str| is_resource && NAME.contains(&key);
         let name: usize = object.iter().filter(|(key, _)| is_name(key)).map(|(_, child)| size(child)).sum();
-        let Some(mut room) = budget.checked_sub(frame.saturating_add(mark).saturating_add(name).saturating_add(2))
-        else {
+        let Some(room) = budget.checked_sub(frame.saturating_add(mark).saturating_add(name).saturating_add(2)) else {
             return self.skeleton(object, budget, path);
         };
         let others = object
@@ -126,21 +125,33 @@ impl Cut {
             self.entries(entries, room.saturating_sub(others), &joined(path, "entry"));
             return true;
         }
-        let mut sizes: Vec<(String, usize)> =
-            object.iter().filter(|(key, _)| !is_name(key)).map(|(key, child)| (key.clone(), size(child))).collect();
-        // What is small stays; of what is large, the largest comes first: a text that does not fit leaves its room.
+        let elements = object.iter().filter(|(key, _)| !is_name(key));
+        let sizes = elements.map(|(key, child)| (key.clone(), size(child))).collect();
+        self.share_out(object, sizes, room, path);
+        mark_subsetted(object);
+        true
+    }
+
+    /// What is small stays; of what is large, the largest comes first: a text that does not fit leaves its room.
+    fn share_out(
+        &mut self,
+        object: &mut Map<String, Value>,
+        mut sizes: Vec<(String, usize)>,
+        mut room: usize,
+        path: &str,
+    ) {
         sizes.sort_by_key(|(_, size)| *size);
         let mut left = sizes.len();
-        let mut large = Vec::new();
-        for (key, size) in sizes {
-            if large.is_empty() && size <= room.checked_div(left).unwrap_or_default() {
+        let mut is_small = |size: usize| {
+            let small = size <= room.checked_div(left).unwrap_or_default();
+            if small {
                 room = room.saturating_sub(size);
                 left = left.saturating_sub(1);
-            } else {
-                large.push((key, size));
             }
-        }
-        for (key, whole) in large.into_iter().rev() {
+            small
+        };
+        let small = sizes.iter().take_while(|(_, size)| is_small(*size)).count();
+        for (key, whole) in sizes.into_iter().skip(small).rev() {
             let share = room.checked_div(left).unwrap_or_default();
             left = left.saturating_sub(1);
             let path = joined(path, &key);
@@ -151,8 +162,6 @@ impl Cut {
                 self.leave_out_all(&path, &child, whole);
             }
         }
-        mark_subsetted(object);
-        true
     }
 
     /// Nothing but the names of its elements would be too much: what is left is its own name.

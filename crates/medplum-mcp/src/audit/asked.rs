@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use medplum_client::{
-    Body, Came, Effect, Ended, Error, GraphQlField, Interaction, Level, Outcome, Reply, ResourceType,
-};
+use medplum_client::{Body, Came, Effect, Ended, Error, GraphQlField, Interaction, Outcome, Query, Reply};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -86,51 +84,23 @@ impl Asked {
     /// An interaction as it is about to be sent, or as it was refused.
     pub(crate) fn of(interaction: &Interaction, words: &Words) -> Self {
         let label = interaction.label();
-        let named = |resource_type: &ResourceType| Some(Words::resource_type(resource_type.as_str()));
         let asked = Self {
             interaction: label.interaction,
             effect: Some(name(interaction.effect())),
             resource_type: label.resource_type.map(Words::resource_type),
+            id: interaction.id().map(|id| Words::id(id.as_str())),
+            parameters: parameters(interaction).map(|query| words.parameters(query)).unwrap_or_default(),
             ..Self::default()
         };
         match interaction {
-            Interaction::Read { id, query, .. } | Interaction::History { id, query, .. } => {
-                Self { id: Some(Words::id(id.as_str())), parameters: words.parameters(query), ..asked }
+            Interaction::VersionRead { version, .. } | Interaction::Update { if_match: Some(version), .. } => {
+                Self { version: Some(Words::id(version.as_str())), ..asked }
             }
-            Interaction::VersionRead { id, version, .. } => {
-                Self { id: Some(Words::id(id.as_str())), version: Some(Words::id(version.as_str())), ..asked }
-            }
-            Interaction::Search(search) => Self { parameters: words.parameters(&search.query), ..asked },
-            Interaction::Create { if_none_exist, .. } => {
-                Self { parameters: if_none_exist.as_ref().map(|q| words.parameters(q)).unwrap_or_default(), ..asked }
-            }
-            Interaction::Update { id, if_match, .. } => Self {
-                id: Some(Words::id(id.as_str())),
-                version: if_match.as_ref().map(|version| Words::id(version.as_str())),
+            Interaction::Operation(operation) => Self {
+                method: Some(operation.method.as_str()),
+                operation: Some(Words::operation(operation.name.as_str())),
                 ..asked
             },
-            Interaction::Patch { id, .. } | Interaction::Delete { id, .. } => {
-                Self { id: Some(Words::id(id.as_str())), ..asked }
-            }
-            Interaction::Operation(operation) => {
-                let id = match &operation.level {
-                    Level::Instance(_, id) => Some(Words::id(id.as_str())),
-                    Level::Type(_) | Level::System => None,
-                };
-                let resource_type = match &operation.level {
-                    Level::Instance(of, _) | Level::Type(of) => named(of),
-                    Level::System => None,
-                };
-                Self {
-                    method: Some(operation.method.as_str()),
-                    resource_type,
-                    id,
-                    operation: Some(Words::operation(operation.name.as_str())),
-                    parameters: words.parameters(&operation.query),
-                    ..asked
-                }
-            }
-            Interaction::ExecuteBot { bot, .. } => Self { id: Some(Words::id(bot.as_str())), ..asked },
             Interaction::GraphQl(document) => {
                 Self { entries: document.asked_for().into_iter().map(Self::of_field).collect(), ..asked }
             }
@@ -138,12 +108,9 @@ impl Asked {
                 entries: batch.entries().iter().map(|entry| Self::of(&entry.interaction, words)).collect(),
                 ..asked
             },
-            Interaction::Raw(raw) => Self {
-                method: Some(raw.method().as_str()),
-                path: Some(Words::path(raw.segments())),
-                parameters: words.parameters(raw.query()),
-                ..asked
-            },
+            Interaction::Raw(raw) => {
+                Self { method: Some(raw.method().as_str()), path: Some(Words::path(raw.segments())), ..asked }
+            }
             _ => asked,
         }
     }
@@ -232,6 +199,18 @@ impl Asked {
         }
         let request_id = entry.pointer("/response/outcome").and_then(tracing_id);
         self.end = Some(End { outcome, status, error: None, request_id, attempts: 1, ms: None });
+    }
+}
+
+/// The query of an interaction, of which the names are written down.
+fn parameters(interaction: &Interaction) -> Option<&Query> {
+    match interaction {
+        Interaction::Read { query, .. } | Interaction::History { query, .. } => Some(query),
+        Interaction::Search(search) => Some(&search.query),
+        Interaction::Create { if_none_exist, .. } => if_none_exist.as_ref(),
+        Interaction::Operation(operation) => Some(&operation.query),
+        Interaction::Raw(raw) => Some(raw.query()),
+        _ => None,
     }
 }
 

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Command;
 use futures_util::FutureExt;
-use rmcp::service::{ServerInitializeError, ServiceExt, serve_server};
+use rmcp::service::{DynService, RoleServer, RunningService, ServerInitializeError, ServiceExt, serve_server};
 
 use super::place::Place;
 use super::{Ended, Invocation, Subcommand, say, signals};
+use crate::server::Server;
 use crate::settings::Misspelt;
 use crate::transport::StdioTransport;
 
@@ -24,10 +25,26 @@ fn command() -> Command {
 }
 
 async fn run(invocation: &Invocation<'_>) -> Ended {
+    // What is misspelt may be why the rest cannot begin.
     for Misspelt { name, nearest } in &invocation.misspelt {
         say(&format!("medplum-mcp: {name} is no setting, so it does nothing: {nearest} is one."));
     }
     let place = Place::find(invocation.settings()?, invocation.sandboxed).await?;
+    warn(&place);
+    // Dynamic, what answers a request stands in a box: rmcp moves it several times, and it is of a few kilobytes.
+    match serve_server(place.server.clone().into_dyn(), StdioTransport::of_process()?).await {
+        Ok(running) => {
+            until_its_end(running, &place.server).await;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(ExitCode::SUCCESS),
+        // The error holds the message that it stumbled on, which may be a record.
+        Err(_) => Err("the client did not speak MCP".into()),
+    }
+}
+
+/// What whoever starts it should know.
+fn warn(place: &Place) {
     if place.settings.limits.writes {
         say(
             "medplum-mcp: writes are open (MEDPLUM_ENABLE_WRITES): the agent can change and delete patients' records and run bots. Scope the client application tightly.",
@@ -43,34 +60,29 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
             "medplum-mcp waits for an MCP client on stdin; an agent's host starts it. To look around instead: medplum-mcp demo. Ctrl-C ends it.",
         );
     }
-    // Dynamic, what answers a request stands in a box: rmcp moves it several times, and it is of a few kilobytes.
-    match serve_server(place.server.clone().into_dyn(), StdioTransport::of_process()?).await {
-        Ok(running) => {
-            let calls = running.cancellation_token();
-            let mut waiting = std::pin::pin!(running.waiting());
-            let host_is_there = tokio::select! {
-                _ = &mut waiting => true,
-                () = StdioTransport::host_is_gone() => false,
-                () = signals::told_to_end() => false,
-            };
-            let ending = async {
-                if !host_is_there {
-                    // Nobody hears the answers: what is being asked ends now.
-                    calls.cancel();
-                    let _ = waiting.await;
-                }
-                // But a write that has left is waited for.
-                place.server.settle().await;
-            };
-            tokio::select! {
-                () = ending => {}
-                // Told again, it ends at once.
-                () = signals::told_to_end() => {}
-            }
-            Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until the host is gone or a signal comes; a second signal waits for nothing.
+async fn until_its_end(running: RunningService<RoleServer, Box<dyn DynService<RoleServer>>>, server: &Server) {
+    let calls = running.cancellation_token();
+    let mut waiting = std::pin::pin!(running.waiting());
+    let host_is_there = tokio::select! {
+        _ = &mut waiting => true,
+        () = StdioTransport::host_is_gone() => false,
+        () = signals::told_to_end() => false,
+    };
+    let ending = async {
+        if !host_is_there {
+            // Nobody hears the answers: what is being asked ends now.
+            calls.cancel();
+            let _ = waiting.await;
         }
-        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(ExitCode::SUCCESS),
-        // The error holds the message that it stumbled on, which may be a record.
-        Err(_) => Err("the client did not speak MCP".into()),
+        // But a write that has left is waited for.
+        server.settle().await;
+    };
+    tokio::select! {
+        () = ending => {}
+        // Told again, it ends at once.
+        () = signals::told_to_end() => {}
     }
 }

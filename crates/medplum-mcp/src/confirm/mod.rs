@@ -8,8 +8,10 @@
 //! (`elicitation/create`); from 2026-07-28 on the call's result asks, and the client makes the call again with the answer
 //! and the `requestState` that it was given.
 
+mod details;
 mod question;
 mod state;
+mod whom;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

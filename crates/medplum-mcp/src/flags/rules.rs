@@ -171,33 +171,12 @@ impl<'t> Words<'t> {
                 self.said(rest, at)
                     || alternatives.iter().any(|words| self.take(words, at).is_some_and(|next| self.said(rest, next)))
             }
-            Item::Words(alternatives, HowOften::Many) => {
-                let mut at = at;
-                for _ in 0..MANY {
-                    if self.said(rest, at) {
-                        return true;
-                    }
-                    match alternatives.iter().filter_map(|words| self.take(words, at)).max() {
-                        Some(next) => at = next,
-                        None => return false,
-                    }
-                }
-                self.said(rest, at)
-            }
-            Item::Gap(most) => {
-                let mut at = at;
-                for _ in 0..*most {
-                    if self.said(rest, at) {
-                        return true;
-                    }
-                    let next = self.next(at, false);
-                    match self.tokens.get(next) {
-                        Some(token) if is_word(token) => at = next.saturating_add(1),
-                        _ => return false,
-                    }
-                }
-                self.said(rest, at)
-            }
+            Item::Words(alternatives, HowOften::Many) => self
+                .said_behind(rest, at, MANY, |at| alternatives.iter().filter_map(|words| self.take(words, at)).max()),
+            Item::Gap(most) => self.said_behind(rest, at, *most, |at| {
+                let next = self.next(at, false);
+                self.tokens.get(next).filter(|token| is_word(token)).map(|_| next.saturating_add(1))
+            }),
             Item::NotNext(alternatives) => {
                 alternatives.iter().all(|words| self.take(words, at).is_none()) && self.said(rest, at)
             }
@@ -211,6 +190,12 @@ impl<'t> Words<'t> {
                 before.is_none_or(|token| *token == "\n") && self.said(rest, at)
             }
         }
+    }
+
+    /// Whether these items stand here, or behind so many steps.
+    fn said_behind(&self, items: &[Item], at: usize, most: usize, step: impl Fn(usize) -> Option<usize>) -> bool {
+        let mut places = std::iter::successors(Some(at), |at| step(*at)).take(most.saturating_add(1));
+        places.any(|at| self.said(items, at))
     }
 
     /// Where these words end, if they stand here.

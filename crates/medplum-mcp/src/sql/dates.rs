@@ -3,7 +3,7 @@
 //! alone, so that `CURRENT_DATE - 365` is 1660; `2025-11-25` without quotes is 1989; `'11/25/2025'` is before every year;
 //! and a date of which the function understands nothing is null.
 
-use super::compared::{Origin, Program, Sort};
+use super::program::{Comparison, Origin, Program, Sort};
 use super::sandboxed::{Closed, Table};
 use super::statement::{Tokens, text_of};
 use super::trouble::Trouble;
@@ -77,8 +77,8 @@ impl Dates<'_> {
     }
 
     fn comparison(&self) -> Option<String> {
-        self.program.comparisons().find_map(|(one, others)| {
-            others.iter().find_map(|other| self.beside(&one, other).or_else(|| self.beside(other, &one)))
+        self.program.comparisons().find_map(|Comparison { left, right, .. }| {
+            right.iter().find_map(|right| self.beside(&left, right).or_else(|| self.beside(right, &left)))
         })
     }
 

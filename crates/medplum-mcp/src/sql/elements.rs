@@ -4,7 +4,7 @@
 use fhir_definitions::{CodeList, Definitions, Element, ElementType, Strength, ValueSet, nearest};
 
 use super::columns::{quoted, snake};
-use super::compared::{Origin, Program, Sort};
+use super::program::{Comparison, Origin, Program, Sort};
 use super::sandboxed::{Closed, Table};
 use super::trouble::Trouble;
 
@@ -56,10 +56,10 @@ fn held(element: &'static Element, of: &'static ElementType, rest: &str) -> Opti
 
 /// A comparison of a reference with an id alone.
 pub(super) fn told(program: &Program<'_>, tables: &[Table]) -> Option<String> {
-    program.comparisons().find_map(|(one, others)| {
-        others
+    program.comparisons().find_map(|Comparison { left, right, .. }| {
+        right
             .iter()
-            .find_map(|other| reference_and_id(&one, other, tables).or_else(|| reference_and_id(other, &one, tables)))
+            .find_map(|right| reference_and_id(&left, right, tables).or_else(|| reference_and_id(right, &left, tables)))
     })
 }
 
@@ -103,9 +103,9 @@ pub(crate) struct OffTheList {
 /// only when the rows are there.
 pub(super) fn off_the_list(program: &Program<'_>, tables: &[Table]) -> Vec<OffTheList> {
     let mut found: Vec<OffTheList> = Vec::new();
-    for (one, others) in program.comparisons() {
-        let reversed = others.iter().map(|other| (other, &one));
-        for (column, value) in others.iter().map(|other| (&one, other)).chain(reversed) {
+    for Comparison { left, right, .. } in program.comparisons() {
+        let reversed = right.iter().map(|right| (right, &left));
+        for (column, value) in right.iter().map(|right| (&left, right)).chain(reversed) {
             let (Some((table, column)), Sort::Text(Origin::Literal(text))) = (names(column, tables), value) else {
                 continue;
             };

@@ -1,8 +1,8 @@
 //! SQL over resources: a table a type in an SQLite in memory, made for one call and gone with it.
 //!
 //! [`columns`] says by one rule which columns a type has, [`table`] fills them, [`statement`] reads what an agent wrote
-//! before anything is fetched, [`misread`] what it takes a column for that it is not, [`compared`], [`dates`] and
-//! [`elements`] what it does with values that cannot be meant, [`sandboxed`] runs it where it can read and nothing else,
+//! before anything is fetched, [`misread`] what it takes a column for that it is not, [`program`] what
+//! SQLite makes of it, [`compared`], [`dates`] and [`elements`] what it does with values that cannot be meant, [`sandboxed`] runs it where it can read and nothing else,
 //! [`trouble`], [`unknown_name`] and [`dialect`] say what went wrong so that the next statement works, and
 //! [`empty_columns`] that nothing was there to be found.
 
@@ -15,6 +15,8 @@ mod empty_columns;
 mod functions;
 mod json;
 mod misread;
+mod opcodes;
+mod program;
 pub(crate) mod sandboxed;
 mod star;
 pub(crate) mod statement;

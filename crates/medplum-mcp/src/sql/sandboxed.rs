@@ -15,8 +15,9 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::columns::Layout;
-use super::compared::{self, LONGEST_PROGRAM, Program, Step};
+use super::compared;
 use super::elements::{self, OffTheList};
+use super::program::{LONGEST_PROGRAM, Program, Step};
 use super::statement::Named;
 use super::table::{Fetched, Filled, fill};
 use super::trouble::Trouble;

@@ -174,18 +174,8 @@ impl Call<'_> {
         };
         let empty = Index::new(parameter);
         let index = index.unwrap_or(&empty);
-        match filter.operator.as_str() {
-            "missing" | "present" => {
-                let wanted = (filter.value == "true") == (filter.operator == "present");
-                let mut found = live;
-                if wanted {
-                    found.keep(&index.present);
-                } else {
-                    found.subtract(&index.present);
-                }
-                return Ok(found);
-            }
-            _ => {}
+        if ["missing", "present"].contains(&filter.operator.as_str()) {
+            return Ok(by_presence(live, &index.present, filter));
         }
         if is_boolean(parameter) && filter.value != "true" && filter.value != "false" {
             return Err(Outcome::bad_request("Boolean search value must be 'true' or 'false'"));
@@ -459,6 +449,17 @@ fn by_whole(all: &BTreeMap<Box<str>, Vec<Slot>>, parameter: &SearchParameter, va
 }
 
 type Codes = BTreeMap<(Box<str>, Box<str>), Vec<Slot>>;
+
+/// `:missing`, and its opposite.
+fn by_presence(live: SlotSet, present: &SlotSet, filter: &Filter) -> SlotSet {
+    let mut found = live;
+    if (filter.value == "true") == (filter.operator == "present") {
+        found.keep(present);
+    } else {
+        found.subtract(present);
+    }
+    found
+}
 
 fn by_token(
     codes: &Codes,
