@@ -85,6 +85,12 @@ impl Walk {
         !full
     }
 
+    /// It ends here although more may match, for this reason.
+    pub(crate) fn stopped(self, why: &str, cx: &Context<'_>) -> Self {
+        cx.missing(why);
+        Self { more: true, ..self }
+    }
+
     /// Whether more match, and Medplum has no page for them.
     pub(crate) fn is_beyond_offsets(&self) -> bool {
         self.more && !self.by_time && at_offset(self.before.saturating_add(self.matched)).is_none()
