@@ -33,6 +33,7 @@ use crate::settings::Limits;
 use crate::tool::{Tool, split_on_behalf_of};
 use crate::tools;
 use crate::toolset::without_closed;
+use crate::transport::no_method;
 
 /// What every agent reads once. Shared wording stands here, not in every tool.
 pub const INSTRUCTIONS: &str = include_str!("instructions.txt");
@@ -364,14 +365,7 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let name: String = request.method.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
-        Err(ErrorData::new(
-            ErrorCode::METHOD_NOT_FOUND,
-            format!(
-                "No method {name}. This server has tools/list, tools/call, resources/list, resources/read and ping."
-            ),
-            None,
-        ))
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, no_method(&request.method), None))
     }
 }
 

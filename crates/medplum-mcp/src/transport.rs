@@ -29,8 +29,8 @@ use std::{io, time::Duration};
 use rmcp::{
     RoleServer,
     model::{
-        ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta, JsonRpcMessage, ProtocolVersion, RequestId,
-        ServerJsonRpcMessage, ServerResult,
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, GetMeta, JsonRpcMessage, ProtocolVersion,
+        RequestId, ServerJsonRpcMessage, ServerResult,
     },
     transport::Transport,
 };
@@ -43,6 +43,8 @@ use admission::Admission;
 use lines::{Line, Lines};
 use outbox::Outbox;
 use refusal::{Fault, Refusal};
+
+pub(crate) use refusal::no_method;
 
 /// A writer with nothing left to write ends at once, unless the host has stopped reading in the middle of a message.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -141,6 +143,11 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
     /// Takes what a line said; gives it back if rmcp is to hear of it now.
     fn accept(&mut self, message: ClientJsonRpcMessage, size: usize) -> Option<ClientJsonRpcMessage> {
         match message {
+            JsonRpcMessage::Request(request) if !self.opened && says_nothing(&request.request) => {
+                let id = serde_json::value::to_raw_value(&request.id).ok();
+                self.refuse(&[Refusal::new(id, Fault::not_opened())]);
+                None
+            }
             JsonRpcMessage::Request(request) => {
                 self.opened = self.opened || opens(&request.request);
                 let congested = self.outbox.state().congested;
@@ -203,10 +210,29 @@ fn opens(request: &ClientRequest) -> bool {
     }
 }
 
+/// Whether a request neither begins a conversation, nor may stand before it, nor says what it speaks.
+fn says_nothing(request: &ClientRequest) -> bool {
+    let may_stand_first = matches!(
+        request,
+        ClientRequest::InitializeRequest(_) | ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_)
+    );
+    !may_stand_first && request.get_meta().protocol_version().is_none()
+}
+
 fn cancelled(notification: &ClientNotification) -> Option<&RequestId> {
     match notification {
         ClientNotification::CancelledNotification(cancelled) => cancelled.params.request_id.as_ref(),
         _ => None,
+    }
+}
+
+/// rmcp names a method that is not served, and no more.
+fn explain(message: &mut ServerJsonRpcMessage) {
+    if let JsonRpcMessage::Error(error) = message
+        && error.error.code == ErrorCode::METHOD_NOT_FOUND
+        && !error.error.message.contains(' ')
+    {
+        error.error.message = no_method(&error.error.message).into();
     }
 }
 
@@ -242,7 +268,8 @@ fn then(message: &ServerJsonRpcMessage) -> Then {
 impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for StdioTransport<R> {
     type Error = io::Error;
 
-    fn send(&mut self, item: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    fn send(&mut self, mut item: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        explain(&mut item);
         if let Some(id) = answered(&item) {
             self.admission.answered(id);
         }

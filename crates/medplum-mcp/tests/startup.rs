@@ -303,6 +303,20 @@ fn refused(answer: &Value) -> String {
 }
 
 #[test]
+fn a_call_before_the_handshake_is_told_of_it() {
+    let mut host = Host::spawn(program(&["--sandbox"], &[]));
+    for (id, method) in ["tools/list", "tools/call", "prompts/list"].into_iter().enumerate() {
+        host.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {"name": "read_resource"}}));
+        let answer = host.hear();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(id), &json!(-32602)), "{answer}");
+        assert!(refused(&answer).starts_with("nothing was opened: send initialize first"), "{answer}");
+    }
+    // It is not too late for it.
+    assert_eq!(host.initialize("2025-06-18")["result"]["protocolVersion"], "2025-06-18");
+    assert!(!host.tools().is_empty());
+}
+
+#[test]
 fn whatever_a_host_sends_it_gets_an_answer_and_the_server_lives_on() {
     let mut host = Host::sandboxed(&[("MEDPLUM_LOG", "warn")]);
     let call = |id: u64, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
@@ -315,7 +329,12 @@ fn whatever_a_host_sends_it_gets_an_answer_and_the_server_lives_on() {
         (call(73, json!({"arguments": {}})).to_string(), "params.name"),
         (call(74, json!({"name": 7})).to_string(), "params.name"),
         (json!({"jsonrpc": "2.0", "id": 75, "method": "tools/destroy"}).to_string(), "tools/destroy"),
-        (json!({"jsonrpc": "2.0", "id": 76, "method": "prompts/list"}).to_string(), "prompts/list"),
+        (json!({"jsonrpc": "2.0", "id": 76, "method": "prompts/list"}).to_string(), "No method prompts/list."),
+        (
+            json!({"jsonrpc": "2.0", "id": 80, "method": "logging/setLevel", "params": {"level": "debug"}}).to_string(),
+            "No method logging/setLevel.",
+        ),
+        (json!({"jsonrpc": "2.0", "id": 1.5, "method": "ping"}).to_string(), "a whole number"),
         (
             json!({"jsonrpc": "2.0", "id": 77, "method": "resources/read", "params": {"uri": "medplum://none"}})
                 .to_string(),

@@ -1,7 +1,7 @@
 //! A value that is not of the type that its argument has: put right where it can mean one thing only.
 
 use medplum_client::Query;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::names::{lacking, shown, strangers};
 use crate::tool::Facts;
@@ -269,15 +269,21 @@ fn converted(value: &Value, wanted: &[&str]) -> Option<Value> {
             let is = type_of(&parsed)?;
             wanted.contains(&is).then_some(parsed)
         }
-        Value::Number(number) if wanted.contains(&"string") => Some(Value::String(number.to_string())),
-        Value::Number(number) if wanted.contains(&"integer") => {
-            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 1e15)?;
-            Some(Value::from(whole as i64))
-        }
+        Value::Number(number) if wanted.contains(&"string") => Some(Value::String(match whole(number) {
+            Some(whole) => whole.to_string(),
+            None => number.to_string(),
+        })),
+        Value::Number(number) if wanted.contains(&"integer") => whole(number).map(Value::from),
         Value::Number(_) | Value::Null | Value::Bool(_) => None,
         Value::Object(_) if wanted == ["array"] => Some(Value::Array(vec![value.clone()])),
         Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// A number that is whole, however it is written.
+fn whole(number: &Number) -> Option<i64> {
+    let whole = || number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 1e15);
+    number.as_i64().or_else(|| whole().map(|n| n as i64))
 }
 
 fn article(json_type: &str) -> &str {

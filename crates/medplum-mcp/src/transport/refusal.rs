@@ -12,6 +12,15 @@ const EXAMPLE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 /// How much of another's words an error repeats.
 const LONGEST_TEXT: usize = 400;
 
+/// What is said of a method that is not served.
+pub(crate) fn no_method(name: &str) -> String {
+    let name: String = name.chars().filter(char::is_ascii_graphic).take(60).collect();
+    format!(
+        "No method {name}. This server has tools/list, tools/call, resources/list, resources/templates/list, \
+         resources/read, completion/complete and ping"
+    )
+}
+
 /// The answer to a line that is no request that can be worked on.
 #[derive(Debug, Serialize)]
 pub(super) struct Refusal {
@@ -101,7 +110,7 @@ impl Fault {
     }
 
     pub(super) fn id() -> Self {
-        Self::request("the id of a request is a string or a whole number, not null")
+        Self::request("the id of a request is a string or a whole number from -2^63 to 2^63 - 1, and not null")
     }
 
     pub(super) fn version() -> Self {
@@ -114,6 +123,14 @@ impl Fault {
 
     pub(super) fn params_are_no_object() -> Self {
         Self::arguments(r#"params is an object of named parameters, such as {"cursor":"…"}"#)
+    }
+
+    /// A request before the conversation is opened, by a host of any revision.
+    pub(super) fn not_opened() -> Self {
+        Self::arguments(
+            "nothing was opened: send initialize first; or, from revision 2026-07-28 on, say in the _meta of each request \
+             what you speak, as io.modelcontextprotocol/protocolVersion and io.modelcontextprotocol/clientCapabilities",
+        )
     }
 
     pub(super) fn meta() -> Self {
