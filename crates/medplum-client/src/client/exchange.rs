@@ -26,6 +26,15 @@ struct Progress {
     status: Option<u16>,
 }
 
+impl Progress {
+    /// Another attempt was made, and tells this much of a write.
+    fn goes_on(&mut self, attempt: &Result<Answer, Broken>, fate: Sent) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.status = attempt.as_ref().map(|answer| answer.status).ok();
+        self.fate = self.fate.max(fate);
+    }
+}
+
 impl Client {
     pub(super) async fn exchange<T>(
         &self,
@@ -66,24 +75,16 @@ impl Client {
             let token = self.token().await.map_err(|error| after(so_far.fate, error))?;
             way.goes().await.map_err(|refusal| after(so_far.fate, refusal.into()))?;
             let attempt = self.inner.http.ask(&request, &token.bearer, self.behalf(call)).await;
-            so_far.attempts = so_far.attempts.saturating_add(1);
-            so_far.status = attempt.as_ref().map(|answer| answer.status).ok();
             let failure = match &attempt {
                 Ok(answer) => self.failure_of(answer),
                 Err(broken) => broken.retryable(),
             };
             self.leave(pass, &attempt, failure);
-            if attempt.as_ref().is_ok_and(|answer| answer.status == 401) && !renewed && so_far.attempts < MAX_ATTEMPTS {
+            so_far.goes_on(&attempt, if reads { Sent::No } else { fate_of(&attempt, failure) });
+            if so_far.status == Some(401) && !renewed && so_far.attempts < MAX_ATTEMPTS {
                 renewed = true;
                 self.renew(&token).await.map_err(|error| after(so_far.fate, error))?;
                 continue;
-            }
-            if !reads {
-                so_far.fate = so_far.fate.max(match (&attempt, failure) {
-                    (Err(broken), _) => broken.sent(),
-                    (Ok(_), Some(Failure::Unavailable)) => Sent::Maybe,
-                    (Ok(_), _) => Sent::No,
-                });
             }
             if let Some(wait) = failure.and_then(|f| retries.next(f, safe, so_far.attempts, clock.chance())) {
                 // A 429 is waited for at the gate, by everyone.
@@ -150,6 +151,15 @@ impl Client {
                 Err(Error::Outcome(Box::new(outcome)))
             }
         }
+    }
+}
+
+/// What an attempt tells of a write.
+fn fate_of(attempt: &Result<Answer, Broken>, failure: Option<Failure>) -> Sent {
+    match (attempt, failure) {
+        (Err(broken), _) => broken.sent(),
+        (Ok(_), Some(Failure::Unavailable)) => Sent::Maybe,
+        (Ok(_), _) => Sent::No,
     }
 }
 
