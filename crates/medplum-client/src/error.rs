@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::gate::Refusal;
+use crate::interaction::Interaction;
 use crate::invalid::InvalidRequest;
 use crate::outcome::Outcome;
 
@@ -107,6 +108,14 @@ pub enum Error {
         /// What is known of the request.
         sent: Sent,
     },
+    /// What must be looked at before something acts could not be. What acts was not sent.
+    #[error("{error}")]
+    Guard {
+        /// What was looked at: `Bot/1`.
+        of: String,
+        /// Why it could not be.
+        error: Box<Self>,
+    },
     /// A redirect, which is never followed: it would carry the token elsewhere.
     #[error("the server answered with a redirect (HTTP {status}), which is not followed{}", fate(*.sent))]
     Redirect {
@@ -140,6 +149,16 @@ fn lower_hex((index, part): (usize, &str)) -> String {
 }
 
 impl Error {
+    /// The error of a guard, for what it guards: where that acts, it says what was looked at.
+    pub(crate) fn of_guard(self, guard: &Interaction, guarded: &Interaction) -> Self {
+        match guard {
+            Interaction::Read { resource_type, id, .. } if !guarded.effect().is_read() => {
+                Self::Guard { of: format!("{resource_type}/{id}"), error: Box::new(self) }
+            }
+            _ => self,
+        }
+    }
+
     /// The same error, with a text nowhere in what the server said, be it spelled as in a form, in a URL or in JSON.
     pub(crate) fn without(mut self, text: &str) -> Self {
         let spellings = spellings(text);
@@ -187,6 +206,7 @@ impl Error {
         match self {
             Self::Outcome(outcome) => Some(outcome.status),
             Self::NotFhir { status, .. } | Self::Redirect { status, .. } => Some(*status),
+            Self::Guard { error, .. } => error.status(),
             _ => None,
         }
     }
@@ -195,6 +215,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Outcome(outcome) | Self::SignIn(outcome) => outcome.retry_after,
+            Self::Guard { error, .. } => error.retry_after(),
             _ => None,
         }
     }

@@ -419,6 +419,7 @@ async fn a_guard_that_fails_stops_the_operation_before_it_is_sent() {
     let server = Server::new(|_| Answer::outcome(404, Some("not-found"), "not-found", "Not found")).await;
     let error = server.client().send(&call(), &execute).await.unwrap_err();
     assert_eq!(error.status(), Some(404));
+    assert!(matches!(&error, Error::Guard { of, .. } if *of == format!("Bot/{BOT}")), "{error:?}");
     assert_eq!(server.lines(), [format!("GET /Bot/{BOT}")]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fhir_definitions::Definitions;
 use medplum_client::{Call, Client, Clock, Error, Interaction, Membership, Reply, ResourceId, ResourceType};
@@ -39,6 +39,8 @@ pub struct Context<'a> {
     stored: Mutex<HashMap<String, Value>>,
     /// Whether this call has sent something that acts.
     acted: AtomicBool,
+    /// What is said of it as long as it has not.
+    undone: OnceLock<&'static str>,
 }
 
 /// What is kept from call to call.
@@ -157,6 +159,7 @@ impl<'a> Context<'a> {
             notes: Mutex::default(),
             stored: Mutex::default(),
             acted: AtomicBool::new(false),
+            undone: OnceLock::new(),
         }
     }
 
@@ -216,8 +219,11 @@ impl<'a> Context<'a> {
     /// # Errors
     /// [`Failure`] with the client's error.
     pub async fn carry_out(&self, Ready(interaction): Ready) -> Result<Reply, Failure> {
-        self.acted.store(true, Ordering::Relaxed);
+        let acted_before = self.acted.swap(true, Ordering::Relaxed);
         let reply = self.deliver(&interaction).await.map_err(|failure| doubt::explained(failure, &interaction));
+        if reply.as_ref().is_err_and(Failure::is_of_a_look) {
+            self.acted.store(acted_before, Ordering::Relaxed);
+        }
         // Whatever was stored before is not any more.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();
         reply
@@ -248,7 +254,15 @@ impl<'a> Context<'a> {
 
     async fn ask_uncleansed(&self, interaction: &Interaction) -> Result<Reply, Failure> {
         let reply = self.client.send(&self.call, interaction).await;
-        reply.map_err(|error| self.with_nearest_type(interaction, error))
+        reply.map_err(|error| {
+            let failure = self.with_nearest_type(interaction, error);
+            match interaction {
+                Interaction::Read { resource_type, id, .. } | Interaction::VersionRead { resource_type, id, .. } => {
+                    failure.of_look(|| format!("the look at {resource_type}/{id}"))
+                }
+                _ => failure,
+            }
+        })
     }
 
     /// Asks for a page of resources; where the page behind it is, if it can be followed: a link to another server is not.
@@ -378,7 +392,20 @@ impl<'a> Context<'a> {
     /// # Errors
     /// [`Failure`] with the gate's reason.
     pub fn may_send(&self, interaction: &Interaction) -> Result<(), Failure> {
+        if !interaction.effect().is_read() {
+            self.undone.get_or_init(|| doubt::undone(interaction));
+        }
         Ok(self.client.may_send(&self.call, interaction)?)
+    }
+
+    /// What is said of what this call was to do, if it acts and nothing of it has left.
+    pub(crate) fn undone(&self) -> Option<&'static str> {
+        self.undone.get().copied().filter(|_| !self.has_acted())
+    }
+
+    /// Whether this call is to do something that acts.
+    pub(crate) fn is_to_act(&self) -> bool {
+        self.undone.get().is_some()
     }
 
     /// What is kept from call to call.
@@ -449,6 +476,9 @@ impl<'a> Context<'a> {
     }
 
     fn with_nearest_type(&self, interaction: &Interaction, error: Error) -> Failure {
+        if let Error::Guard { of, error } = error {
+            return Failure::from(cleansed(*error)).of_look(|| format!("the look at {of}"));
+        }
         let unknown = matches!(&error, Error::Outcome(outcome) if outcome.issues.iter().any(|issue| issue.text == "Unknown resource type"));
         match interaction.label().resource_type {
             Some(given)

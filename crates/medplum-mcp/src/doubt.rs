@@ -29,6 +29,18 @@ pub(crate) fn explained(failure: Failure, interaction: &Interaction) -> Failure 
     failure.hint(hint)
 }
 
+/// What is said of what acts and was not sent.
+pub(crate) fn undone(interaction: &Interaction) -> &'static str {
+    match interaction {
+        Interaction::Create { .. } | Interaction::CreateBinary { .. } => "Nothing was created",
+        Interaction::Update { .. } | Interaction::Patch { .. } => "Nothing was changed",
+        Interaction::Delete { .. } => "Nothing was deleted",
+        Interaction::ExecuteBot { .. } => "The bot was not run",
+        Interaction::Batch(_) => "Nothing was written",
+        _ => "Nothing was carried out",
+    }
+}
+
 /// The call that shows whether an interaction was carried out, and what to look for in its answer; none where there is
 /// no such call.
 pub(crate) fn look(interaction: &Interaction) -> Option<String> {

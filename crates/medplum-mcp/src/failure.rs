@@ -19,6 +19,8 @@ pub struct Failure {
     hint: Option<String>,
     /// What an answer of Medplum's means here, where its status alone would say something else.
     means: Option<String>,
+    /// What was asked, where it is no more than a look at something: "the look at Patient/1".
+    look: Option<String>,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ pub(crate) fn entry_path(index: usize) -> String {
 impl Failure {
     /// A failure in words that teach: what was wrong, where, and the call that would work.
     pub fn teach(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Said(text.into()), hint: None, means: None }
+        Kind::Said(text.into()).into()
     }
 
     /// Whether Medplum failed with a 500, as it does on a page by time all of which is of one instant.
@@ -65,12 +67,12 @@ impl Failure {
 
     /// The person does not want it. That is an answer, and ends the call.
     pub(crate) fn declined(text: &'static str) -> Self {
-        Self { kind: Kind::Declined(text), hint: None, means: None }
+        Kind::Declined(text).into()
     }
 
     /// The person is to be asked, by the call's result.
     pub(crate) fn question(question: InputRequiredResult) -> Self {
-        Self { kind: Kind::Question(Box::new(question)), hint: None, means: None }
+        Kind::Question(Box::new(question)).into()
     }
 
     /// What the call ends with instead of an error, if it was stopped for the person's sake.
@@ -81,7 +83,7 @@ impl Failure {
         match self.kind {
             Kind::Declined(text) => Ok(Stopped::Declined(text)),
             Kind::Question(question) => Ok(Stopped::Question(question)),
-            kind => Err(Self { kind, hint: self.hint, means: self.means }),
+            kind => Err(Self { kind, ..self }),
         }
     }
 
@@ -118,8 +120,8 @@ impl Failure {
     #[must_use]
     pub fn at(self, place: &str) -> Self {
         match self.kind {
-            Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), hint: self.hint, means: None },
-            kind => Self { kind, hint: self.hint, means: self.means },
+            Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), means: None, ..self },
+            kind => Self { kind, ..self },
         }
     }
 
@@ -130,6 +132,20 @@ impl Failure {
             Some(index) => self.at(&entry_path(index)),
             None => self,
         }
+    }
+
+    /// The same failure, with what was asked: nothing but a look at something, which a write may have been waiting for.
+    #[must_use]
+    pub(crate) fn of_look(mut self, look: impl FnOnce() -> String) -> Self {
+        if self.error().is_some_and(|error| !matches!(error, Error::Invalid(_) | Error::Refused(_))) {
+            self.look.get_or_insert_with(look);
+        }
+        self
+    }
+
+    /// Whether no more was asked than a look at something.
+    pub(crate) fn is_of_a_look(&self) -> bool {
+        self.look.is_some()
     }
 
     /// The client's error behind it.
@@ -172,6 +188,10 @@ impl Failure {
             Kind::Declined(text) => (*text).to_owned(),
             Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),
         };
+        if let (Some(look), Some(undone)) = (&self.look, cx.undone()) {
+            let again = if self.error().is_some_and(may_pass) { ": the call can be made again" } else { "" };
+            text = format!("{} This was {look} beforehand. {undone}{again}", sentence(text));
+        }
         if let Some(hint) = self.hint.as_deref() {
             text = format!("{} {hint}", sentence(text));
         }
@@ -182,9 +202,15 @@ impl Failure {
     }
 }
 
+impl From<Kind> for Failure {
+    fn from(kind: Kind) -> Self {
+        Self { kind, hint: None, means: None, look: None }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: Kind::Client(error), hint: None, means: None }
+        Kind::Client(error).into()
     }
 }
 
@@ -209,6 +235,14 @@ fn sentence(mut text: String) -> String {
 
 fn not_sent(reason: impl fmt::Display) -> String {
     format!("{}. Nothing was sent.", reason.to_string().trim_end_matches('.'))
+}
+
+/// Whether a read that failed so may go well the next time.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Outcome(outcome) => outcome.status >= 500 && outcome.status != 501,
+        error => matches!(error, Error::Lost { .. } | Error::TooSlow { .. } | Error::Unreachable { .. }),
+    }
 }
 
 /// As a sentence begins.
@@ -282,7 +316,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
         (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
         (400, _) => advice_on_bad_request(outcome).unwrap_or_default(),
         (501, _) => String::new(),
-        (500.., _) if !outcome.uncertain => "A read can be repeated".into(),
+        (500.., _) if !outcome.uncertain && !cx.is_to_act() => "A read can be repeated".into(),
         _ => String::new(),
     };
     if advice.is_empty() { said } else { format!("{said} {advice}") }

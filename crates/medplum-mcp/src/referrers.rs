@@ -159,7 +159,11 @@ async fn find(
     let mut referrers = Referrers { targets, found: Vec::new(), unseen: BTreeSet::new() };
     for asked in asked.chunks(SEARCHES_AT_ONCE) {
         let searches = asked.iter().map(|a| Interaction::search(a.resource_type.clone(), a.query.clone()));
-        let reply = cx.ask(&Interaction::Batch(Batch::of(searches))).await?.into_json();
+        let reply = cx.ask(&Interaction::Batch(Batch::of(searches))).await;
+        let reply = reply.map_err(|failure| {
+            failure.of_look(|| format!("the search for what refers to {}", referrers.targets.join(", ")))
+        })?;
+        let reply = reply.into_json();
         for (index, asked) in asked.iter().enumerate() {
             let entry = entries(&reply).get(index).unwrap_or(&Value::Null);
             referrers.take(asked, entry, deleted, allowed)?;

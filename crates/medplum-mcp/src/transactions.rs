@@ -80,7 +80,9 @@ async fn atomic(cx: &Context<'_>, batch: &Batch) -> Result<Option<bool>, Failure
             Some(medplum_client::Error::Outcome(outcome)) if outcome.status < 500 && outcome.status != 429 => {
                 return Ok(None);
             }
-            _ => return Err(failure),
+            _ => {
+                return Err(failure.of_look(|| "the question whether transactions are carried out as one,".to_owned()));
+            }
         },
     };
     kept.keep(of, now, atomic);

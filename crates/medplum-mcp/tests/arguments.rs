@@ -683,3 +683,90 @@ async fn what_medplum_says_comes_through_with_what_to_do() {
     }
     insta::assert_snapshot!("what_medplum_says", page.page());
 }
+
+#[tokio::test]
+async fn a_look_that_fails_before_a_write_says_that_nothing_was_written() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let mut page = common::Transcript::default();
+    let patient = json!({"resource_type": "Patient", "resource_id": "1"});
+    let with = |more: Value| {
+        let mut arguments = patient.clone();
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        arguments
+    };
+    let operations = json!([{"op": "add", "path": "/active", "value": true}]);
+    let observation = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/1"}});
+    let stored = json!({"resourceType": "Patient", "id": "1", "meta": {"versionId": VERSION}});
+    let entry = |id: u8| json!({"request": {"method": "DELETE", "url": format!("Patient/{id}")}});
+    let transaction = json!({"bundle": {"type": "transaction", "entry": [entry(1), entry(2)]}});
+    let bad = || Says::outcome(500, None, "Internal server error");
+    let read = || Says::json(200, &stored);
+    for (says, tool, arguments, part) in [
+        (vec![bad()], "delete_resource", patient.clone(), "the look at Patient/1 beforehand. Nothing was deleted"),
+        (vec![bad()], "update_resource", json!({"resource": stored}), "Patient/1 beforehand. Nothing was changed"),
+        (vec![bad()], "patch_resource", with(json!({"operations": operations})), "Nothing was changed"),
+        (
+            vec![bad()],
+            "create_resource",
+            json!({"resource": observation}),
+            "what it refers to beforehand. Nothing was created",
+        ),
+        (vec![bad()], "execute_bot", json!({"bot_id": LISTED_BOT, "input_data": {}}), "The bot was not run"),
+        (
+            vec![bad()],
+            "save_and_deploy_bot",
+            json!({"bot_id": LISTED_BOT, "source_code": "", "compiled_code": ""}),
+            "Nothing was carried out",
+        ),
+        (
+            vec![read(), bad()],
+            "delete_resource",
+            patient.clone(),
+            "the search for what refers to Patient/1 beforehand. Nothing was deleted",
+        ),
+        (vec![read(), read(), bad()], "execute_batch", transaction, "Nothing was written"),
+        (
+            vec![Says::outcome(404, Some("not-found"), "Not found")],
+            "execute_bot",
+            json!({"bot_id": LISTED_BOT, "input_data": {}}),
+            "The bot was not run.",
+        ),
+        (
+            vec![Says::outcome(404, Some("not-found"), "Not found"); 2],
+            "delete_resource",
+            patient.clone(),
+            "Nothing was deleted.",
+        ),
+        (vec![bad()], "raw_request", json!({"method": "DELETE", "path": "fhir/R4/Patient/1"}), "Nothing was deleted"),
+    ] {
+        says.into_iter().for_each(|says| stub.say(says));
+        let answer = pipe.call(tool, arguments.clone()).await;
+        assert!(answer.error().contains(part), "{tool} {part}: {answer:?}");
+        assert!(!answer.error().contains("A read can be repeated"), "{answer:?}");
+        let acts =
+            |asked: &&Asked| asked.method != "GET" && asked.target != "/oauth2/token" && asked.target != "/fhir/R4";
+        assert_eq!(stub.taken().iter().filter(acts).count(), 0, "{tool}");
+        page.note(tool, &arguments, &answer);
+    }
+    insta::assert_snapshot!("looks_that_fail", page.page());
+}
+
+#[tokio::test]
+async fn a_plus_that_was_not_encoded_in_a_path_stays_a_plus_where_a_time_has_one() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let instant = "2025-01-01T10:00:00%2B01:00";
+    for (path, leaves) in [
+        ("Observation?date=ge2025-01-01T10:00:00+01:00", format!("Observation?date=ge{instant}")),
+        ("Observation?date=ge2025-01-01T10:00:00%2B01:00", format!("Observation?date=ge{instant}")),
+        ("Patient/$csv?_lastUpdated=gt2025-01-01T10:00:00+01:00", format!("Patient/$csv?_lastUpdated=gt{instant}")),
+        ("Patient/1/$everything?_since=2025-01-01T10:00:00+01:00", format!("Patient/1/$everything?_since={instant}")),
+        ("Patient/1/_history?_since=2025-01-01T10:00:00.5+01:00", "Patient/1/_history?_since=2025-01-01T10:00:00.5%2B01:00".to_owned()),
+        ("Patient?name=van+Gogh", "Patient?name=van%20Gogh".to_owned()),
+    ] {
+        let answer = pipe.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4/{path}")})).await;
+        assert!(!answer.failed, "{path}: {answer:?}");
+        assert_eq!(stub.lines().last().unwrap(), &format!("GET /fhir/R4/{leaves}"), "{path}");
+    }
+}

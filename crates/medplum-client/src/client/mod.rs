@@ -148,7 +148,9 @@ impl Client {
                 _ => self.exchange(call, &guard, WHOLE).await.map(drop),
             };
             // What it guards is not sent then.
-            guarded.inspect_err(|_| call.watched.refused(interaction))?;
+            guarded
+                .inspect_err(|_| call.watched.refused(interaction))
+                .map_err(|error| error.of_guard(&guard, interaction))?;
         }
         let came = self.exchange(call, interaction, read).await;
         if !interaction.effect().is_read() {

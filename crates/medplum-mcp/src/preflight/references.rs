@@ -65,7 +65,8 @@ pub(super) async fn missing(cx: &Context<'_>, changes: &[Change]) -> Result<BTre
         return Ok(BTreeSet::new());
     }
     let batch = Batch::of(searches.iter().map(|(t, ids)| by_ids(t, ids)));
-    let reply = cx.ask(&Interaction::Batch(batch)).await?.into_json();
+    let reply = cx.ask(&Interaction::Batch(batch)).await;
+    let reply = reply.map_err(|failure| failure.of_look(|| "the search for what it refers to".to_owned()))?.into_json();
     let mut absent: BTreeSet<(ResourceType, ResourceId)> = BTreeSet::new();
     for ((t, ids), entry) in searches.iter().zip(entries(&reply)) {
         if entry.pointer("/response/status").and_then(Value::as_str).is_some_and(|status| status.starts_with("200")) {

@@ -198,10 +198,8 @@ async fn overtaken(
 async fn not_there(cx: &Context<'_>, resource_type: &ResourceType, id: &ResourceId) -> Failure {
     match cx.ask(&Interaction::read(resource_type.clone(), id.clone())).await {
         Err(failure) => match failure.status() {
-            Some(404) => failure.hint(
-                "Nothing was written. What is new is stored with create_resource, under an id that Medplum gives.",
-            ),
-            Some(410) => failure.hint("Nothing was written. With overwrite: true it is stored again, under its id."),
+            Some(404) => failure.hint("What is new is stored with create_resource, under an id that Medplum gives."),
+            Some(410) => failure.hint("With overwrite: true it is stored again, under its id."),
             _ => failure,
         },
         Ok(_) => no_version(resource_type, id, None),
