@@ -23,7 +23,8 @@ impl Query {
         Self::default()
     }
 
-    /// Reads a query as it stands behind the `?` of a URL. `+` is a space there.
+    /// Reads a query as it stands behind the `?` of a URL. `+` is a space there, but in front of a time's offset, where
+    /// a space would mean nothing: `10:00:00+01:00`.
     ///
     /// # Errors
     /// [`InvalidRequest::Query`] for a percent sign without two hexadecimal digits, for text that is not UTF-8, and
@@ -118,8 +119,12 @@ impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for Query {
 }
 
 fn decode(text: &str) -> Result<String, InvalidRequest> {
-    let spaced: Cow<'_, str> =
-        if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    let spaced: Cow<'_, str> = if text.contains('+') {
+        let values: Vec<Cow<'_, str>> = text.split(',').map(spaced).collect();
+        Cow::Owned(values.join(","))
+    } else {
+        Cow::Borrowed(text)
+    };
     if !percent_signs_are_whole(&spaced) {
         return Err(InvalidRequest::Query(
             "a % is not followed by two hexadecimal digits; a percent sign itself is %25",
@@ -129,6 +134,27 @@ fn decode(text: &str) -> Result<String, InvalidRequest> {
         .decode_utf8()
         .map_err(|_| InvalidRequest::Query("a percent-encoded part is not UTF-8"))?;
     Ok(decoded.into_owned())
+}
+
+/// One value with its spaces.
+fn spaced(value: &str) -> Cow<'_, str> {
+    match value.rsplit_once('+') {
+        Some((time, offset)) if is_clock(offset) && ends_in_a_clock(time) => value.into(),
+        Some(_) => value.replace('+', " ").into(),
+        None => value.into(),
+    }
+}
+
+/// `01:00`
+fn is_clock(text: &str) -> bool {
+    matches!(text.as_bytes(), [a, b, b':', c, d] if [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()))
+}
+
+/// `2025-01-01T10:00`, and whatever is behind the minutes.
+fn ends_in_a_clock(text: &str) -> bool {
+    let time =
+        text.rsplit_once('T').and_then(|(date, time)| date.ends_with(|c: char| c.is_ascii_digit()).then_some(time));
+    time.and_then(|time| time.get(..5)).is_some_and(is_clock)
 }
 
 /// Whether each `%` is followed by two hexadecimal digits.
@@ -152,6 +178,23 @@ mod tests {
         assert_eq!(query.get("family"), Some("van Gogh"));
         assert_eq!(query.encode(), "name=Zo%C3%AB&url=http:%2F%2Floinc.org%2Fvs&x=%2F%24my-op&family=van%20Gogh");
         assert_eq!(Query::parse(&query.encode()).unwrap(), query);
+    }
+
+    #[test]
+    fn a_plus_in_front_of_an_offset_is_one() {
+        for (raw, value) in [
+            ("ge2025-01-01T10:00:00+01:00", "ge2025-01-01T10:00:00+01:00"),
+            (
+                "2025-01-01T10:00+01:00,2025-01-01T10:00:00.5+01:00",
+                "2025-01-01T10:00+01:00,2025-01-01T10:00:00.5+01:00",
+            ),
+            ("2025-01-01T10:00:00%2B01:00", "2025-01-01T10:00:00+01:00"),
+            ("van+Gogh", "van Gogh"),
+            ("at+10:00", "at 10:00"),
+            ("T+10:00", "T 10:00"),
+        ] {
+            assert_eq!(Query::parse(&format!("_since={raw}")).unwrap().get("_since"), Some(value), "{raw}");
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn search_by_post(t: &str, query: &Query, body: &Option<Value>) -> Recognised {
 
 fn form_values(key: &str, value: &Value, query: &mut Query) -> Result<(), InvalidRequest> {
     match value {
-        Value::String(text) => query.push(key, text),
+        Value::String(text) => query.try_push(key, text)?,
         Value::Number(number) => query.push(key, number.to_string()),
         Value::Bool(flag) => query.push(key, flag.to_string()),
         Value::Array(values) => {

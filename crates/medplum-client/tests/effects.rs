@@ -442,6 +442,7 @@ const BODIES: &[(Method, &str, &str, Is)] = &[
     (Post, "fhir/R4/Patient/_search", r#"{"resourceType":"Patient"}"#, Invalid),
     (Post, "fhir/R4/Patient/_search", r#"{"name":{"$ne":""}}"#, Invalid),
     (Post, "fhir/R4/Patient/_search", r#"[]"#, Invalid),
+    (Post, "fhir/R4/Patient/_search", r#"{"name":"a\u0000b"}"#, Invalid),
     (Post, "fhir/R4/Patient/_search", r#"{"name":[["a"]]}"#, Invalid),
     (Post, "fhir/R4/Patient/_search/x", r#"{"name":"a"}"#, Closed(Write)),
     (Post, "fhir/R4/patient/_search", r#"{"name":"a"}"#, Closed(Write)),

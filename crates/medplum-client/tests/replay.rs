@@ -234,7 +234,10 @@ fn assert_told(what: &str, response: &Response, result: Result<medplum_client::R
         }
         return;
     }
-    let error = result.unwrap_err();
+    let error = match result.unwrap_err() {
+        Error::Guard { error, .. } => *error,
+        error => error,
+    };
     let Error::Outcome(outcome) = &error else { panic!("{what}: {error:?}") };
     assert_eq!((outcome.status, error.status()), (response.status, Some(response.status)), "{what}");
     assert_eq!(outcome.id.as_deref(), response.body["id"].as_str(), "{what}");

@@ -762,7 +762,10 @@ async fn a_plus_that_was_not_encoded_in_a_path_stays_a_plus_where_a_time_has_one
         ("Observation?date=ge2025-01-01T10:00:00%2B01:00", format!("Observation?date=ge{instant}")),
         ("Patient/$csv?_lastUpdated=gt2025-01-01T10:00:00+01:00", format!("Patient/$csv?_lastUpdated=gt{instant}")),
         ("Patient/1/$everything?_since=2025-01-01T10:00:00+01:00", format!("Patient/1/$everything?_since={instant}")),
-        ("Patient/1/_history?_since=2025-01-01T10:00:00.5+01:00", "Patient/1/_history?_since=2025-01-01T10:00:00.5%2B01:00".to_owned()),
+        (
+            "Patient/1/_history?_since=2025-01-01T10:00:00.5+01:00",
+            "Patient/1/_history?_since=2025-01-01T10:00:00.5%2B01:00".to_owned(),
+        ),
         ("Patient?name=van+Gogh", "Patient?name=van%20Gogh".to_owned()),
     ] {
         let answer = pipe.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4/{path}")})).await;
