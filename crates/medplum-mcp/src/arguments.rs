@@ -53,9 +53,16 @@ pub(crate) fn read<A: DeserializeOwned>(
     if let Some(apart) = names::taken_apart(facts, schema, &given) {
         return Err(Failure::teach(format!("{apart} Nothing was sent.")));
     }
+    let (mut strangers, mut unfit) = (Vec::new(), Vec::new());
+    for (name, value) in &mut given {
+        match schema.property(name) {
+            Some(property) => values::fit(facts, name, value, property, &mut unfit),
+            None => strangers.push(name.clone()),
+        }
+    }
     let mut faults = Vec::new();
     let mut meant = Vec::new();
-    for name in given.keys().filter(|name| schema.property(name).is_none()) {
+    for name in &strangers {
         faults.push(names::unknown(facts, schema, name, &given, &mut meant));
     }
     let missing: Vec<&str> =
@@ -66,11 +73,7 @@ pub(crate) fn read<A: DeserializeOwned>(
     if !faults.is_empty() {
         faults.push(format!("It takes: {}.", schema.names().join(", ")));
     }
-    for (name, value) in &mut given {
-        if let Some(property) = schema.property(name) {
-            values::fit(facts, name, value, property, &mut faults);
-        }
-    }
+    faults.append(&mut unfit);
     if !faults.is_empty() {
         return Err(Failure::teach(format!("{} Nothing was sent.", faults.join(" "))));
     }

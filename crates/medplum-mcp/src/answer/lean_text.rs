@@ -3,15 +3,17 @@
 //! What is not plain is left to the tree: then there is no text.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr2};
 use serde_json::Value;
 
 use super::lean::{Shown, is_empty, lean_meta, lean_within};
 use crate::eight::Eight;
 
 /// Where a resource is.
-const RESOURCE_TYPE: &[u8] = b"\"resourceType\"";
+static RESOURCE_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"resourceType\""));
 
 /// A member of an object, in JSON as it came.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -128,7 +130,7 @@ pub(crate) fn lean_text(text: &str, shown: Shown) -> Option<String> {
         return None;
     }
     // Nearly none has others inside of it.
-    let has_inner = memmem::find_iter(text.as_bytes(), RESOURCE_TYPE).nth(1).is_some();
+    let has_inner = RESOURCE_TYPE.find_iter(text.as_bytes()).nth(1).is_some();
     let mut out = Object::with_capacity(text.len());
     for member in &members {
         let value = match member.name {
@@ -193,7 +195,7 @@ fn meta(value: &str) -> Option<Cow<'_, str>> {
 
 /// A member: as it is, if nothing in it is to go.
 fn child<'a>(member: &Member<'a>, shown: Shown, has_inner: bool) -> Option<Cow<'a, str>> {
-    let is_inner = || has_inner && memmem::find(member.value.as_bytes(), RESOURCE_TYPE).is_some();
+    let is_inner = || has_inner && RESOURCE_TYPE.find(member.value.as_bytes()).is_some();
     if member.compact && !member.has_empty && !is_inner() {
         return Some(member.value.into());
     }

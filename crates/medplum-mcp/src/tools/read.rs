@@ -36,7 +36,7 @@ impl Run for ReadResource {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
-        let (of, version) = match self.resource_id.split_once("/_history/") {
+        let (of, version) = match split_at(&self.resource_id, "/_history/") {
             Some((of, version)) => (of, Some(id("resource_id", "", version)?)),
             None => (self.resource_id.as_str(), None),
         };
@@ -54,11 +54,16 @@ impl Run for ReadResource {
     }
 }
 
+/// What stands before and behind a part of a path. Most ids are no path, and that is seen sooner.
+fn split_at<'a>(given: &'a str, part: &str) -> Option<(&'a str, &'a str)> {
+    if given.contains('/') { given.split_once(part) } else { None }
+}
+
 /// An id as an agent gave it: alone, or as a reference to a resource of the right type.
 pub(super) fn id(argument: &str, resource_type: &str, given: &str) -> Result<ResourceId, Failure> {
     let given = given.trim();
     let alone = given.strip_prefix(resource_type).and_then(|rest| rest.strip_prefix('/')).unwrap_or(given);
-    if let Some((of, _)) = alone.split_once("/_history") {
+    if let Some((of, _)) = split_at(alone, "/_history") {
         return Err(Failure::not_sent(format!(
             "{argument}: that is a path to versions. Pass {of}; read_resource takes one version as <id>/_history/<version>"
         )));

@@ -1,7 +1,9 @@
 //! A message as it is written. It is what serde_json makes of it; but the record in an answer is a text full of quotes,
 //! and is put in beside it, which takes half the time.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use rmcp::model::{ContentBlock, JsonRpcMessage, ServerJsonRpcMessage, ServerResult};
 
 use crate::eight::Eight;
@@ -11,6 +13,7 @@ const LONG: usize = 256;
 
 /// How the text is written that was taken out. No string holds this: a quote in it would have a backslash before it.
 const NO_TEXT: &[u8] = b"\"text\":\"\"";
+static FIND_NO_TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NO_TEXT));
 
 /// Writes a message behind what is there.
 pub(super) fn write(mut message: ServerJsonRpcMessage, out: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -20,7 +23,7 @@ pub(super) fn write(mut message: ServerJsonRpcMessage, out: &mut Vec<u8>) -> ser
     let start = out.len();
     serde_json::to_writer(&mut *out, &message)?;
     // It is the first text of all, or it is written in a way that is not known here.
-    match out.get(start..).and_then(|written| memmem::find(written, NO_TEXT)) {
+    match out.get(start..).and_then(|written| FIND_NO_TEXT.find(written)) {
         Some(at) => {
             let behind = out.split_off(start.saturating_add(at).saturating_add(NO_TEXT.len()).saturating_sub(1));
             escape(&text, out);
