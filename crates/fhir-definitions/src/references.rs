@@ -60,6 +60,17 @@ pub struct LocalReference {
     pub path: String,
 }
 
+/// A reference to whatever a search finds: `Patient?identifier=…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConditionalReference {
+    /// The type that is searched.
+    pub resource_type: ResourceType,
+    /// The search's parameters, as they stand in the reference.
+    pub query: String,
+    /// Where it stands.
+    pub path: String,
+}
+
 /// The references in a resource whose targets should exist on the server.
 ///
 /// `#contained`, `urn:uuid:…`, conditional (`Patient?…`) and absolute references are left out, and so is everything
@@ -67,7 +78,15 @@ pub struct LocalReference {
 #[must_use]
 pub fn local_references(resource: &Value) -> Vec<LocalReference> {
     let mut found = Vec::new();
-    collect(resource, &mut String::new(), &mut found);
+    each(resource, &mut String::new(), &mut |text, path| found.extend(local(text, path)));
+    found
+}
+
+/// The references in a resource that the server is to search for when it is stored.
+#[must_use]
+pub fn conditional_references(resource: &Value) -> Vec<ConditionalReference> {
+    let mut found = Vec::new();
+    each(resource, &mut String::new(), &mut |text, path| found.extend(conditional(text, path)));
     found
 }
 
@@ -79,12 +98,13 @@ pub fn added_references(new: &Value, old: &Value) -> Vec<LocalReference> {
     local_references(new).into_iter().filter(|n| !old.iter().any(|o| same(n, o))).collect()
 }
 
-fn collect(value: &Value, path: &mut String, found: &mut Vec<LocalReference>) {
+/// Tells of the text of each reference, and where it stands.
+fn each(value: &Value, path: &mut String, tell: &mut dyn FnMut(&str, &str)) {
     match value {
         Value::Object(object) => {
             let is_resource = object.contains_key("resourceType");
             if !is_resource && let Some(text) = object.get("reference").and_then(Value::as_str) {
-                found.extend(local(text, path));
+                tell(text, path);
             }
             for (key, child) in object {
                 if is_resource && key == "meta" {
@@ -95,7 +115,7 @@ fn collect(value: &Value, path: &mut String, found: &mut Vec<LocalReference>) {
                     path.push('.');
                 }
                 path.push_str(key);
-                collect(child, path, found);
+                each(child, path, tell);
                 path.truncate(length);
             }
         }
@@ -103,7 +123,7 @@ fn collect(value: &Value, path: &mut String, found: &mut Vec<LocalReference>) {
             for (index, child) in items.iter().enumerate() {
                 let length = path.len();
                 path.push_str(&format!("[{index}]"));
-                collect(child, path, found);
+                each(child, path, tell);
                 path.truncate(length);
             }
         }
@@ -116,6 +136,16 @@ fn local(text: &str, path: &str) -> Option<LocalReference> {
     Some(LocalReference {
         resource_type: ResourceType::parse(resource_type).ok()?,
         id: ResourceId::parse(id).ok()?,
+        path: path.to_owned(),
+    })
+}
+
+fn conditional(text: &str, path: &str) -> Option<ConditionalReference> {
+    let Form::Conditional { resource_type } = Form::of(text) else { return None };
+    let (_, query) = text.split_once('?')?;
+    Some(ConditionalReference {
+        resource_type: ResourceType::parse(resource_type).ok()?,
+        query: query.to_owned(),
         path: path.to_owned(),
     })
 }
@@ -158,6 +188,9 @@ mod tests {
             found,
             ["subject: Patient/1", "performer[1]: Practitioner/2", "extension[0].valueReference: Organization/3"]
         );
+        let searched = conditional_references(&resource);
+        assert_eq!(searched.len(), 1);
+        assert_eq!((searched[0].path.as_str(), searched[0].query.as_str()), ("encounter", "identifier=x"));
         let old = json!({"resourceType": "Observation", "performer": [{"reference": "Patient/1"}]});
         assert_eq!(added_references(&resource, &old).len(), 2);
     }

@@ -9,7 +9,6 @@ mod references;
 
 use std::collections::BTreeSet;
 
-use fhir_definitions::references::LocalReference;
 use fhir_definitions::validate::{Fault, FaultKind, Report, list, validate};
 use medplum_client::{Batch, Interaction, Query, ResourceId, ResourceType};
 use serde_json::Value;
@@ -62,7 +61,12 @@ pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: A
     let given = interaction;
     let interaction = instead.unwrap_or_else(|| interaction.clone());
     let missing = if allowed.dangling { BTreeSet::new() } else { references::missing(cx, &changes).await? };
-    let refused: Vec<String> = changes.iter().filter_map(|change| judge(cx, change, &missing)).collect();
+    let mut refused = Vec::new();
+    for change in &changes {
+        let mut faults = references::misread(cx, change).await;
+        faults.extend(references::leading_nowhere(change, &missing));
+        refused.extend(judge(cx, change, faults));
+    }
     if !refused.is_empty() {
         return Err(Failure::teach(format!("{}\nNothing was sent.", refused.join("\n"))));
     }
@@ -233,7 +237,7 @@ fn adds_nothing_closed(cx: &Context<'_>, resource: &Value, stored: &Value) -> Re
 }
 
 /// What is wrong with one resource; what was wrong with it before is only noted.
-fn judge(cx: &Context<'_>, change: &Change, missing: &BTreeSet<LocalReference>) -> Option<String> {
+fn judge(cx: &Context<'_>, change: &Change, of_references: Vec<Fault>) -> Option<String> {
     let resource = change.then.as_ref()?;
     let mut report: Report = validate(resource);
     if let Some(stored) = &change.stored {
@@ -255,6 +259,6 @@ fn judge(cx: &Context<'_>, change: &Change, missing: &BTreeSet<LocalReference>) 
         kind: FaultKind::Format,
         message: format!("is a placeholder for {what} that was left out, and is never stored."),
     }));
-    report.faults.extend(references::leading_nowhere(change, missing));
+    report.faults.extend(of_references);
     if report.is_sound() { None } else { Some(list(&format!("{at}{name} was not sent."), &report.faults)) }
 }

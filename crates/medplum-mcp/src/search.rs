@@ -6,7 +6,7 @@
 mod anywhere;
 mod walking;
 
-use fhir_definitions::search::{Rewritten, check_with, compare_self};
+use fhir_definitions::search::{Rewritten, SearchFault, check_with, compare_self};
 use fhir_definitions::{Definitions, ParameterKind};
 use medplum_client::{Interaction, Query, ResourceType};
 use serde_json::Value;
@@ -34,15 +34,9 @@ impl Search {
     /// # Errors
     /// [`Failure`] with every fault and the nearest right form; nothing was searched.
     pub(crate) async fn new(cx: &Context<'_>, resource_type: ResourceType, query: Query) -> Result<Self, Failure> {
-        let params: Vec<(String, String)> = query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let rewritten = match check_with(resource_type.as_str(), &params, cx.kept_metadata().as_deref()) {
-            Ok(rewritten) => rewritten,
-            Err(_) => recheck(cx, &resource_type, &params).await?,
-        };
-        for note in rewritten.notes {
-            cx.note(note);
-        }
-        Ok(Self { resource_type, query: rewritten.params.into_iter().collect(), hints: rewritten.hints })
+        let looked = looked_at(cx, &resource_type, &query).await.map_err(nothing_searched)?;
+        looked.notes.into_iter().for_each(|note| cx.note(note));
+        Ok(Self { resource_type, query: looked.params.into_iter().collect(), hints: looked.hints })
     }
 
     /// One page.
@@ -142,17 +136,23 @@ fn thrown_away(dropped: &str) -> Failure {
     ))
 }
 
-/// A newer server may know more than the definitions: it is asked before a parameter is refused.
-async fn recheck(
+/// The parameters of a search of one type, looked at. A newer server may know more than the definitions: it is asked before
+/// one is refused.
+pub(crate) async fn looked_at(
     cx: &Context<'_>,
     resource_type: &ResourceType,
-    params: &[(String, String)],
-) -> Result<Rewritten, Failure> {
-    let statement = cx.metadata().await.ok();
-    check_with(resource_type.as_str(), params, statement.as_deref()).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Failure::teach(format!("{}\nNothing was searched.", faults.join("\n")))
-    })
+    query: &Query,
+) -> Result<Rewritten, Vec<SearchFault>> {
+    let params: Vec<(String, String)> = query.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    match check_with(resource_type.as_str(), &params, cx.kept_metadata().as_deref()) {
+        Ok(looked) => Ok(looked),
+        Err(_) => check_with(resource_type.as_str(), &params, cx.metadata().await.ok().as_deref()),
+    }
+}
+
+fn nothing_searched(faults: Vec<SearchFault>) -> Failure {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    Failure::teach(format!("{}\nNothing was searched.", faults.join("\n")))
 }
 
 /// The URL of a bundle's link.

@@ -583,3 +583,35 @@ async fn a_bundle_that_was_lost_says_where_to_look() {
         assert_eq!(world.acts(), 1, "it is not sent twice");
     }
 }
+
+// References by a search
+
+#[tokio::test]
+async fn a_reference_by_a_search_is_looked_at_like_a_search() {
+    let world = World::new();
+    for (reference, why) in [
+        ("Patient?identifier:most=x", "\":most\""),
+        ("Patient?mrn=1", "Patient has no search parameter \"mrn\""),
+        ("Patient?identifier=", "identifier is empty, and would match every Patient"),
+        ("Patient?_lastUpdated=2025-01-01", "_lastUpdated=ge2025-01-01"),
+    ] {
+        let condition =
+            json!({"resourceType": "Condition", "subject": {"reference": reference}, "code": {"text": "Cough"}});
+        for (tool, arguments, place) in [
+            ("create_resource", json!({"resource": condition}), "\nsubject: "),
+            ("create_resource", json!({"resource": condition, "check_references": false}), "\nsubject: "),
+            (
+                "execute_batch",
+                bundle("transaction", vec![entry("POST", "Condition", Some(condition.clone()))]),
+                "bundle.entry[0] Condition",
+            ),
+        ] {
+            let told = world.call(tool, arguments).await;
+            assert!(told.error().contains(place) && told.error().contains(why), "{reference}: {told:?}");
+        }
+    }
+    let once = json!({"request": {"method": "POST", "url": "Patient", "ifNoneExist": "identifier:most=x"}, "resource": {"resourceType": "Patient"}});
+    let told = world.call("execute_batch", bundle("batch", vec![once])).await;
+    assert!(told.error().starts_with("bundle.entry[0]: if_none_exist: ") && told.error().contains("most"), "{told:?}");
+    assert_eq!(world.acts(), 0);
+}

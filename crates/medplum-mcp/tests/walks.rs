@@ -329,11 +329,11 @@ fn every_search_is_compared_with_what_was_done() {
     let dropped = "Medplum took \"status:not=final\" for \"status=final\". The result answers another question";
     for (asked, did) in [
         ("/Observation?status:not=final", "/Observation?status=final"),
-        ("?_type=Observation,Condition&status:not=final", "?_type=Observation,Condition&status=final"),
+        ("?_type=Observation,Condition&code:not=final", "?_type=Observation,Condition&code=final"),
     ] {
         stub.say(Says::json(200, &done(did)));
         let answer = host.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4{asked}")}));
-        assert!(answer.error().contains(dropped), "{asked}: {answer:?}");
+        assert!(answer.error().replace("code", "status").contains(dropped), "{asked}: {answer:?}");
     }
     let reply = json!({"resourceType": "Bundle", "type": "batch-response",
         "entry": [{"response": {"status": "200"}, "resource": done("/Observation?code=x")}]});
@@ -346,6 +346,28 @@ fn every_search_is_compared_with_what_was_done() {
             && says.contains("Medplum ignored \"status=final\". The result answers another"),
         "{says}"
     );
+}
+
+#[test]
+fn a_search_of_several_types_is_looked_at_for_each_of_them() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    for (asked, why) in [
+        ("?_type=Observation,Condition&code:most=x", "\":most\""),
+        ("?_type=Observation,Condition&status=final", "Condition has no search parameter \"status\""),
+        ("?_type=Observation&_type=Condition&status=final", "Condition has no search parameter \"status\""),
+        ("?_type=Patient,Observation&_lastUpdated:within=2025", "\":within\""),
+    ] {
+        let answer = host.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4{asked}")}));
+        assert!(answer.error().contains(why), "{asked}: {answer:?}");
+    }
+    assert_eq!(stub.lines(), Vec::<String>::new());
+    let path = "fhir/R4?_type=Patient,Observation&_lastUpdated=2025-01-01";
+    stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "searchset"})));
+    let answer = host.call("raw_request", json!({"method": "GET", "path": path}));
+    assert!(answer.blocks.last().unwrap().contains("was sent as"), "{answer:?}");
+    let sent = stub.lines().concat();
+    assert!(sent.contains("_type=Patient,Observation") && sent.contains("_lastUpdated=ge2025-01-01"), "{sent}");
 }
 
 #[test]

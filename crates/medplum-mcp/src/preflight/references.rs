@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fhir_definitions::references::{LocalReference, added_references, local_references};
+use fhir_definitions::Definitions;
+use fhir_definitions::references::{
+    ConditionalReference, LocalReference, added_references, conditional_references, local_references,
+};
 use fhir_definitions::validate::{Fault, FaultKind};
 use medplum_client::{Batch, Interaction, Query, ResourceId, ResourceType};
 use serde_json::Value;
@@ -10,10 +13,40 @@ use serde_json::Value;
 use super::Change;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::search::entries;
+use crate::search::{entries, looked_at};
 
 /// At most so many ids in one search.
 const IDS_PER_SEARCH: usize = 100;
+
+/// The references of a write by a search that does not say whom they mean: Medplum drops a modifier that it does not know,
+/// and takes an empty value for no filter. A search that would be put right is refused too, for the reference is the
+/// caller's.
+pub(super) async fn misread(cx: &Context<'_>, change: &Change) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let known =
+        |reference: &ConditionalReference| Definitions::get().is_resource_type(reference.resource_type.as_str());
+    let searched = change.then.as_ref().map(conditional_references).unwrap_or_default();
+    for reference in searched.into_iter().filter(known) {
+        let message = match Query::parse(&reference.query) {
+            Ok(query) => means_another(cx, &reference.resource_type, &query).await,
+            Err(error) => Some(error.to_string()),
+        };
+        let fault = |message| Fault { path: reference.path.clone(), kind: FaultKind::Reference, message };
+        faults.extend(message.map(fault));
+    }
+    faults
+}
+
+async fn means_another(cx: &Context<'_>, of: &ResourceType, query: &Query) -> Option<String> {
+    match looked_at(cx, of, query).await {
+        Ok(looked) => {
+            let meant: Query = looked.params.into_iter().collect();
+            let written: Vec<String> = meant.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            (meant != *query).then(|| format!("means another in these words: write {of}?{}.", written.join("&")))
+        }
+        Err(faults) => Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+    }
+}
 
 /// The references of a write that lead to what is missing.
 pub(super) fn leading_nowhere(change: &Change, missing: &BTreeSet<LocalReference>) -> impl Iterator<Item = Fault> {

@@ -4,45 +4,67 @@
 use std::borrow::Cow;
 
 use fhir_definitions::Definitions;
-use medplum_client::{BatchEntry, Interaction, Level, Operation, Query, ResourceType};
+use fhir_definitions::search::Rewritten;
+use medplum_client::{BatchEntry, Interaction, Level, Operation, Query, ResourceType, Search as MedplumSearch};
 use serde_json::Value;
 
-use super::{Search, dropped, entries, link, obeyed, thrown_away};
+use super::{dropped, entries, link, looked_at, nothing_searched, obeyed, thrown_away};
 use crate::context::Context;
 use crate::failure::{Failure, entry_path};
+
+/// Names the types of a search of several.
+const TYPES: &str = "_type";
 
 /// Looks at the searches of an interaction as at any other, be it a search itself, a `$csv` or a batch with such entries.
 /// What was put right is sent so.
 ///
 /// # Errors
-/// As [`Search::new`]; and whatever closes the interaction itself. Nothing was sent of it.
+/// [`Failure`] with every fault of their parameters; and whatever closes the interaction itself. Nothing was sent of it.
 pub(crate) async fn look_at<'a>(
     cx: &Context<'_>,
     interaction: &'a Interaction,
 ) -> Result<Cow<'a, Interaction>, Failure> {
-    if let Some((of, query)) = searched(interaction) {
-        closed(cx, interaction)?;
-        // A newer server may have more types, and a path that it alone knows is for it to judge.
-        if !Definitions::get().is_resource_type(of.as_str()) {
-            return Ok(Cow::Borrowed(interaction));
-        }
-        let search = Search::new(cx, of.clone(), query.clone()).await?;
-        return Ok(Cow::Owned(asking(interaction.clone(), search.query)));
-    }
     match interaction {
         Interaction::Batch(batch) if batch.entries().iter().any(|entry| searched(&entry.interaction).is_some()) => {
             closed(cx, interaction)?;
             let mut batch = batch.clone();
             for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
-                let Some((of, query)) = searched(&entry.interaction) else { continue };
-                let search = Search::new(cx, of.clone(), query.clone()).await;
-                let search = search.map_err(|failure| failure.in_entry(Some(index)))?;
-                entry.interaction = asking(entry.interaction.clone(), search.query);
+                let looked = put_right(cx, &entry.interaction).await;
+                if let Some(looked) = looked.map_err(|failure| failure.in_entry(Some(index)))? {
+                    entry.interaction = looked;
+                }
             }
             Ok(Cow::Owned(Interaction::Batch(batch)))
         }
+        _ if searched(interaction).is_some() => {
+            closed(cx, interaction)?;
+            Ok(put_right(cx, interaction).await?.map_or(Cow::Borrowed(interaction), Cow::Owned))
+        }
         _ => Ok(Cow::Borrowed(interaction)),
     }
+}
+
+/// A search as it is sent, by what its parameters mean for each of its types. None for what is no search, or one of types
+/// that are not known here: a newer server may have more, and they are for it to judge.
+async fn put_right(cx: &Context<'_>, interaction: &Interaction) -> Result<Option<Interaction>, Failure> {
+    let Some((types, query)) = searched(interaction) else { return Ok(None) };
+    let mut found: Option<Rewritten> = None;
+    for of in types.iter().filter(|of| Definitions::get().is_resource_type(of.as_str())) {
+        let looked = looked_at(cx, of, &query).await.map_err(nothing_searched)?;
+        match &found {
+            Some(found) if found.params != looked.params => {
+                return Err(Failure::teach(format!(
+                    "{} is not asked in the same words for each of these types. Search them one by one. Nothing was searched.",
+                    query.encode()
+                )));
+            }
+            Some(_) => {}
+            None => found = Some(looked),
+        }
+    }
+    let Some(found) = found else { return Ok(None) };
+    found.notes.into_iter().for_each(|note| cx.note(note));
+    Ok(Some(asking(interaction.clone(), found.params.into_iter().collect())))
 }
 
 /// What is closed anyway says so, before anything is said of its parameters.
@@ -51,12 +73,20 @@ fn closed(cx: &Context<'_>, interaction: &Interaction) -> Result<(), Failure> {
     cx.may_send(interaction)
 }
 
-/// The type that is searched and the parameters: of a search of one type, and of a `$csv`, which is one.
-fn searched(interaction: &Interaction) -> Option<(&ResourceType, &Query)> {
+/// The types that are searched and the parameters: of a search, of one type or of those that `_type` names, and of a `$csv`,
+/// which is a search.
+fn searched(interaction: &Interaction) -> Option<(Vec<ResourceType>, Query)> {
     match interaction {
-        Interaction::Search(search) => Some((search.resource_type.as_ref()?, &search.query)),
+        Interaction::Search(MedplumSearch { resource_type: Some(of), query, .. }) => {
+            Some((vec![of.clone()], query.clone()))
+        }
+        Interaction::Search(MedplumSearch { resource_type: None, query, .. }) => {
+            let named = query.iter().filter(|(key, _)| *key == TYPES).flat_map(|(_, types)| types.split(','));
+            let types = named.filter_map(|of| ResourceType::parse(of.trim()).ok()).collect();
+            Some((types, query.clone().without(TYPES)))
+        }
         Interaction::Operation(Operation { level: Level::Type(of), name, query, .. }) if name.as_str() == "csv" => {
-            Some((of, query))
+            Some((vec![of.clone()], query.clone()))
         }
         _ => None,
     }
@@ -65,7 +95,13 @@ fn searched(interaction: &Interaction) -> Option<(&ResourceType, &Query)> {
 /// The same search with these parameters.
 fn asking(mut interaction: Interaction, parameters: Query) -> Interaction {
     match &mut interaction {
-        Interaction::Search(search) => search.query = parameters,
+        Interaction::Search(search) => {
+            let types = search.query.iter().filter(|(key, _)| *key == TYPES && search.resource_type.is_none());
+            search.query = types
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .chain(parameters.iter().map(|(key, value)| (key.to_owned(), value.to_owned())))
+                .collect();
+        }
         Interaction::Operation(operation) => operation.query = parameters,
         _ => {}
     }
