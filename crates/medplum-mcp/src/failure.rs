@@ -271,10 +271,7 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
                 cx.base_url()
             )
         }
-        Error::SignIn(outcome) => {
-            let said = Error::SignIn(Box::new(in_quotes(outcome)));
-            format!("{said}. Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url())
-        }
+        Error::SignIn(outcome) => sign_in(outcome, cx),
         Error::TooLarge { .. } => format!(
             "{}. Ask for less: a smaller count, or a narrower search; the operator's ceiling is MEDPLUM_MAX_RESPONSE_MB",
             capital(error.to_string())
@@ -288,6 +285,25 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
         Error::Refused(refusal) => refusal.to_string(),
         other => capital(other.to_string()),
     }
+}
+
+/// What came instead of a token: nothing else was asked.
+fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
+    let said = sentence(format!("Signing in at oauth2/token failed: {}", quoted(outcome)));
+    if outcome.status == 429 {
+        return format!("{said} {}", wait(outcome));
+    }
+    // Where nobody speaks Medplum's words, it may well not be Medplum.
+    let elsewhere = outcome.issues.is_empty() || outcome.status < 500;
+    let advice = match elsewhere {
+        true => format!("Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url()),
+        false => "The call can be repeated".to_owned(),
+    };
+    format!("{said} Nothing was sent. {advice}")
+}
+
+fn wait(outcome: &Outcome) -> String {
+    format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1)))
 }
 
 /// Medplum's own words come through, and what they mean for the next call behind them.
@@ -313,7 +329,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
             sentence(quoted(&Outcome { uncertain: false, ..without_values(outcome) }))
         ),
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
-        (429, _) => format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1))),
+        (429, _) => wait(outcome),
         (400, _) => advice_on_bad_request(outcome).unwrap_or_default(),
         (501, _) => String::new(),
         (500.., _) if !outcome.uncertain && !cx.is_to_act() => "A read can be repeated".into(),

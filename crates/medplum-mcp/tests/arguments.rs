@@ -357,6 +357,7 @@ async fn graphql_without_data_is_an_error_and_with_some_a_note() {
         json!({"errors": errors}),
         json!({"errors": errors, "data": null}),
         json!({"errors": errors, "data": {"Patient": null}}),
+        json!({"errors": errors, "data": {"Patient": {"id": null, "name": [null, null]}}}),
     ] {
         stub.say(Says::json(200, &nothing));
         let answer = pipe.call("execute_graphql", query()).await;
@@ -367,6 +368,11 @@ async fn graphql_without_data_is_an_error_and_with_some_a_note() {
     let answer = pipe.call("execute_graphql", query()).await;
     assert_eq!(answer.record()["data"], partial["data"]);
     assert!(answer.note().contains("\"Not found\" (Patient.0.name)"), "{answer:?}");
+    for neither in [json!({}), json!([]), json!({"data": null}), json!({"errors": []})] {
+        stub.say(Says::json(200, &neither));
+        let answer = pipe.call("execute_graphql", query()).await;
+        assert!(answer.error().contains("neither data nor errors"), "{neither}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ impl Client {
             }
             return match answer {
                 Ok(answer) => issued(&answer, failure),
+                // A connection that was lost while signing in is no different from none.
+                Err(Broken::Lost { reason, .. }) => Err(Error::Unreachable { reason, attempts }),
                 Err(broken) => Err(broken.into_error(&self.inner.config, attempts, Sent::No)),
             };
         }

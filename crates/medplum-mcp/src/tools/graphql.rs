@@ -40,7 +40,12 @@ impl Run for ExecuteGraphql {
         let reply = cx.send(&Interaction::GraphQl(document)).await?.into_json();
         let errors = messages(&reply);
         if errors.is_empty() {
-            return Ok(Answer::json(reply));
+            return match reply.get("data") {
+                Some(Value::Object(_)) => Ok(Answer::json(reply)),
+                _ => Err(Failure::teach(
+                    "The server's answer has neither data nor errors, so it is none to a GraphQL query. The call can be repeated.",
+                )),
+            };
         }
         let errors = errors.join("; ");
         if reply.get("data").is_none_or(holds_nothing) {
@@ -67,15 +72,43 @@ fn messages(reply: &Value) -> Vec<String> {
     errors_of(reply).map(message).collect()
 }
 
+/// The errors; what stands in their place and is no list is one of them.
 fn errors_of(reply: &Value) -> impl Iterator<Item = &Value> {
-    reply.get("errors").and_then(Value::as_array).into_iter().flatten()
+    let errors = reply.get("errors").filter(|errors| !errors.is_null());
+    errors.map(|errors| errors.as_array().map_or(std::slice::from_ref(errors), Vec::as_slice)).into_iter().flatten()
 }
 
-/// Null, or an object whose every value is.
+/// Null, and whatever holds nothing else. A list that is empty says that there are none.
 fn holds_nothing(data: &Value) -> bool {
     match data {
         Value::Null => true,
-        Value::Object(fields) => fields.values().all(Value::is_null),
+        Value::Object(fields) => fields.values().all(holds_nothing),
+        Value::Array(items) => !items.is_empty() && items.iter().all(holds_nothing),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_but_nulls_is_no_data_however_deep_they_are() {
+        for nothing in [json!(null), json!({}), json!({"a": {"b": null, "c": [null, [null]]}})] {
+            assert!(holds_nothing(&nothing), "{nothing}");
+        }
+        for something in [json!({"PatientList": []}), json!({"a": [null, {"id": "1"}]}), json!({"count": 0})] {
+            assert!(!holds_nothing(&something), "{something}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_errors_is_an_error() {
+        let said = |errors: Value| messages(&json!({"data": {"a": 1}, "errors": errors}));
+        assert_eq!(said(json!("x")), ["\"unknown\""]);
+        assert_eq!(said(json!([{"message": "denied", "path": ["PatientList", 1]}])), ["\"denied\" (PatientList.1)"]);
+        assert!(said(json!([])).is_empty() && said(json!(null)).is_empty());
     }
 }
