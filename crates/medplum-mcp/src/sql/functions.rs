@@ -7,170 +7,80 @@ use rusqlite::{Connection, Error, Result, ffi};
 
 use super::sandboxed::LONGEST_VALUE;
 
-/// Functions of many rows: what they say is wrong where rows are missing.
-pub(super) const OF_MANY: &[&str] = &[
-    "avg",
-    "count",
-    "cume_dist",
-    "dense_rank",
-    "first_value",
-    "group_concat",
-    "json_group_array",
-    "json_group_object",
-    "lag",
-    "last_value",
-    "lead",
-    "max",
-    "median",
-    "min",
-    "nth_value",
-    "ntile",
-    "percent_rank",
-    "rank",
-    "row_number",
-    "string_agg",
-    "sum",
-    "total",
-];
+/// Of how many rows a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    One,
+    Many,
+}
 
-/// Functions of one row.
-const OF_ONE: &[&str] = &[
-    "->",
-    "->>",
-    "abs",
-    "ceil",
-    "char",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "date",
-    "datetime",
-    "exp",
-    "floor",
-    "format",
-    "glob",
-    "hex",
-    "if",
-    "ifnull",
-    "iif",
-    "instr",
-    "json",
-    "json_array",
-    "json_array_length",
-    "json_each",
-    "json_extract",
-    "json_object",
-    "json_quote",
-    "json_tree",
-    "json_type",
-    "json_valid",
-    "julianday",
-    "length",
-    "like",
-    "likelihood",
-    "likely",
-    "ln",
-    "lower",
-    "ltrim",
-    "nullif",
-    "power",
-    "printf",
-    "quote",
-    "replace",
-    "round",
-    "rtrim",
-    "sign",
-    "sqrt",
-    "strftime",
-    "substr",
-    "substring",
-    "time",
-    "timediff",
-    "trim",
-    "typeof",
-    "unicode",
-    "unixepoch",
-    "unlikely",
-    "upper",
-];
+/// What a function gives besides null, whatever it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gives {
+    Text,
+    Number,
+    Any,
+}
 
-/// Functions that give a text or null, whatever they are given.
-pub(super) const GIVES_TEXT: &[&str] = &[
-    "->",
-    "char",
-    "concat",
-    "concat_ws",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "date",
-    "datetime",
-    "format",
-    "group_concat",
-    "hex",
-    "json",
-    "json_array",
-    "json_group_array",
-    "json_group_object",
-    "json_object",
-    "json_quote",
-    "json_type",
-    "lower",
-    "ltrim",
-    "printf",
-    "quote",
-    "replace",
-    "rtrim",
-    "strftime",
-    "string_agg",
-    "substr",
-    "substring",
-    "time",
-    "timediff",
-    "trim",
-    "typeof",
-    "upper",
-];
-
-/// Functions that give a number or null, whatever they are given.
-pub(super) const GIVES_NUMBER: &[&str] = &[
-    "abs",
-    "avg",
-    "ceil",
-    "count",
-    "exp",
-    "floor",
-    "instr",
-    "json_array_length",
-    "json_valid",
-    "julianday",
-    "length",
-    "ln",
-    "median",
-    "power",
-    "round",
-    "sign",
-    "sqrt",
-    "sum",
-    "total",
-    "unicode",
-    "unixepoch",
+/// Every function that may be used.
+const FUNCTIONS: &[(Rows, Gives, &str)] = &[
+    (
+        Rows::One,
+        Gives::Text,
+        "-> char concat concat_ws current_date current_time current_timestamp date datetime format hex json \
+         json_array json_object json_quote json_type lower ltrim printf quote replace rtrim strftime substr \
+         substring time timediff trim typeof upper",
+    ),
+    (
+        Rows::One,
+        Gives::Number,
+        "abs ceil exp floor instr json_array_length json_valid julianday length ln power round sign sqrt \
+         unicode unixepoch",
+    ),
+    (
+        Rows::One,
+        Gives::Any,
+        "->> coalesce glob if ifnull iif json_each json_extract json_tree like likelihood likely nullif \
+         unlikely",
+    ),
+    (Rows::Many, Gives::Text, "group_concat json_group_array json_group_object string_agg"),
+    (Rows::Many, Gives::Number, "avg count median sum total"),
+    (
+        Rows::Many,
+        Gives::Any,
+        "cume_dist dense_rank first_value lag last_value lead max min nth_value ntile percent_rank rank \
+         row_number",
+    ),
 ];
 
 /// A function of one number.
 type OfNumber = fn(f64) -> f64;
 
-/// All of them.
+/// The names of all of them.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
-    OF_ONE.iter().chain(OF_MANY).copied()
+    FUNCTIONS.iter().flat_map(|(_, _, names)| names.split_ascii_whitespace())
 }
 
 /// Whether a function may be used.
 pub(super) fn may_use(name: &str) -> bool {
     all().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The name of a function that is of many rows: what it says is wrong where rows are missing.
+pub(super) fn of_many(name: &str) -> Option<&'static str> {
+    function(name).filter(|(rows, ..)| *rows == Rows::Many).map(|(_, _, known)| known)
+}
+
+/// What a function gives.
+pub(super) fn gives(name: &str) -> Gives {
+    function(name).map_or(Gives::Any, |(_, gives, _)| gives)
+}
+
+fn function(name: &str) -> Option<(Rows, Gives, &'static str)> {
+    FUNCTIONS.iter().find_map(|(rows, gives, names)| {
+        let known = names.split_ascii_whitespace().find(|known| known.eq_ignore_ascii_case(name))?;
+        Some((*rows, *gives, known))
+    })
 }
 
 /// Puts ours in place.

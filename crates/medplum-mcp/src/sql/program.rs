@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::functions::{GIVES_NUMBER, GIVES_TEXT};
+use super::functions::{Gives, gives};
 use super::opcodes::Known;
 
 /// An instruction of SQLite's.
@@ -356,12 +356,9 @@ fn given_by(function: &str) -> Sort {
         (name, true) => format!("{name}()"),
         (name, false) => format!("{name}(…)"),
     };
-    let is_one = |known: &&str| known.eq_ignore_ascii_case(name);
-    if GIVES_TEXT.iter().any(&is_one) {
-        Sort::Text(Origin::Made(shown))
-    } else if GIVES_NUMBER.iter().any(is_one) {
-        Sort::Number(Origin::Made(shown))
-    } else {
-        Sort::Any
+    match gives(name) {
+        Gives::Text => Sort::Text(Origin::Made(shown)),
+        Gives::Number => Sort::Number(Origin::Made(shown)),
+        Gives::Any => Sort::Any,
     }
 }

@@ -460,8 +460,7 @@ fn judged(action: AuthAction<'_>, tables: &[String]) -> Result<Option<String>, D
     match action {
         AuthAction::Select | AuthAction::Recursive => Ok(None),
         AuthAction::Function { function_name } if functions::may_use(function_name) => {
-            let of_many = functions::OF_MANY.iter().find(|name| name.eq_ignore_ascii_case(function_name));
-            Ok(of_many.map(|name| (*name).to_owned()))
+            Ok(functions::of_many(function_name).map(str::to_owned))
         }
         AuthAction::Function { function_name } => Err(Denied::Function(function_name.to_owned())),
         AuthAction::Read { table_name, column_name } => {

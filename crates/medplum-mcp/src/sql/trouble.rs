@@ -136,6 +136,7 @@ fn no_function(given: &str) -> String {
     if !near.is_empty() {
         return format!("No function {given} here. Nearest: {}", near.join(", "));
     }
-    let all: Vec<&str> = functions::all().filter(|name| !name.starts_with('-')).collect();
+    let mut all: Vec<&str> = functions::all().filter(|name| !name.starts_with('-')).collect();
+    all.sort_unstable();
     format!("No function {given} here. There are {}", all.join(", "))
 }
