@@ -8,6 +8,7 @@ use crate::gate::Refusal;
 use crate::interaction::Interaction;
 use crate::invalid::InvalidRequest;
 use crate::outcome::Outcome;
+use crate::own_secrets::OwnSecrets;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -126,28 +127,6 @@ pub enum Error {
     },
 }
 
-/// The ways in which a server may repeat what it was sent.
-fn spellings(text: &str) -> Vec<String> {
-    let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    let in_url = form.replace('+', "%20");
-    let in_json = serde_json::Value::from(text).to_string();
-    let in_json = in_json.trim_matches('"').to_owned();
-    let small = |encoded: &str| encoded.split('%').enumerate().map(lower_hex).collect::<Vec<_>>().join("%");
-    let mut spellings = vec![text.to_owned(), small(&form), small(&in_url), form, in_url, in_json];
-    // What holds another goes first.
-    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
-    spellings.dedup();
-    spellings
-}
-
-/// `2B…` behind a percent sign as `2b…`.
-fn lower_hex((index, part): (usize, &str)) -> String {
-    match part.split_at_checked(2).filter(|_| index > 0) {
-        Some((hex, rest)) => format!("{}{rest}", hex.to_ascii_lowercase()),
-        None => part.to_owned(),
-    }
-}
-
 impl Error {
     /// The error of a guard, for what it guards: where that acts, it says what was looked at.
     pub(crate) fn of_guard(self, guard: &Interaction, guarded: &Interaction) -> Self {
@@ -159,14 +138,11 @@ impl Error {
         }
     }
 
-    /// The same error, with a text nowhere in what the server said, be it spelled as in a form, in a URL or in JSON.
-    pub(crate) fn without(mut self, text: &str) -> Self {
-        let spellings = spellings(text);
+    /// The same error, with nothing of what we sign in with in what the server said.
+    pub(crate) fn without(mut self, own: &OwnSecrets) -> Self {
         let hide = |said: &mut String| {
-            for text in spellings.iter().filter(|text| !text.is_empty()) {
-                if said.contains(text.as_str()) {
-                    *said = said.replace(text.as_str(), "[secret left out]");
-                }
+            if let Some(clean) = own.left_out_of(said) {
+                *said = clean;
             }
         };
         match &mut self {

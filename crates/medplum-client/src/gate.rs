@@ -21,7 +21,8 @@ pub struct Asked<'a> {
     pub watched: bool,
 }
 
-/// Decides whether an interaction may leave. [`Client::send`](crate::Client::send) asks it every time.
+/// Decides whether an interaction may leave. A [`Client`](crate::Client) asks it every time, whichever of its ways is
+/// taken, and for what it asks on the way itself too.
 pub trait Gate: Send + Sync {
     /// Lets the interaction pass, or says why not.
     ///

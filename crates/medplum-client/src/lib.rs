@@ -1,12 +1,14 @@
 //! The Medplum API as FHIR interactions, for any Rust program.
 //!
 //! ```text
-//! Interaction ─▶ Gate ─▶ Client::send ─▶ Reply
+//! Interaction ─▶ Gate ─▶ Client ─▶ Reply
 //! ```
 //!
 //! What is asked of Medplum is an [`Interaction`]: a value that knows its method, path and body, and from which its
-//! [`Effect`] is computed. [`Client::send`] is the only door to the network, and it asks the [`Gate`] first. There is
-//! no other way to reach Medplum in this crate, so a limit that the gate holds is held everywhere.
+//! [`Effect`] is computed. Only a [`Client`] opens connections, and it asks the [`Gate`] before anything leaves:
+//! [`Client::send`] and, for answers that come unread, [`Client::page`] and [`Client::resource`] lead through one private
+//! way, and [`Client::reach`] sends one fixed read. It signs in for what has passed, and asks nothing else of its own
+//! accord. So a limit that the gate holds is held everywhere.
 //!
 //! Nothing here knows of MCP, tools or agents.
 
@@ -26,6 +28,7 @@ mod invalid;
 mod membership;
 mod operation;
 mod outcome;
+mod own_secrets;
 mod page;
 mod parameters;
 mod patch;
@@ -65,6 +68,7 @@ pub use invalid::InvalidRequest;
 pub use membership::Membership;
 pub use operation::{Level, Operation};
 pub use outcome::{Issue, Outcome};
+pub use own_secrets::OwnSecrets;
 pub use page::next_page;
 pub use parameters::to_parameters;
 pub use patch::JsonPatch;

@@ -85,6 +85,11 @@ impl TokenStore {
         state.token.iter().map(|token| &token.bearer).chain(&state.before).cloned().collect()
     }
 
+    /// Which token is the last that was issued.
+    pub(crate) fn generation(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
     async fn fetch_unless<F>(
         &self,
         now: &impl Fn() -> Instant,

@@ -248,7 +248,7 @@ impl<'a> Context<'a> {
     async fn deliver(&self, interaction: &Interaction) -> Result<Reply, Failure> {
         self.sieve.refuse(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
-        self.sieve.sift_answer(interaction, &mut reply.body);
+        self.sieve().sift_answer(interaction, &mut reply.body);
         Ok(reply)
     }
 
@@ -275,7 +275,7 @@ impl<'a> Context<'a> {
         let page = self.client.page(&self.call, interaction).await;
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
         let next = self.client.next_page(&page).ok().flatten();
-        Ok((Found::new(page, &self.sieve), next))
+        Ok((Found::new(page, &self.sieve()), next))
     }
 
     /// Reads a resource, which is cleansed when it is looked at.
@@ -285,7 +285,9 @@ impl<'a> Context<'a> {
     pub(crate) async fn resource(&self, interaction: &Interaction) -> Result<Entry, Failure> {
         self.only_reads(interaction)?;
         let unread = self.client.resource(&self.call, interaction).await;
-        unread.map(|unread| Entry::new(unread, &self.sieve)).map_err(|error| self.with_nearest_type(interaction, error))
+        unread
+            .map(|unread| Entry::new(unread, &self.sieve()))
+            .map_err(|error| self.with_nearest_type(interaction, error))
     }
 
     /// A resource as it is stored, secrets and all: to be compared with and written back, never to be shown. None if
@@ -324,9 +326,14 @@ impl<'a> Context<'a> {
         Ok(Some(stored))
     }
 
+    /// What answers pass through: nothing of what the client has shown so far comes through either.
+    fn sieve(&self) -> Sieve {
+        self.sieve.hiding(self.client.own_secrets())
+    }
+
     /// A stored resource as this call shows it.
     pub(crate) fn shown(&self, stored: &Value) -> Value {
-        self.sieve.shown(stored)
+        self.sieve().shown(stored)
     }
 
     /// A resource without what is in closed ones inside of it: the operator shows them to nobody here.

@@ -6,7 +6,7 @@ mod common;
 
 use common::attempt::{all_refused, attempt};
 use common::pipe::server;
-use common::{Answer, Pipe, Says, Stub};
+use common::{Answer, Pipe, SECRET, Says, Stub, TOKEN, VERSION};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -284,4 +284,47 @@ fn a_csv_is_whole_or_cut_within_its_budget_and_said_to_be_cut() {
         Ok(())
     });
     outcome.unwrap();
+}
+
+#[tokio::test]
+async fn what_we_sign_in_with_is_in_no_answer_and_is_kept_by_a_write() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[("MEDPLUM_ENABLE_WRITES", "true")]).await;
+    let said = format!("you sent {TOKEN} for {SECRET}");
+    let patient = json!({"resourceType": "Patient", "id": "1", "meta": {"versionId": VERSION},
+        "name": [{"text": said}], "telecom": [{"value": SECRET}]});
+    let left_out = "for [secret left out]";
+    let read = json!({"resource_type": "Patient", "resource_id": "1"});
+    let graphql = json!({"query": "{ Patient(id: \"1\") { telecom { value } } }"});
+    let page = json!({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": patient}]});
+    for (says, tool, arguments) in [
+        (Says::bytes(200, "text/plain", said.clone()), "raw_request", json!({"method": "GET", "path": "healthcheck"})),
+        (
+            Says::json(200, &json!({"x": said, SECRET: said})),
+            "raw_request",
+            json!({"method": "GET", "path": "auth/me"}),
+        ),
+        (Says::json(200, &patient), "read_resource", read.clone()),
+        (Says::json(200, &page), "search_resources", json!({"resource_type": "Patient"})),
+        (Says::json(200, &page), "query_resources", json!({"resource_type": "Patient"})),
+        (Says::json(200, &json!({"data": {"Patient": {"telecom": [{"value": said}]}}})), "execute_graphql", graphql),
+    ] {
+        stub.say(says);
+        let answer = pipe.call(tool, arguments).await;
+        let all = answer.blocks.join("\n");
+        assert!(!answer.failed && all.contains("[secret left out]"), "{tool}: {answer:?}");
+        assert!(!all.contains(TOKEN) && !all.contains(SECRET), "{tool}: {answer:?}");
+        stub.taken();
+    }
+
+    // What was left out of what was read is put back when that is written.
+    let mut shown: Value = patient.clone();
+    shown["name"][0]["text"] = json!(format!("you sent [secret left out] {left_out}"));
+    shown["telecom"][0]["value"] = json!("[secret left out]");
+    shown["active"] = json!(true);
+    stub.say(Says::json(200, &patient));
+    let answer = pipe.call("update_resource", json!({"resource": shown})).await;
+    assert!(!answer.failed, "{answer:?}");
+    let sent = stub.taken().into_iter().find(|asked| asked.method == "PUT").unwrap().json();
+    assert_eq!((&sent["name"], &sent["telecom"]), (&patient["name"], &patient["telecom"]));
 }

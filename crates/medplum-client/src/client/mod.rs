@@ -8,7 +8,7 @@ mod reading;
 mod sign_in;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use fhir_definitions::OperationName;
@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::gate::{Asked, Gate};
 use crate::interaction::Interaction;
 use crate::membership::Membership;
+use crate::own_secrets::OwnSecrets;
 use crate::reply::Reply;
 use crate::searchset::{Searchset, Unread};
 use crate::throttle::Throttle;
@@ -71,6 +72,8 @@ struct Inner {
     tokens: TokenStore,
     throttle: Throttle,
     unbound: Unbound,
+    /// What is not to be repeated, as of the last token.
+    own_secrets: Mutex<Option<(u64, Arc<OwnSecrets>)>>,
     http: Http,
 }
 
@@ -91,6 +94,7 @@ impl Client {
             tokens: TokenStore::default(),
             throttle: Throttle::default(),
             unbound: Unbound::default(),
+            own_secrets: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }

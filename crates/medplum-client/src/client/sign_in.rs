@@ -1,5 +1,6 @@
 //! Signing in: the token that a request shows, and what is known of those that were shown.
 
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -12,8 +13,12 @@ use super::exchange::{outcome_of, said};
 use super::http::Answer;
 use crate::config::Credentials;
 use crate::error::{ConfigError, Error, Sent};
+use crate::own_secrets::OwnSecrets;
 use crate::retry::{Failure, Retries};
 use crate::token::{Issued, Token};
+
+/// A secret is longer than a word.
+const SHORTEST: usize = 8;
 
 impl Client {
     pub(super) async fn token(&self) -> Result<Token, Error> {
@@ -72,22 +77,37 @@ impl Client {
 
     /// A server may repeat what it was sent: nothing that we sign in with is in a text of its.
     pub(super) fn without_our_secrets(&self, error: Error) -> Error {
+        error.without(&OwnSecrets::of(self.shown().iter().map(ExposeSecret::expose_secret)))
+    }
+
+    /// What we sign in with, and the tokens shown so far: what a server may repeat in an answer too. A text so short that
+    /// it may stand in any record is not among them.
+    pub fn own_secrets(&self) -> Arc<OwnSecrets> {
+        let tokens = self.inner.tokens.generation();
+        let mut known = self.inner.own_secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((of, own)) if *of == tokens => Arc::clone(own),
+            _ => {
+                let shown = self.shown();
+                let long = shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST);
+                let own = Arc::new(OwnSecrets::of(long));
+                *known = Some((tokens, Arc::clone(&own)));
+                own
+            }
+        }
+    }
+
+    fn shown(&self) -> Vec<SecretString> {
         let configured = match &self.inner.config.credentials {
             Credentials::Client { secret, .. } => secret,
             Credentials::AccessToken(token) => token,
         };
-        let tokens: Vec<SecretString> = self
-            .inner
-            .tokens
-            .shown()
-            .iter()
-            .filter_map(|shown| {
-                let header = shown.to_str().ok()?;
-                Some(SecretString::from(header.strip_prefix("Bearer ").unwrap_or(header)))
-            })
-            .collect();
-        let secrets = std::iter::once(configured).chain(&tokens).map(|secret| secret.expose_secret());
-        secrets.filter(|secret| !secret.is_empty()).fold(error, |error, secret| error.without(secret))
+        let shown = self.inner.tokens.shown();
+        let tokens = shown.iter().filter_map(|shown| {
+            let header = shown.to_str().ok()?;
+            Some(SecretString::from(header.strip_prefix("Bearer ").unwrap_or(header)))
+        });
+        std::iter::once(configured.clone()).chain(tokens).collect()
     }
 }
 

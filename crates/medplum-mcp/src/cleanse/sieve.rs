@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use medplum_client::{Body, Interaction};
+use medplum_client::{Body, Interaction, OwnSecrets};
 use serde_json::Value;
 
 use super::{FREE_TEXT, clean, cleanse, cleanse_text, closed, free_text, secrets};
@@ -19,6 +19,8 @@ use crate::settings::{self, ALLOWED_TYPES, FreeText, Limits};
 pub(crate) struct Sieve {
     types: Option<AllowedTypes>,
     free_text: FreeText,
+    /// What we sign in with ourselves.
+    own: Arc<OwnSecrets>,
     left_out: Arc<LeftOut>,
 }
 
@@ -34,7 +36,12 @@ struct LeftOut {
 impl Sieve {
     /// A sieve under these limits.
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { types: limits.types.clone(), free_text: limits.free_text, left_out: Arc::default() }
+        Self { types: limits.types.clone(), free_text: limits.free_text, own: Arc::default(), left_out: Arc::default() }
+    }
+
+    /// The same, through which these do not come either: a server may repeat what it was sent.
+    pub(crate) fn hiding(&self, own: Arc<OwnSecrets>) -> Self {
+        Self { own, ..self.clone() }
     }
 
     /// Refuses what would bring what must not be shown in a form in which it cannot be told.
@@ -71,6 +78,7 @@ impl Sieve {
                 if let Ok(text) = std::str::from_utf8(content) {
                     let mut text = text.to_owned();
                     cleanse_text(&mut text);
+                    leave_out_own(&mut text, &self.own);
                     *content = text.into();
                 }
             }
@@ -88,6 +96,7 @@ impl Sieve {
             closed::leave_out(value, types, &mut |of, resource| self.left_out(of, &name_of(resource)));
         }
         cleanse(value);
+        leave_out_all_own(value, &self.own);
         if self.free_text == FreeText::Drop && !has_no_free_text && free_text::leave_out(value) {
             self.left_out.free_text.store(true, Ordering::Relaxed);
         }
@@ -100,6 +109,7 @@ impl Sieve {
             closed::leave_out(&mut shown, types, &mut |_, _| {});
         }
         cleanse(&mut shown);
+        leave_out_all_own(&mut shown, &self.own);
         if self.free_text == FreeText::Drop {
             free_text::leave_out(&mut shown);
         }
@@ -147,7 +157,10 @@ impl Sieve {
     pub(crate) fn is_clean(&self, of: &str, json: &str) -> bool {
         let alone = || self.admits(of) && json.matches("\"resourceType\"").count() < 2;
         // What is free text is told from the tree.
-        self.free_text == FreeText::Keep && (self.types.is_none() || alone()) && clean::is_clean(json)
+        self.free_text == FreeText::Keep
+            && (self.types.is_none() || alone())
+            && clean::is_clean(json)
+            && !self.own.are_in(json)
     }
 
     /// What was left out, for the notes.
@@ -162,6 +175,30 @@ impl Sieve {
         let free_text = self.left_out.free_text.load(Ordering::Relaxed);
         let free_text = free_text.then(|| format!("Free text is left out: {}.", settings::FREE_TEXT));
         resources.into_iter().chain(free_text).collect()
+    }
+}
+
+fn leave_out_own(text: &mut String, own: &OwnSecrets) {
+    if let Some(clean) = own.left_out_of(text) {
+        *text = clean;
+    }
+}
+
+/// Whatever we sign in with, out of every text of a value.
+fn leave_out_all_own(value: &mut Value, own: &OwnSecrets) {
+    match value {
+        Value::String(text) => leave_out_own(text, own),
+        Value::Array(values) => values.iter_mut().for_each(|value| leave_out_all_own(value, own)),
+        Value::Object(object) => {
+            if object.keys().any(|key| own.are_in(key)) {
+                for (mut key, value) in std::mem::take(object) {
+                    leave_out_own(&mut key, own);
+                    object.insert(key, value);
+                }
+            }
+            object.values_mut().for_each(|value| leave_out_all_own(value, own));
+        }
+        _ => {}
     }
 }
 
