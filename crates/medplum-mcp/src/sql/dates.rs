@@ -4,7 +4,8 @@
 //! and a date of which the function understands nothing is null.
 
 use super::program::{Comparison, Origin, Program, Sort};
-use super::sandboxed::{Closed, Table};
+use super::question::Table;
+use super::sandboxed::Closed;
 use super::statement::{Tokens, text_of};
 use super::trouble::Trouble;
 

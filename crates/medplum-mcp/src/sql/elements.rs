@@ -5,7 +5,8 @@ use fhir_definitions::{CodeList, Definitions, Element, ElementType, Strength, Va
 
 use super::columns::{quoted, snake};
 use super::program::{Comparison, Origin, Program, Sort};
-use super::sandboxed::{Closed, Table};
+use super::question::Table;
+use super::sandboxed::Closed;
 use super::trouble::Trouble;
 
 /// How many codes are named.

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::sandboxed::{Rows, Seen, Table};
+use super::question::Table;
+use super::sandboxed::{Rows, Seen};
 use super::statement::Named;
 
 /// How many are named.

@@ -2,7 +2,8 @@
 //! a word. A comparison that can never hold is refused; what depends on the rows is said of them.
 
 use super::columns::quoted;
-use super::sandboxed::{Closed, Seen, Table};
+use super::question::Table;
+use super::sandboxed::{Closed, Seen};
 use super::statement::{Tokens, text_of};
 use super::trouble::Trouble;
 

@@ -1,6 +1,7 @@
 //! `SELECT *`, without what would fill the answer for nothing.
 
-use super::sandboxed::{Rows, Table};
+use super::question::Table;
+use super::sandboxed::Rows;
 
 /// Leaves out of the columns of a `*` those that hold nothing and those that hold the others again as JSON, and says so.
 pub(super) fn thin(rows: &mut Rows, tables: &[Table]) -> Option<String> {

@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::columns::Layout;
-use super::sandboxed::{Outcome, Question, Rows, Watch, plan};
+use super::question::{Outcome, Question, plan};
+use super::sandboxed::Rows;
 use super::table::Fetched;
+use super::watch::Watch;
 use crate::page::Entry;
 
 pub(super) fn table(of: &str, resources: Vec<Value>) -> Fetched {

@@ -4,8 +4,9 @@ use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
-use super::sandboxed::{Outcome, Question, Watch, plan};
+use super::question::{Outcome, Question, plan};
 use super::tests::{ONE_AT_A_TIME, ask, some_observations, table};
+use super::watch::Watch;
 
 /// What is said of a statement before anything is fetched.
 #[track_caller]

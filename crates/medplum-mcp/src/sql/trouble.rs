@@ -4,7 +4,8 @@
 use fhir_definitions::nearest;
 use rusqlite::{Error, ErrorCode, ffi};
 
-use super::sandboxed::{Denied, Seen, Table};
+use super::question::Table;
+use super::sandboxed::{Denied, Seen};
 use super::{dialect, functions, unknown_name};
 use crate::failure::Failure;
 

@@ -3,7 +3,7 @@
 use fhir_definitions::{Definitions, nearest};
 
 use super::columns::snake;
-use super::sandboxed::{Table, is_shown};
+use super::question::{Table, is_shown};
 use super::statement::{Tokens, text_of};
 use crate::failure::nearest_types;
 
