@@ -15,6 +15,14 @@ pub(crate) fn example_for(defs: &Definitions, of: &ElementType, binding: Option<
         ("CodeableConcept", Some((system, code))) => {
             Some(json!({"coding": [{"system": system, "code": code}]}).to_string())
         }
+        // What is bound to the codes of measurements may well be one.
+        ("CodeableConcept" | "Coding", None)
+            if binding.is_some_and(|b| b.value_set.ends_with("/observation-codes")) =>
+        {
+            let coding = json!({"system": "http://loinc.org", "code": "29463-7"});
+            let is_coding = of.name == "Coding";
+            Some(if is_coding { coding } else { json!({"coding": [coding], "text": "Body weight"}) }.to_string())
+        }
         ("Reference", _) => {
             let target = defs.targets(of).iter().find(|t| **t != "Resource");
             let patient = defs.targets(of).iter().find(|t| **t == "Patient");
@@ -43,8 +51,8 @@ pub(crate) fn ways(type_name: &str) -> Option<&'static str> {
 pub(crate) fn example(type_name: &str) -> Option<&'static str> {
     Some(match type_name {
         "HumanName" => r#"{"family":"Smith","given":["Alice"]}"#,
-        "CodeableConcept" => r#"{"coding":[{"system":"http://loinc.org","code":"29463-7"}],"text":"Body weight"}"#,
-        "Coding" => r#"{"system":"http://loinc.org","code":"29463-7"}"#,
+        "CodeableConcept" => r#"{"coding":[{"system":"<URI>","code":"<code>"}],"text":"<words>"}"#,
+        "Coding" => r#"{"system":"<URI>","code":"<code>"}"#,
         "Reference" => r#"{"reference":"Patient/2758b284-b8c2-4a6a-a3cd-373d94953408"}"#,
         "Identifier" => r#"{"system":"http://hospital.example/mrn","value":"4711"}"#,
         "Quantity" | "Age" | "Duration" | "Distance" | "Count" => {

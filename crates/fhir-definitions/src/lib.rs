@@ -53,6 +53,7 @@ pub mod names;
 pub mod references;
 pub mod schema;
 pub mod search;
+pub mod systems;
 pub mod validate;
 
 pub use definitions::Definitions;

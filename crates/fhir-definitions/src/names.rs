@@ -158,7 +158,11 @@ fn hint_type(given: &str) -> String {
     }
     let mut chars = given.chars();
     let capital: String = chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect();
-    if ResourceType::parse(&capital).is_ok() { format!(". Write {capital}.") } else { String::new() }
+    // Several are called by the name of one: `patients`.
+    let defs = crate::Definitions::get();
+    let names = [capital.as_str(), capital.trim_end_matches('s')];
+    let known = names.into_iter().find(|name| defs.is_resource_type(name));
+    known.map_or_else(String::new, |name| format!(". Write {name}."))
 }
 
 /// The right form of an id, where one change gives it: a whole reference is the usual slip.

@@ -1,6 +1,7 @@
 //! Values by the kind of their parameter.
 
 use super::date;
+use crate::systems;
 use crate::validate::clipped;
 use crate::{Definitions, ParameterKind, ResourceId, ResourceType, SearchParameter, TypeInfo};
 
@@ -26,7 +27,7 @@ pub(super) fn check(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, va
         ParameterKind::Number => each(value, |part| number(p.code, part)).map(|()| Checked::default()),
         ParameterKind::Quantity => each(value, |part| quantity(p.code, part)).map(|()| Checked::default()),
         ParameterKind::Token => token(defs, p, value),
-        ParameterKind::Reference => reference(defs, p, value),
+        ParameterKind::Reference => reference(defs, info, p, value),
         ParameterKind::String => no_prefix(p, value).map(|()| Checked::default()),
         ParameterKind::Uri if value.contains(char::is_whitespace) => {
             Err(format!("{}: \"{}\" is not a URI: it has a space.", p.code, clipped(value)))
@@ -147,8 +148,12 @@ fn token_hint(defs: &Definitions, p: &SearchParameter, types: &[&str], part: &st
         return None;
     }
     let coded = types.iter().any(|t| matches!(*t, "CodeableConcept" | "Coding"));
-    if !coded || system.is_some() {
+    if !coded {
         return None;
+    }
+    if let Some(system) = system {
+        let wrong = Some(system).filter(|system| !system.is_empty()).and_then(systems::misnamed)?;
+        return Some(format!("{}: \"{}\" {wrong}.", p.code, clipped(system)));
     }
     is_word(code).then(|| format!("{} takes codes; words are found with {}:text={}.", p.code, p.code, clipped(code)))
 }
@@ -162,13 +167,31 @@ fn is_word(code: &str) -> bool {
 }
 
 /// `Patient/123`; a bare id is completed where only one type may be meant.
-fn reference(defs: &Definitions, p: &SearchParameter, value: &str) -> Result<Checked, String> {
+fn reference(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, value: &str) -> Result<Checked, String> {
     let mut parts = Vec::new();
     for part in split(value, ',') {
         parts.push(one_reference(defs, p, part)?);
     }
     let joined = parts.join(",");
-    Ok(Checked { value: (joined != value).then_some(joined), hint: None })
+    let hint = split(value, ',').into_iter().find_map(|part| word_hint(defs, info, p, part));
+    Ok(Checked { value: (joined != value).then_some(joined), hint })
+}
+
+/// A word where an id belongs: what finds it by its name, or by the words of its code.
+fn word_hint(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, part: &str) -> Option<String> {
+    if part.contains(|c: char| c.is_ascii_digit() || "/:|".contains(c)) {
+        return None;
+    }
+    let targets: Vec<&str> = p.targets().collect();
+    let by_name = ways_by_name(defs, p, &targets);
+    let code = defs.search_parameter(info, "code").filter(|code| code.kind == ParameterKind::Token);
+    match (by_name.as_str(), code) {
+        ("", Some(_)) => Some(format!("{} takes an id; words are found with code:text={}.", p.code, clipped(part))),
+        ("", None) => None,
+        (by_name, _) => {
+            Some(format!("{} takes an id; by name: {}.", p.code, by_name.replace('…', clipped(part).as_ref())))
+        }
+    }
 }
 
 fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<String, String> {
@@ -178,8 +201,19 @@ fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<
         return Ok(part.to_owned());
     }
     if let Some((name, id)) = part.split_once('/') {
-        if ResourceType::parse(name).is_err() || ResourceId::parse(id.split('/').next().unwrap_or(id)).is_err() {
-            return Err(not_a_reference(p, &targets, part));
+        let mut rest = id.split('/');
+        let (id, behind) = (rest.next().unwrap_or(id), rest.next());
+        if let (true, Some(id)) = (id == name, behind) {
+            return Err(format!(
+                "{}: \"{}\" says its type twice. Write {name}/{}.",
+                p.code,
+                clipped(part),
+                clipped(id)
+            ));
+        }
+        let is_version = behind.is_none_or(|behind| behind == "_history");
+        if ResourceType::parse(name).is_err() || ResourceId::parse(id).is_err() || !is_version {
+            return Err(not_a_reference(defs, p, &targets, part));
         }
         if !defs.is_resource_type(name) {
             return Err(format!(
@@ -195,7 +229,7 @@ fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<
         return Ok(part.to_owned());
     }
     if ResourceId::parse(part).is_err() {
-        return Err(not_a_reference(p, &targets, part));
+        return Err(not_a_reference(defs, p, &targets, part));
     }
     // A parameter named after a type means that type, whatever else it may lead to.
     let named = targets.iter().find(|t| t.eq_ignore_ascii_case(p.code));
@@ -203,7 +237,8 @@ fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<
         _ if p.code.starts_with('_') => Ok(part.to_owned()),
         ([only], _) => Ok(format!("{only}/{part}")),
         (_, Some(name)) => Ok(format!("{name}/{part}")),
-        _ if defs.is_resource_type(part) => Err(not_a_reference(p, &targets, part)),
+        // Ids have digits in them; a word is somebody's name.
+        _ if !part.contains(|c: char| c.is_ascii_digit()) => Err(not_a_reference(defs, p, &targets, part)),
         _ => {
             let shown: Vec<String> =
                 targets.iter().filter(|t| **t != "Resource").take(6).map(|t| format!("{t}/{part}")).collect();
@@ -213,16 +248,31 @@ fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<
     }
 }
 
-fn not_a_reference(p: &SearchParameter, targets: &[&str], part: &str) -> String {
+fn not_a_reference(defs: &Definitions, p: &SearchParameter, targets: &[&str], part: &str) -> String {
     let target =
         targets.iter().find(|t| **t == "Patient").or(targets.iter().find(|t| **t != "Resource")).unwrap_or(&"Patient");
-    format!(
-        "{}: \"{}\" is not a reference. Write {}={target}/<id>; to find by name, chain: {}:{target}.name=…",
-        p.code,
-        clipped(part),
-        p.code,
-        p.code
-    )
+    let by_name = ways_by_name(defs, p, targets);
+    let by_name = if by_name.is_empty() { String::new() } else { format!("; to find by name, chain: {by_name}") };
+    format!("{}: \"{}\" is not a reference. Write {}={target}/<id>{by_name}", p.code, clipped(part), p.code)
+}
+
+/// `performer:Practitioner.name=… or performer:Patient.name=…`: through each type that may stand there and has a name.
+fn ways_by_name(defs: &Definitions, p: &SearchParameter, targets: &[&str]) -> String {
+    let any = targets.is_empty() || targets.contains(&"Resource");
+    let targets = if any { &["Patient"] } else { targets };
+    let named =
+        |target: &&&str| defs.resource_type(target).is_some_and(|info| defs.search_parameter(info, "name").is_some());
+    // Whose names people say: those of people, then the others.
+    let order = |target: &&str| match *target {
+        "Patient" => 0,
+        "Practitioner" => 1,
+        "Organization" => 2,
+        _ => 3,
+    };
+    let mut named: Vec<&str> = targets.iter().filter(named).copied().collect();
+    named.sort_by_key(order);
+    let ways = named.iter().take(3).map(|target| format!("{}:{target}.name=…", p.code));
+    ways.collect::<Vec<_>>().join(" or ")
 }
 
 /// `8480-6$gt140`: as many parts as the composite has, each right for its own parameter.

@@ -6,8 +6,8 @@ use super::fault::{Fault, FaultKind, clipped};
 use super::path::Path;
 use super::primitive::{self, Wrong};
 use super::{Report, binding, constraint, reference, repair};
-use crate::forms;
 use crate::{Definitions, Element, ElementType, TypeInfo, TypeKind};
+use crate::{forms, systems};
 
 /// Nobody mends more than this at once; the walk stops there, so that a hostile resource costs little.
 const MOST_FAULTS: usize = 500;
@@ -272,6 +272,9 @@ impl<'a> Walk<'a> {
                     if of.name == "Reference" {
                         reference::check(self, of, object, path);
                     }
+                    if of.name == "Coding" {
+                        self.coding_system(object, path);
+                    }
                 }
                 None => {
                     let message = repair::wrong_shape(self.defs, element, of, value, false);
@@ -282,6 +285,15 @@ impl<'a> Walk<'a> {
         if self.broken == before {
             binding::check(self, element, of, value, path);
             constraint::check(self, self.defs.element_constraints(element), value, of.name, path);
+        }
+    }
+
+    /// A system that is called by its name is stored, and never found by its URI.
+    fn coding_system(&mut self, coding: &Object, path: &Path<'_>) {
+        let Some(system) = coding.get("system") else { return };
+        if let Some(wrong) = system.as_str().filter(|text| !text.trim().is_empty()).and_then(systems::misnamed) {
+            let message = format!("{} {wrong}. No search by the system finds it", repair::quoted(system));
+            self.warn(&path.name("system"), FaultKind::Format, message);
         }
     }
 

@@ -29,7 +29,7 @@ pub(in crate::validate) fn wrong_shape(
     let built = object_from(defs, element, of, value).and_then(|v| written(&v));
     let (found, open, close) = (kind_of(value), if in_list { "[" } else { "" }, if in_list { "]" } else { "" });
     let what = if in_list { "a list".to_owned() } else { what };
-    match (built, forms::example(of.name)) {
+    match (built, forms::example_for(defs, of, element.binding.as_ref())) {
         (Some(form), _) => format!("is {found}; needs {what}: {open}{form}{close}"),
         (None, Some(example)) => format!("is {found}; needs {what}, e.g. {open}{example}{close}"),
         (None, None) => format!("is {found}; needs {what}"),

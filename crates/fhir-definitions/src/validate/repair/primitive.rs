@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::{article, kind_of, quoted};
 use crate::forms;
+use crate::systems;
+use crate::validate::binding;
 use crate::validate::primitive::{self, Wrong};
 use crate::{Definitions, Element, Strength};
 
@@ -27,8 +29,15 @@ pub(in crate::validate) fn primitive(
         format!("{} is not {}", quoted(value), article(type_name))
     };
     let needs = if wrong == Wrong::JsonType { format!("; needs {}", article(type_name)) } else { String::new() };
+    if let Some(local) = local_time(type_name, value) {
+        return format!("{found}{needs}. Write \"{local}\" and behind it Z or an offset such as +01:00.");
+    }
     if let Some(right) = primitive_from(defs, element, type_name, value) {
         return format!("{found}{needs}. Write {right}.");
+    }
+    let set = element.binding.filter(|b| b.strength == Strength::Required).and_then(|b| defs.bound_set(&b));
+    if let Some(set) = set.filter(|set| set.closed && type_name == "code") {
+        return format!("{found}{needs}. One of {}.", binding::listed(defs, set));
     }
     match forms::ways(type_name) {
         Some(ways) => format!("{found}{needs}. Write e.g. {ways}."),
@@ -56,6 +65,11 @@ fn primitive_from(defs: &Definitions, element: &Element, type_name: &str, value:
             let coding = object.get("coding").and_then(|c| c.get(0)).unwrap_or(value);
             coding.get("code")?.clone()
         }
+        ("uri", Value::String(text)) if element.name == "system" && systems::uri_of(text).is_some() => {
+            json!(systems::uri_of(text)?)
+        }
+        // A Reference where a canonical URL belongs; in Medplum, `Questionnaire/<id>` is one too.
+        ("canonical" | "uri" | "url", Value::Object(object)) => object.get("reference").or(object.get("url"))?.clone(),
         ("string" | "markdown", Value::Object(object)) => object.get("text").or(object.get("display"))?.clone(),
         ("code" | "uri" | "url" | "canonical" | "id", Value::String(text)) => json!(text.trim()),
         ("uuid", Value::String(text)) => json!(format!("urn:uuid:{}", text.to_ascii_lowercase())),
@@ -86,7 +100,21 @@ fn date_from(type_name: &str, text: &str) -> Option<String> {
         5 => format!("{clock}:00"),
         _ => clock.to_owned(),
     };
-    Some(format!("{day}T{clock}{}", if zone.is_empty() { "Z" } else { zone }))
+    // Midnight of a day is nobody's local time; with a clock, whose it is must be said.
+    let zone = match (zone, time.is_empty()) {
+        ("", true) => "Z",
+        (zone, _) => zone,
+    };
+    Some(format!("{day}T{clock}{zone}"))
+}
+
+/// A time of day without a zone as it is written, but for its zone, which only the caller knows.
+fn local_time(type_name: &str, value: &Value) -> Option<String> {
+    if !matches!(type_name, "dateTime" | "instant") {
+        return None;
+    }
+    let local = date_from(type_name, value.as_str()?)?;
+    primitive::check("instant", &json!(format!("{local}Z"))).is_ok().then_some(local)
 }
 
 /// A date from another way to write it, where there is one way to read it.

@@ -11,6 +11,9 @@ pub(in crate::validate) fn unknown_element(defs: &Definitions, info: &TypeInfo, 
     let none = format!("{} has no such element.", info.name);
     // The name of a choice without its type.
     if let Some(choice) = defs.elements(info).find(|e| e.choice && (key == e.name || is_choice_like(e, key))) {
+        if let Some(form) = codeable_reference(defs, choice, value) {
+            return format!("{none} R4 writes it as {form}.");
+        }
         let fitting = fitting_names(defs, choice, value);
         return format!("{none} {}[x] is written with its type: {}", choice.name, fitting.join(" | "));
     }
@@ -26,6 +29,18 @@ pub(in crate::validate) fn unknown_element(defs: &Definitions, info: &TypeInfo, 
         return format!("{none} It has {}.", names.join(", "));
     }
     format!("{none} Nearest: {}.", nearest.join(", "))
+}
+
+/// R5 has one type for what in R4 is a choice of a concept and a reference: `{"concept":{…}}`.
+fn codeable_reference(defs: &Definitions, choice: &Element, value: &Value) -> Option<String> {
+    let has = |name: &str| defs.types_of(choice).iter().any(|of| of.name == name);
+    let (of, inner) = match (value.get("concept"), value.get("reference")) {
+        (Some(concept), _) => ("CodeableConcept", concept),
+        (None, Some(reference)) if reference.is_object() => ("Reference", reference),
+        _ => return None,
+    };
+    let written = super::written(inner)?;
+    has(of).then(|| format!("\"{}{of}\":{written}", choice.name))
 }
 
 /// `valueFoo` for `value[x]`: the choice with a type that it cannot have.
