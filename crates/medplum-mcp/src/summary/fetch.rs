@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::page::Found;
 use crate::search::Search;
+use crate::search::zeros::how_many;
 
 /// What a search found.
 #[derive(Debug, Default)]
@@ -43,6 +44,14 @@ impl Rule {
         }
         let search = Search::new(cx, resource_type, query).await?;
         Page::of(&search.page(cx).await?)
+    }
+
+    /// How many of them there are on record, current or not; none if that cannot be found out.
+    pub(super) async fn on_record(&self, cx: &Context<'_>, patient: &str, no_mistake: (&str, &str)) -> Option<usize> {
+        let of = ResourceType::parse(self.resource_type).ok()?;
+        let (key, value) = no_mistake;
+        let query = Query::new().with(self.patient, format!("Patient/{patient}")).with(key, value);
+        usize::try_from(how_many(cx, &of, query).await?).ok()
     }
 
     /// The search for an agent to repeat, but for the patient.

@@ -23,7 +23,7 @@ pub(crate) mod text;
 use std::time::SystemTime;
 
 use futures_util::StreamExt;
-use futures_util::future::try_join;
+use futures_util::future::{join_all, try_join};
 use futures_util::stream;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -100,7 +100,9 @@ pub(crate) async fn summarise(cx: &Context<'_>, id: &ResourceId, named: &[Name])
     let went_well = fetched.iter().flat_map(|section| &section.pages).filter_map(|(_, page)| page.as_ref().ok());
     let names = Names::of(went_well.chain([&patient]));
     let who = patient.resources.first().map(|patient| person::who(patient, &names, &today)).unwrap_or_default();
-    let sections = fetched.iter().map(|fetched| page::Part::new(fetched, &names, !named.is_empty())).collect();
+    let mut sections: Vec<page::Part<'_>> =
+        fetched.iter().map(|fetched| page::Part::new(fetched, &names, !named.is_empty())).collect();
+    join_all(sections.iter_mut().map(|part| part.look_for_others(cx, id))).await;
     let (record, notes) = page::Draft { who, sections, patient: id, today: &today }.fit(cx);
     Ok(Answer::json(record).whole().note(notes.join("\n")))
 }

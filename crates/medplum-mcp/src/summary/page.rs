@@ -34,6 +34,8 @@ pub(super) struct Part<'a> {
     /// How many records were looked at, and how many there are, where rows are made of several.
     records: Option<(usize, usize)>,
     failed: Vec<(&'static Rule, &'a Failure)>,
+    /// How many records there are that are not current, where none is; none if that is not known.
+    not_current: Option<usize>,
 }
 
 impl<'a> Part<'a> {
@@ -57,7 +59,24 @@ impl<'a> Part<'a> {
             rows.rows.truncate(section.most);
         }
         let of = of.filter(|_| failed.is_empty());
-        Self { section, rows, known, of, records, failed }
+        Self { section, rows, known, of, records, failed, not_current: None }
+    }
+
+    /// Looks at what there is besides, where nothing is current: a resolved allergy is no lack of one.
+    pub(super) async fn look_for_others(&mut self, cx: &Context<'_>, patient: &ResourceId) {
+        if !self.is_empty() {
+            return;
+        }
+        let Some(no_mistake) = self.section.on_record else {
+            self.not_current = Some(0);
+            return;
+        };
+        let mut not_current = Some(0_usize);
+        for rule in self.section.types() {
+            let here = rule.on_record(cx, patient.as_str(), no_mistake).await;
+            not_current = not_current.zip(here).map(|(before, here)| before.saturating_add(here));
+        }
+        self.not_current = not_current;
     }
 
     fn wish(&self) -> Wish {
@@ -65,8 +84,8 @@ impl<'a> Part<'a> {
         Wish { costs: self.rows.rows.iter().map(cost).collect(), share: self.section.share }
     }
 
-    /// Whether it is known that there is nothing.
-    fn is_none(&self) -> bool {
+    /// Whether it is known that there is nothing that is current.
+    fn is_empty(&self) -> bool {
         self.of == Some(0) && self.rows.rows.is_empty()
     }
 
@@ -153,17 +172,21 @@ impl Draft<'_> {
 
     fn record(&self, shown: &[usize]) -> Value {
         let mut record = Map::from_iter([("patient".to_owned(), Value::Object(self.who.clone()))]);
-        let (mut none, mut more) = (Vec::new(), Map::new());
+        let (mut none, mut not_current, mut more) = (Vec::new(), Map::new(), Map::new());
         for (part, rows) in self.sections.iter().zip(shown) {
             let key = part.section.key;
-            match part.of {
-                _ if part.is_none() => none.push(key),
-                Some(of) if *rows == 0 => _ = more.insert(key.to_owned(), of.into()),
+            match (part.of, part.not_current) {
+                (_, Some(0)) => none.push(key),
+                (_, Some(records)) => _ = not_current.insert(key.to_owned(), records.into()),
+                (Some(of), None) if *rows == 0 && of > 0 => _ = more.insert(key.to_owned(), of.into()),
                 _ => _ = record.insert(key.to_owned(), part.record(*rows)),
             }
         }
         if !none.is_empty() {
             record.insert("none".into(), none.into());
+        }
+        if !not_current.is_empty() {
+            record.insert("notCurrent".into(), not_current.into());
         }
         if !more.is_empty() {
             record.insert("notShown".into(), more.into());
@@ -184,6 +207,16 @@ impl Draft<'_> {
             }
             [one] => notes.push(format!("{one}, with patient=Patient/{}.", self.patient)),
             rest => notes.push(format!("{}. Each with patient=Patient/{}.", rest.join("; "), self.patient)),
+        }
+        let not_current = self.sections.iter().filter(|part| part.not_current.is_some_and(|records| records > 0));
+        let types: Vec<&str> =
+            not_current.flat_map(|part| part.section.types()).map(|rule| rule.resource_type).collect();
+        if !types.is_empty() && !brief {
+            notes.push(format!(
+                "notCurrent counts what is resolved, stopped, past or not done: search_resources {} patient=Patient/{}.",
+                types.join(" or "),
+                self.patient
+            ));
         }
         notes
     }

@@ -51,8 +51,20 @@ pub(super) struct Section {
     pub(super) share: usize,
     /// What gives the rest, where that is not the searches themselves.
     pub(super) rest: Option<&'static str>,
+    /// What tells the records that are not current from those that are none; none where the searches leave nothing else out.
+    pub(super) on_record: Option<(&'static str, &'static str)>,
     /// Turns what was found into rows, the first the most important.
     pub(super) rows: fn(&Sources<'_>) -> Rows,
+}
+
+impl Section {
+    /// A search for each type of it.
+    pub(super) fn types(&self) -> impl Iterator<Item = &'static Rule> {
+        let searches = self.searches;
+        let is_first =
+            |at: usize, rule: &Rule| searches.iter().take(at).all(|before| before.resource_type != rule.resource_type);
+        searches.iter().enumerate().filter(move |(at, rule)| is_first(*at, rule)).map(|(_, rule)| rule)
+    }
 }
 
 const RULE: Rule =
@@ -69,6 +81,10 @@ const OBSERVATION: Rule = Rule {
     fields: "status,category,code,effective,issued,value,interpretation,referenceRange,component",
     ..RULE
 };
+
+/// A record that was not made by mistake.
+const NO_MISTAKE: Option<(&str, &str)> = Some(("status:not", "entered-in-error"));
+const NO_MISTAKEN_FINDING: Option<(&str, &str)> = Some(("verification-status:not", "entered-in-error"));
 
 /// An observation that holds: `cancelled` was never made.
 const HOLDS: (&str, &str) = ("status:not", "entered-in-error,cancelled");
@@ -96,6 +112,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 20,
         share: 3,
         rest: None,
+        on_record: NO_MISTAKEN_FINDING,
         rows: problems::problems,
     },
     Section {
@@ -122,6 +139,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 25,
         share: 3,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: medications::medications,
     },
     Section {
@@ -141,6 +159,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 20,
         share: 20,
         rest: None,
+        on_record: NO_MISTAKEN_FINDING,
         rows: problems::allergies,
     },
     Section {
@@ -155,6 +174,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 40,
         share: 4,
         rest: Some("list_codes Observation"),
+        on_record: None,
         rows: measurements::latest,
     },
     Section {
@@ -171,6 +191,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 8,
         share: 1,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: events::immunizations,
     },
     Section {
@@ -186,6 +207,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 5,
         share: 1,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: events::encounters,
     },
     Section {
@@ -201,6 +223,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 5,
         share: 1,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: events::procedures,
     },
     Section {
@@ -216,6 +239,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 6,
         share: 1,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: people::tasks,
     },
     Section {
@@ -241,6 +265,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 5,
         share: 1,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: people::appointments,
     },
     Section {
@@ -254,6 +279,7 @@ pub(super) const SECTIONS: &[Section] = &[
         most: 4,
         share: 1,
         rest: None,
+        on_record: NO_MISTAKE,
         rows: people::care_team,
     },
 ];
@@ -297,6 +323,20 @@ mod tests {
             for field in rule.fields.split(',').filter(|field| !field.is_empty()) {
                 let named = |element: &fhir_definitions::Element| element.name.trim_end_matches("[x]") == field;
                 assert!(defs.elements(info).any(named), "{}: {field}", rule.resource_type);
+            }
+        }
+    }
+
+    #[test]
+    fn what_tells_a_mistake_belongs_to_its_types() {
+        let defs = Definitions::get();
+        for section in SECTIONS {
+            for rule in section.types() {
+                let info = defs.resource_type(rule.resource_type).unwrap_or_else(|| panic!("{}", rule.resource_type));
+                let Some((key, value)) = section.on_record else { continue };
+                let asked = [(key.to_owned(), value.to_owned())];
+                let rewritten = check(info.name, &asked).unwrap_or_else(|faults| panic!("{}: {faults:?}", info.name));
+                assert_eq!((rewritten.params.as_slice(), rewritten.hints.len()), (&asked[..], 0), "{}", info.name);
             }
         }
     }

@@ -168,7 +168,8 @@ impl Page {
             let rows = value.get("rows").and_then(Value::as_array);
             assert!(rows.is_none_or(|rows| value["shown"] == rows.len()), "{key}: {value}");
         }
-        if self.record["none"].as_array().is_some_and(|none| none.contains(&section.into())) {
+        let none = self.record["none"].as_array().is_some_and(|none| none.contains(&section.into()));
+        if none || self.record["notCurrent"].get(section).is_some() {
             return (0.into(), 0.into());
         }
         match &self.record["notShown"][section] {

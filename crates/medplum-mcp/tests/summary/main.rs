@@ -27,7 +27,7 @@ async fn a_long_chart_on_a_page() {
     let page = bench.page(LONG[0]).await;
     insta::assert_snapshot!(format!("{}\n{}\n\n{} tokens", page.lines(), page.note, page.tokens()));
     let asked = bench.sandbox.requests();
-    assert_eq!(asked.len(), 17, "a token and 16 searches");
+    assert_eq!(asked.len(), 21, "a token, 16 searches, and a count for each of four sections that are empty");
     for patient in LONG {
         let page = bench.page(patient).await;
         assert!(page.tokens() <= MOST_TOKENS / 2 + 200, "{}", page.tokens());
@@ -464,7 +464,7 @@ async fn some_sections_alone() {
     let keys: Vec<&String> = page.record.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["patient", "none"]);
     assert_eq!(page.record["none"], json!(["allergies", "careTeam"]));
-    assert_eq!(bench.sandbox.requests().len(), 5, "a token and four searches");
+    assert_eq!(bench.sandbox.requests().len(), 7, "a token, four searches, and a count for each section that is empty");
 }
 
 #[tokio::test]
@@ -476,4 +476,33 @@ async fn the_definition_is_short() {
     let cost = bench::tokens(&description) + bench::tokens(&schema);
     println!("{cost} tokens\n{schema}");
     assert!(cost <= 120, "{cost}: {schema}");
+}
+
+/// What is over is not what never was.
+#[tokio::test]
+async fn a_section_without_anything_current_is_not_said_to_be_empty() {
+    let all = [
+        patient(),
+        allergy(1, "penicillin", "resolved", "high"),
+        condition(2, "cancer", "remission", "confirmed"),
+        condition(3, "gout", "resolved", ""),
+        condition(4, "typing", "resolved", "entered-in-error"),
+    ];
+    let bench = Bench::with(&all).await;
+    let page = bench
+        .page_as(
+            As::Admin,
+            "2026-01-01",
+            json!({"patient_id": PATIENT, "sections": ["allergies", "problems", "appointments"]}),
+        )
+        .await;
+    assert_eq!(page.record["none"], json!(["appointments"]));
+    assert_eq!(page.record["notCurrent"], json!({"allergies": 1, "problems": 2}));
+    assert!(
+        page.note.contains(&format!(
+            "notCurrent counts what is resolved, stopped, past or not done: search_resources Condition or AllergyIntolerance patient=Patient/{PATIENT}."
+        )),
+        "{}",
+        page.note
+    );
 }
