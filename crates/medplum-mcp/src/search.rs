@@ -5,9 +5,10 @@
 
 mod anywhere;
 mod walking;
+pub(crate) mod zeros;
 
+use fhir_definitions::Definitions;
 use fhir_definitions::search::{Rewritten, SearchFault, check_with, compare_self};
-use fhir_definitions::{Definitions, ParameterKind};
 use medplum_client::{Interaction, Query, ResourceType};
 use serde_json::Value;
 
@@ -16,9 +17,6 @@ pub(crate) use self::walking::{LARGEST_PAGE, LAST_OFFSET, NO_FURTHER, at_offset,
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::page::Found;
-
-/// So much of the filters is repeated where nothing matches them.
-const LONGEST_FILTERS: usize = 200;
 
 /// A search that was looked at.
 #[derive(Debug)]
@@ -48,60 +46,29 @@ impl Search {
     }
 
     async fn page_and_next(&self, cx: &Context<'_>) -> Result<(Found, Option<Interaction>), Failure> {
-        let (page, next) = cx.page(&self.interaction()).await?;
+        let asked = cx.page(&self.interaction()).await;
+        let (page, next) = asked.map_err(|failure| self.without_composites(failure))?;
         obeyed(&self.query, page.self_link.as_deref())?;
         Ok((page, next))
     }
 
-    /// What to try where nothing matches: a hint for each parameter that was used.
-    pub(crate) fn no_match(&self) -> String {
-        let mut hints = self.hints.clone();
-        for (key, value) in self.query.iter() {
-            let code = key.split([':', '.']).next().unwrap_or(key);
-            for hint in [self.twice(key, code), self.hint(code, value)].into_iter().flatten() {
-                if !hints.contains(&hint) {
-                    hints.push(hint);
-                }
-            }
+    /// A server that lists composite parameters need not search by them: the parts are parameters of their own.
+    fn without_composites(&self, failure: Failure) -> Failure {
+        let definitions = Definitions::get();
+        let info = definitions.resource_type(self.resource_type.as_str());
+        let parts = self.query.iter().find_map(|(key, value)| {
+            let parameter = definitions.search_parameter(info?, key)?;
+            let names: Vec<&str> = parameter.components().map(|(name, _)| name).collect();
+            let parts: Vec<String> =
+                names.iter().zip(value.split('$')).map(|(name, part)| format!("{name}={part}")).collect();
+            (!parts.is_empty()).then(|| parts.join(" and "))
+        });
+        match parts {
+            Some(parts) if matches!(failure.status(), Some(400 | 501)) => failure.hint(format!(
+                "Without the composite: {parts}, though perhaps not of one component; query_resources can tell."
+            )),
+            _ => failure,
         }
-        let filters: Vec<String> = self
-            .query
-            .iter()
-            .filter(|(key, _)| !Definitions::get().result_parameters().contains(key))
-            .filter(|(key, _)| !["_fields", "_offset", "_cursor"].contains(key))
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        let filters: String = filters.join(" and ").chars().take(LONGEST_FILTERS).collect();
-        let none = match filters.as_str() {
-            "" => format!("No {} matches.", self.resource_type),
-            filters => format!("No {} matches {filters}.", self.resource_type),
-        };
-        std::iter::once(none).chain(hints).collect::<Vec<_>>().join(" ")
-    }
-
-    /// What holds one code or name holds no other: whoever passes several mostly means any of them.
-    fn twice(&self, key: &str, code: &str) -> Option<String> {
-        let definitions = Definitions::get();
-        let info = definitions.resource_type(self.resource_type.as_str())?;
-        let parameter = definitions.search_parameter(info, code)?;
-        let is_one = matches!(parameter.kind, ParameterKind::Token | ParameterKind::Reference);
-        let times = self.query.iter().filter(|(other, _)| *other == key).count();
-        (is_one && times > 1).then(|| format!("A list of {key} is AND; a comma is OR."))
-    }
-
-    fn hint(&self, code: &str, value: &str) -> Option<String> {
-        let definitions = Definitions::get();
-        let info = definitions.resource_type(self.resource_type.as_str())?;
-        let parameter = definitions.search_parameter(info, code)?;
-        Some(match (code, parameter.kind) {
-            ("_id" | "_lastUpdated", _) => return None,
-            ("identifier", _) => "identifier is matched whole: system|value.".into(),
-            ("code", ParameterKind::Token) => "list_codes shows the codes that there are.".into(),
-            (_, ParameterKind::String) => format!("{code} matches the start of a word."),
-            (_, ParameterKind::Reference) if value.contains('/') => return None,
-            (_, ParameterKind::Reference) => "A reference is written Type/<id>.".into(),
-            _ => return None,
-        })
     }
 
     /// The parameters as they are sent.

@@ -381,3 +381,290 @@ fn a_count_of_none_says_what_it_may_come_from() {
     let some = host.call("search_resources", json!({"resource_type": "Patient", "count_only": true}));
     assert_eq!((some.record()["total"].as_u64(), some.note()), (Some(34), ""));
 }
+
+/// One of the patients whose blood pressure is in a panel alone.
+const IN_PANELS: &str = "Patient/106f1471-ce0b-5576-89c5-8f33cd2de2fd";
+
+#[test]
+fn what_is_in_components_alone_is_found_by_the_zero() {
+    let mut host = Host::sandboxed(&[]);
+    let mut zero = |tool: &str, arguments: Value| host.call(tool, arguments).note().to_owned();
+    let systolic = json!({"patient": IN_PANELS, "code": "8480-6"});
+    let found =
+        format!("No Observation matches patient={IN_PANELS} and code=8480-6. In components: combo-code=8480-6 (1).");
+    assert_eq!(zero("search_one", json!({"resource_type": "Observation", "params": systolic, "sort": "-date"})), found);
+    for (tool, more) in [
+        ("search_resources", json!({})),
+        ("search_resources", json!({"sort": "-date"})),
+        ("search_resources", json!({"count_only": true})),
+        ("search_all_resources", json!({})),
+        ("query_resources", json!({"sql": "SELECT count(*) FROM Observation"})),
+    ] {
+        let mut arguments = json!({"resource_type": "Observation", "params": systolic});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert!(zero(tool, arguments).ends_with(&found), "{tool} {more}");
+    }
+    let high = json!({"patient": IN_PANELS, "code": "8480-6", "value-quantity": "gt10"});
+    assert!(
+        zero("search_one", json!({"resource_type": "Observation", "params": high}))
+            .ends_with("In components: combo-code=8480-6 and combo-value-quantity=gt10 (1).")
+    );
+    let outside = json!({"patient": IN_PANELS, "component-code": "85354-9"});
+    assert!(
+        zero("search_one", json!({"resource_type": "Observation", "params": outside}))
+            .ends_with("Outside of components: combo-code=85354-9 (1).")
+    );
+    // Where there is none in components either, nothing is said of them.
+    let none = json!({"patient": IN_PANELS, "code": "99999-9"});
+    assert_eq!(
+        zero("search_one", json!({"resource_type": "Observation", "params": none})),
+        format!(
+            "No Observation matches patient={IN_PANELS} and code=99999-9. list_codes shows the codes that there are."
+        )
+    );
+}
+
+#[test]
+fn the_codes_of_components_can_be_listed() {
+    let mut host = Host::sandboxed(&[]);
+    let observations = |element: Option<&str>| json!({"resource_type": "Observation", "params": {"patient": IN_PANELS}, "element": element});
+    let main = host.call("list_codes", observations(None));
+    assert!(main.note().contains(" 1 hold more codes in component: element component.code."), "{main:?}");
+    for element in ["component.code", "Observation.component.code", "component.code.coding.code"] {
+        let inside = host.call("list_codes", observations(Some(element)));
+        let codes: Vec<Value> = inside.record()["rows"].as_array().unwrap().iter().map(|row| row[1].clone()).collect();
+        assert_eq!(codes, ["8462-4", "8480-6"], "{inside:?}");
+        assert!(inside.note().starts_with("component.code in "), "{inside:?}");
+    }
+    let wrong = refused(&mut host, "list_codes", observations(Some("component.cod")));
+    assert!(wrong.contains("Nearest: component.code"), "{wrong}");
+}
+
+#[test]
+fn a_zero_of_a_type_that_has_no_record_says_so() {
+    let mut host = Host::sandboxed(&[]);
+    let mut zero = |tool: &str, arguments: Value| host.call(tool, arguments).note().to_owned();
+    let none = "There is no Immunization at all in this project, as far as is visible.";
+    for params in [json!({"vaccine-code": "140,88,influenza"}), json!({"patient": MARIA}), json!({})] {
+        for tool in ["search_resources", "search_one", "search_all_resources", "list_codes"] {
+            let said = zero(tool, json!({"resource_type": "Immunization", "params": params}));
+            assert!(said.starts_with("No Immunization matches") && said.ends_with(none), "{tool} {params}: {said}");
+        }
+    }
+    assert!(!zero("search_one", json!({"resource_type": "Condition", "params": {"code": "E99"}})).contains("at all"));
+}
+
+#[test]
+fn a_reference_is_not_explained_where_none_was_written() {
+    let mut host = Host::sandboxed(&[]);
+    let mut zero = |params: Value| {
+        host.call("search_resources", json!({"resource_type": "Observation", "params": params})).note().to_owned()
+    };
+    assert_eq!(
+        zero(json!({"patient:identifier": "MRN-1001"})),
+        "No Observation matches patient:identifier=MRN-1001. patient:identifier looks at an identifier inside of the reference; patient.identifier at that of what it leads to."
+    );
+    assert!(!zero(json!({"encounter:missing": "true", "code": "99999-9"})).contains("A reference is written"));
+    assert!(!zero(json!({"patient.name": "Zzyzx"})).contains("A reference is written"));
+}
+
+/// The faults of a resource that is not stored, or what is noted of one that is.
+fn written(host: &mut Host, resource: Value) -> String {
+    let answer = host.call("create_resource", json!({"resource": resource}));
+    answer.blocks.last().unwrap().clone()
+}
+
+#[test]
+fn an_example_fits_where_it_stands() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let maria = json!({"reference": format!("Patient/{MARIA}")});
+    for (resource, says) in [
+        (
+            json!({"resourceType": "AllergyIntolerance", "type": {"text": "allergy"}, "patient": maria}),
+            "type: is an object; needs a code. One of allergy | intolerance.",
+        ),
+        (
+            json!({"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": {"reference": "Questionnaire/1"}}),
+            "questionnaire: is an object; needs a canonical. Write \"Questionnaire/1\".",
+        ),
+        (
+            json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "effectiveDateTime": "2026-11-25 10:00"}),
+            "Write \"2026-11-25T10:00:00\" and behind it Z or an offset such as +01:00.",
+        ),
+        (
+            json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "issued": "2026-11-25T10:00:00"}),
+            "Write \"2026-11-25T10:00:00\" and behind it Z or an offset such as +01:00.",
+        ),
+        (
+            json!({"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": maria,
+                "medication": {"concept": {"text": "metformin"}}}),
+            "R4 writes it as \"medicationCodeableConcept\":{\"text\":\"metformin\"}.",
+        ),
+        (
+            json!({"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": maria,
+                "medication": {"reference": {"reference": "Medication/1"}}}),
+            "R4 writes it as \"medicationReference\":{\"reference\":\"Medication/1\"}.",
+        ),
+    ] {
+        let said = written(&mut host, resource.clone());
+        assert!(said.contains(says), "{resource}: {said}");
+    }
+    let bare = json!({"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": maria});
+    assert!(!written(&mut host, bare).contains("Body weight"));
+    let schema = host.call("get_resource_schema", json!({"resource_type": "MedicationRequest"}));
+    assert!(!schema.note().contains("Body weight"), "{schema:?}");
+    let measured = host.call("get_resource_schema", json!({"resource_type": "Observation"}));
+    assert!(measured.note().contains("Body weight"), "{measured:?}");
+
+    let read = |params: Value| json!({"resource_type": "MedicationRequest", "params": {}, "fields": params});
+    let newer = refused(&mut host, "search_resources", read(json!(["medication.concept.text"])));
+    assert!(newer.contains("That is R5; in R4: medication.text, medication.coding.code."), "{newer}");
+    let several = refused(&mut host, "search_resources", json!({"resource_type": "patients"}));
+    assert!(several.contains("Write Patient.") && !several.contains("Patients"), "{several}");
+}
+
+#[test]
+fn a_word_where_an_id_belongs_is_answered_with_the_search_by_name() {
+    let mut host = Host::sandboxed(&[]);
+    let search = |of: &str, params: Value| json!({"resource_type": of, "params": params});
+    let owner = refused(&mut host, "search_resources", search("Task", json!({"owner": "House"})));
+    assert!(owner.contains("to find by name, chain: owner:Patient.name=… or owner:Practitioner.name=…"), "{owner}");
+    let twice = refused(
+        &mut host,
+        "search_resources",
+        search("Observation", json!({"patient": format!("Patient/Patient/{MARIA}")})),
+    );
+    assert!(
+        twice.starts_with(&format!("patient: \"Patient/Patient/{MARIA}\" says its type twice. Write Patient/{MARIA}.")),
+        "{twice}"
+    );
+    for (of, params, says) in [
+        (
+            "MedicationRequest",
+            json!({"medication": "metformin"}),
+            "medication takes an id; words are found with code:text=metformin.",
+        ),
+        ("MedicationRequest", json!({"patient": "Maria"}), "patient takes an id; by name: patient:Patient.name=Maria."),
+    ] {
+        let zero = host.call("search_resources", search(of, params));
+        assert!(zero.note().ends_with(says), "{zero:?}");
+    }
+    let by_name = json!({"patient:Patient.name": "Maria", "code:text": "metformin"});
+    let found = host
+        .call("search_resources", json!({"resource_type": "MedicationRequest", "params": by_name, "count_only": true}));
+    assert!(found.record()["total"].as_u64().unwrap() > 0, "what is advised works: {found:?}");
+}
+
+#[test]
+fn a_system_that_is_a_name_is_answered_with_its_uri() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    for (name, uri) in [
+        ("LOINC", "http://loinc.org"),
+        ("RxNorm", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+        ("SNOMEDCT", "http://snomed.info/sct"),
+        ("ICD-10-CM", "http://hl7.org/fhir/sid/icd-10-cm"),
+    ] {
+        let code = json!({"coding": [{"system": name, "code": "1"}]});
+        let said = written(&mut host, json!({"resourceType": "Observation", "status": "final", "code": code}));
+        assert!(said.contains(&format!("code.coding[0].system: \"{name}\" is a name; the system is {uri}.")), "{said}");
+        let params = json!({"code": format!("{name}|4548-4")});
+        let zero = host.call("search_resources", json!({"resource_type": "Condition", "params": params}));
+        assert!(zero.note().contains(&format!("code: \"{name}\" is a name; the system is {uri}.")), "{zero:?}");
+    }
+    // A name with a space is no URI of any kind.
+    let code = json!({"coding": [{"system": "SNOMED CT", "code": "1"}]});
+    let said = written(&mut host, json!({"resourceType": "Observation", "status": "final", "code": code}));
+    assert!(said.contains("\"SNOMED CT\" is not a uri. Write \"http://snomed.info/sct\"."), "{said}");
+    let right = json!({"coding": [{"system": "http://loinc.org", "code": "1"}]});
+    assert!(
+        !written(&mut host, json!({"resourceType": "Observation", "status": "final", "code": right}))
+            .contains("system")
+    );
+}
+
+#[test]
+fn a_patient_whose_identifier_another_has_is_stored_and_said() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let patient = |value: &str| json!({"resource": {"resourceType": "Patient", "identifier": [{"system": "http://hospital.example/mrn", "value": value}]}});
+    let first = host.call("create_resource", patient("4711"));
+    assert_eq!(first.blocks.len(), 1, "{first:?}");
+    let second = host.call("create_resource", patient("4711"));
+    let id = first.record()["id"].as_str().unwrap().to_owned();
+    assert_ne!(second.record()["id"], id);
+    assert_eq!(
+        second.note(),
+        format!(
+            "Patient/{id} has the same identifier: perhaps the same person. create_resource_if_none_exist stores nobody twice."
+        )
+    );
+    assert_eq!(host.call("create_resource", patient("4712")).blocks.len(), 1);
+}
+
+#[test]
+fn the_time_is_known_to_fields() {
+    let mut host = Host::sandboxed(&[]);
+    let old = "birthDate <= today() - 65 years";
+    let params = json!({"identifier": "MRN-1001"});
+    let answer = host.call(
+        "search_one",
+        json!({"resource_type": "Patient", "params": params, "fields": [old, "now() > @2026-01-01T00:00:00Z"]}),
+    );
+    assert_eq!(answer.record()["rows"], json!([[true, true]]), "{answer:?}");
+}
+
+#[test]
+fn a_table_of_several_types_says_which_a_row_is_of() {
+    let mut host = Host::sandboxed(&[]);
+    let chart = |types: Value| json!({"patient_id": MARIA, "types": types, "fields": ["code.text"]});
+    let none = host.call("get_patient_everything", chart(json!(["AllergyIntolerance"])));
+    assert_eq!(none.record(), json!({"columns": ["code.text"], "rows": []}));
+    assert!(
+        none.note().contains(" Came with them, and not in the table: Organization 1, Patient 1, Practitioner 1."),
+        "{none:?}"
+    );
+    let one = host.call("get_patient_everything", chart(json!(["Condition"])));
+    assert!(!one.record()["rows"].to_string().contains("null"), "{one:?}");
+    let two = host.call("get_patient_everything", chart(json!(["Condition", "MedicationRequest"])));
+    assert_eq!(two.record()["columns"], json!(["resourceType", "code.text"]));
+    let of: std::collections::BTreeSet<String> =
+        two.record()["rows"].as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();
+    assert_eq!(of.into_iter().collect::<Vec<_>>(), ["Condition", "MedicationRequest"]);
+    let asked = json!({"resource_type": "MedicationRequest", "params": {"patient": MARIA}, "include": "MedicationRequest:requester",
+        "fields": ["status"], "count": 1});
+    let included = host.call("search_resources", asked).record();
+    assert_eq!(included["columns"], json!(["resourceType", "status"]));
+    assert_eq!(included["rows"][1], json!(["Practitioner", null]));
+}
+
+#[test]
+fn a_table_of_a_chart_goes_on_where_it_was_cut() {
+    let mut host = Host::sandboxed(&[]);
+    let mut asked = json!({"patient_id": MARIA, "types": ["Encounter"], "fields": ["id"], "budget": 2000});
+    let mut ids = std::collections::BTreeSet::new();
+    let mut rows = 0;
+    loop {
+        let answer = host.call("get_patient_everything", asked.clone());
+        let here: Vec<String> =
+            answer.record()["rows"].as_array().unwrap().iter().map(|row| row[0].to_string()).collect();
+        rows += here.len();
+        ids.extend(here);
+        let Some((_, rest)) = answer.note().split_once("next: ") else { break };
+        asked["cursor"] = rest.split_whitespace().next().unwrap().into();
+    }
+    assert_eq!((rows, ids.len()), (120, 120));
+}
+
+#[test]
+fn a_composite_is_answered_with_its_parts() {
+    let mut host = Host::sandboxed(&[]);
+    let params = json!({"component-code-value-quantity": "8480-6$gt120"});
+    let error = refused(&mut host, "search_resources", json!({"resource_type": "Observation", "params": params}));
+    assert!(
+        error.starts_with("Medplum answered 501: \"The sandbox does not do this: search by composite parameters\"."),
+        "{error}"
+    );
+    assert!(
+        error.contains("Without the composite: component-code=8480-6 and component-value-quantity=gt120"),
+        "{error}"
+    );
+}

@@ -1,8 +1,11 @@
 //! A table of some fields of resources. Each field is a FHIRPath expression
 //! (<https://hl7.org/fhirpath/>).
 
+use std::time::SystemTime;
+
 use fhir_definitions::{Definitions, TypeInfo};
 use fhirpath::{Context, Expression};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::paths;
@@ -13,23 +16,45 @@ const MOST: usize = 50;
 
 /// The columns that were asked for.
 #[derive(Debug, Clone)]
-pub struct Fields(Vec<(String, Expression)>);
+pub struct Fields {
+    columns: Vec<(String, Expression)>,
+    /// The time, for `today()`.
+    now: String,
+}
+
+/// The column that tells resources of several types apart.
+const TYPE: &str = "resourceType";
 
 impl Fields {
-    /// Reads the expressions.
+    /// Reads the expressions, at a time of day that `now()` and `today()` tell, in UTC.
     ///
     /// # Errors
     /// [`Failure`] for one that is none, with the place and what was expected.
-    pub fn parse(given: &[String]) -> Result<Self, Failure> {
+    pub fn parse(given: &[String], now: SystemTime) -> Result<Self, Failure> {
         if given.len() > MOST {
             return Err(Failure::teach(format!("fields: at most {MOST}. Nothing was sent.")));
         }
         let parse = |(index, text): (usize, &String)| {
             let expression = Expression::parse(text)
                 .map_err(|error| Failure::teach(format!("fields[{index}]: {error}. Nothing was sent.")))?;
-            Ok((text.trim().to_owned(), expression))
+            Ok::<_, Failure>((text.trim().to_owned(), expression))
         };
-        given.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Self)
+        let columns = given.iter().enumerate().map(parse).collect::<Result<_, Failure>>()?;
+        let now = Timestamp::try_from(now).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        Ok(Self { columns, now })
+    }
+
+    /// The same for resources of several types: their type stands first, unless it is asked for anyway. Without it, a row of
+    /// one type that has none of the fields looks like a row of another that lacks their values.
+    ///
+    /// # Errors
+    /// [`Failure`] if the name of the column were no expression.
+    pub fn of_several(mut self) -> Result<Self, Failure> {
+        if self.columns.iter().all(|(text, _)| text != TYPE) {
+            let expression = Expression::parse(TYPE).map_err(|error| Failure::teach(error.to_string()))?;
+            self.columns.insert(0, (TYPE.to_owned(), expression));
+        }
+        Ok(self)
     }
 
     /// Refuses a field that leads nowhere on any of these types: it would be null in every row. `Resource` stands for all.
@@ -46,7 +71,7 @@ impl Fields {
         };
         let Some(types) = known.filter(|types| !types.is_empty()) else { return Ok(()) };
         let shown = if any { String::new() } else { resource_types.join(" or ") };
-        let faults = self.0.iter().filter_map(|(_, expression)| paths::check(expression, &types, &shown).err());
+        let faults = self.columns.iter().filter_map(|(_, expression)| paths::check(expression, &types, &shown).err());
         let faults: Vec<String> = faults.map(|error| error.teach()).collect();
         match faults.as_slice() {
             [] => Ok(()),
@@ -56,7 +81,7 @@ impl Fields {
 
     /// What must be known of a table of these fields.
     pub(super) fn note(&self) -> &'static str {
-        let resolves = self.0.iter().any(|(text, _)| text.contains("resolve()."));
+        let resolves = self.columns.iter().any(|(text, _)| text.contains("resolve()."));
         if resolves { "resolve() finds contained resources alone: others are not fetched for it." } else { "" }
     }
 
@@ -65,7 +90,7 @@ impl Fields {
         let definitions = Definitions::get();
         let info = definitions.resource_type(resource_type)?;
         let mut needed = Vec::new();
-        for (_, expression) in &self.0 {
+        for (_, expression) in &self.columns {
             // Anything but a path that starts with an element of one type and stays below it needs the whole resource.
             let path = expression.plain_path()?;
             let head = *path.iter().find(|name| **name != resource_type)?;
@@ -82,7 +107,7 @@ impl Fields {
 
     /// The columns' names: the expressions as they were given.
     pub fn columns(&self) -> Vec<String> {
-        self.0.iter().map(|(text, _)| text.clone()).collect()
+        self.columns.iter().map(|(text, _)| text.clone()).collect()
     }
 
     /// The row of a resource: null for nothing, a list for several values.
@@ -92,6 +117,7 @@ impl Fields {
     pub fn row(&self, resource: &Value) -> Result<Vec<Value>, Failure> {
         let context =
             Context::new().with_resource(resource).with_root_resource(resource).with_model(Definitions::get());
+        let context = context.with_now(&self.now);
         let cell = |(index, (_, expression)): (usize, &(String, Expression))| {
             let items = expression
                 .evaluate(resource, &context)
@@ -103,7 +129,7 @@ impl Fields {
                 _ => Value::Array(values),
             })
         };
-        self.0.iter().enumerate().map(cell).collect()
+        self.columns.iter().enumerate().map(cell).collect()
     }
 }
 
@@ -112,7 +138,9 @@ mod tests {
     use super::*;
 
     fn elements(fields: &[&str], of: &str) -> Option<Vec<String>> {
-        let fields = Fields::parse(&fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>()).unwrap();
+        let fields =
+            Fields::parse(&fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>(), SystemTime::UNIX_EPOCH)
+                .unwrap();
         fields.elements(of).map(|elements| elements.into_iter().map(str::to_owned).collect())
     }
 

@@ -29,7 +29,13 @@ impl Nowhere {
     pub(super) fn teach(&self) -> String {
         match self {
             Self::NoElement { of, name, near } => {
-                let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
+                // R5 has the concept inside of a CodeableReference; in R4 the element is the concept.
+                let is_newer = name == "concept" && near.is_empty() && !of.is_empty();
+                let near = match near.as_slice() {
+                    _ if is_newer => format!(" That is R5; in R4: {of}.text, {of}.coding.code."),
+                    [] => String::new(),
+                    near => format!(" Nearest: {}.", near.join(", ")),
+                };
                 let of = if of.is_empty() { "no resource type has" } else { &format!("{of} has no") };
                 let an = if of.ends_with("no") { "element" } else { "an element" };
                 format!("{of} {an} \"{name}\".{near}")

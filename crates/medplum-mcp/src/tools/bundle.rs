@@ -59,7 +59,7 @@ impl Run for ExecuteBatch {
         if batch.entries().is_empty() {
             return Err(Failure::teach("bundle.entry is empty. Nothing was sent."));
         }
-        let fields = fields_of(&batch, self.fields)?;
+        let fields = fields_of(cx, &batch, self.fields)?;
         bring_fields(&mut batch, fields.as_ref());
         let kind = batch.kind();
         let asked: Vec<Asked> = batch.entries().iter().map(Asked::of).collect();
@@ -85,9 +85,9 @@ impl Run for ExecuteBatch {
 }
 
 /// The columns that were asked for, some of which only some of the entries' types may have.
-fn fields_of(batch: &Batch, given: Option<Vec<String>>) -> Result<Option<Fields>, Failure> {
+fn fields_of(cx: &Context<'_>, batch: &Batch, given: Option<Vec<String>>) -> Result<Option<Fields>, Failure> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(None) };
-    let fields = Fields::parse(&given)?;
+    let fields = Fields::parse(&given, cx.time_of_day())?;
     // What an operation or a document brings can be of any type, and so can what a search includes.
     let of = |interaction: &'_ Interaction| match interaction {
         Interaction::Operation(_) | Interaction::GraphQl(_) | Interaction::Raw(_) => None,

@@ -1,8 +1,8 @@
 //! The codes that a chart or a project uses, so that a search asks for codes that exist.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use fhir_definitions::{Definitions, Element, TypeInfo, nearest};
+use fhir_definitions::{Definitions, Element, TypeInfo, TypeKind, nearest};
 use medplum_client::ResourceType;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub(super) struct ListCodes {
     resource_type: String,
     /// As in search_resources
     params: Option<Map<String, Value>>,
-    /// Another coded element than the main one: category
+    /// Another coded element than the main one: category, component.code
     element: Option<String>,
     /// 5000 unless told
     max_resources: Option<i64>,
@@ -54,8 +54,7 @@ impl Run for ListCodes {
         let query = whole_search(self.params)?;
         let search = Search::new(cx, of.clone(), query).await?;
         let places = Places::of(of.as_str(), self.element.as_deref())?;
-        // To list the codes is what is done here.
-        let none = search.no_match().replace(" list_codes shows the codes that there are.", "");
+        let zero = search.zero();
         let walk = search.walk(cx, most).await?;
         let (matched, more) = (walk.matched, walk.more);
         let mut codes = Codes::default();
@@ -66,16 +65,24 @@ impl Run for ListCodes {
             codes.add(&entry.resource()?, &places);
         }
         let answer = codes.answer(&places, &of, (matched, more));
-        Ok(if matched == 0 { answer.note(none) } else { answer })
+        if matched > 0 {
+            return Ok(answer);
+        }
+        // To list the codes is what is done here.
+        Ok(answer.note(zero.explain(cx).await.replace(" list_codes shows the codes that there are.", "")))
     }
 }
 
 /// Where the codes and the dates of a type are.
 struct Places {
-    /// The element as it is called.
+    /// The element as it is called, behind those that it stands in: `component.code`.
     element: String,
+    /// The elements that it stands in, from the outermost.
+    within: Vec<String>,
     /// Its JSON names: a choice has several.
     codes: Vec<String>,
+    /// The elements that have codes of their own inside, as `component` has `code`.
+    inner: Vec<&'static str>,
     /// What else of the type is coded.
     others: Vec<String>,
     /// By which they are in order of time; the first that they hold counts.
@@ -99,29 +106,21 @@ impl Places {
             )));
         };
         let coded: Vec<&Element> = defs.elements(info).filter(|e| is_coded(defs, e)).collect();
-        let names = || coded.iter().map(|e| e.name);
+        let inner = inner_codes(defs, info);
         let main = match element {
-            None => main_element(defs, info, &coded),
-            Some(given) => {
-                let name = given.trim().trim_end_matches("[x]");
-                let (found, _) = defs.element(info, name).unzip();
-                coded.iter().copied().find(|e| e.name == name || found.is_some_and(|f| f.name == e.name))
-            }
+            None => main_element(defs, info, &coded).map(|main| (Vec::new(), main)),
+            Some(given) => coded_at(defs, info, given.trim()),
         };
-        let Some(main) = main else {
-            let near = element.map(|given| nearest(given, names())).unwrap_or_default();
-            let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
-            let all: Vec<&str> = names().collect();
-            let which = element.map_or("main coded element".into(), |given| format!("coded element \"{given}\""));
-            return Err(Failure::teach(format!(
-                "{resource_type} has no {which}.{near} Those that it has: {}. Nothing was searched",
-                if all.is_empty() { "none".to_owned() } else { all.join(", ") }
-            )));
+        let Some((within, main)) = main else {
+            return Err(no_such_element(resource_type, element, &coded, &inner));
         };
         let date = |element: &Element| Date { element: shown(element), names: defs.json_names(element) };
         let dates = dates_of(defs, info).into_iter().map(date).collect();
         let others = coded.iter().filter(|other| other.name != main.name).map(|other| other.name.to_owned()).collect();
-        Ok(Self { element: shown(main), codes: defs.json_names(main), others, dates })
+        // Whoever asks for one element by its name knows of the others.
+        let inner = if element.is_none() { inner } else { Vec::new() };
+        let element = within.iter().cloned().chain([shown(main)]).collect::<Vec<_>>().join(".");
+        Ok(Self { element, within, codes: defs.json_names(main), inner, others, dates })
     }
 
     /// The same with the first date that any of these resources holds.
@@ -131,6 +130,14 @@ impl Places {
             self.dates.drain(..held);
         }
         self
+    }
+
+    /// What the elements are in that the codes stand in: the resource itself, or each of its components.
+    fn holders<'r>(&self, resource: &'r Value) -> Vec<&'r Value> {
+        self.within.iter().fold(vec![resource], |holders, name| {
+            let values = holders.into_iter().filter_map(|holder| holder.get(name));
+            values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)).collect()
+        })
     }
 
     fn date(&self) -> &str {
@@ -153,6 +160,47 @@ impl Date {
             value.as_str().or_else(|| value.get("start")?.as_str()).or_else(|| value.get("event")?.get(0)?.as_str())
         })
     }
+}
+
+fn no_such_element(of: &str, element: Option<&str>, coded: &[&Element], inner: &[&str]) -> Failure {
+    let inner = inner.iter().map(|outer| format!("{outer}.code"));
+    let all: Vec<String> = coded.iter().map(|e| e.name.to_owned()).chain(inner).collect();
+    let near = element.map(|given| nearest(given, all.iter().map(String::as_str))).unwrap_or_default();
+    let near = if near.is_empty() { String::new() } else { format!(" Nearest: {}.", near.join(", ")) };
+    let which = element.map_or("main coded element".into(), |given| format!("coded element \"{given}\""));
+    let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    Failure::teach(format!("{of} has no {which}.{near} Those that it has: {all}. Nothing was searched"))
+}
+
+/// A coded element by its path, and the elements that it stands in: `component.code`.
+fn coded_at<'a>(defs: &'a Definitions, info: &'a TypeInfo, path: &str) -> Option<(Vec<String>, &'a Element)> {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    if name == info.name {
+        return coded_at(defs, info, rest?);
+    }
+    let name = name.trim_end_matches("[x]");
+    let (element, of) = match defs.element(info, name) {
+        Some((element, of)) => (element, of),
+        None => (defs.elements(info).find(|e| e.name == name)?, None),
+    };
+    // `code.coding.code` is what `code` is.
+    if is_coded(defs, element) {
+        return Some((Vec::new(), element));
+    }
+    let (mut within, found) = coded_at(defs, defs.resolve(of?)?, rest?)?;
+    within.insert(0, name.to_owned());
+    Some((within, found))
+}
+
+/// The elements of a type that have a `code` inside, as a component of an Observation has.
+fn inner_codes(defs: &'static Definitions, info: &TypeInfo) -> Vec<&'static str> {
+    let has_code = |element: &&Element| {
+        let inside = defs.types_of(element).iter().filter_map(|of| defs.resolve(of));
+        inside
+            .filter(|of| of.kind == TypeKind::Nested)
+            .any(|of| defs.own_elements(of).iter().any(|e| e.name == "code" && is_coded(defs, e)))
+    };
+    defs.own_elements(info).iter().filter(has_code).map(|element| element.name).collect()
 }
 
 fn shown(element: &Element) -> String {
@@ -226,19 +274,27 @@ struct Uses {
 struct Codes {
     uses: HashMap<Key, Uses>,
     without: usize,
+    /// How many resources have an element that has codes inside.
+    inner: BTreeMap<&'static str, usize>,
 }
 
 impl Codes {
     fn add(&mut self, resource: &Value, places: &Places) {
         let date = places.date_of(resource).and_then(|text| Some((utc(text)?, text.to_owned())));
         let mut here: Vec<(Key, Option<String>)> = Vec::new();
-        for value in places.codes.iter().filter_map(|name| resource.get(name)) {
-            match value {
-                Value::Array(values) => values.iter().for_each(|value| coded(value, &mut here)),
-                value => coded(value, &mut here),
+        for holder in places.holders(resource) {
+            for value in places.codes.iter().filter_map(|name| holder.get(name)) {
+                match value {
+                    Value::Array(values) => values.iter().for_each(|value| coded(value, &mut here)),
+                    value => coded(value, &mut here),
+                }
             }
         }
+        here.sort_by(|a, b| a.0.cmp(&b.0));
         here.dedup_by(|a, b| a.0 == b.0);
+        for name in places.inner.iter().filter(|name| resource.get(name).is_some()) {
+            *self.inner.entry(name).or_default() += 1;
+        }
         if here.is_empty() {
             self.without = self.without.saturating_add(1);
         }
@@ -250,6 +306,9 @@ impl Codes {
     /// The most frequent, and of how many resources they are.
     fn answer(self, places: &Places, of: &ResourceType, (matched, more): (usize, bool)) -> Answer {
         let columns = ["system", "code", "display", "count", "first", "last"].map(str::to_owned).to_vec();
+        let inside =
+            self.inner.iter().map(|(name, of)| format!(" {of} hold more codes in {name}: element {name}.code."));
+        let inside: String = inside.collect();
         let (without, total, rows) = self.into_rows();
         let answer = Answer::table(columns, rows).most_frequent_of(total);
         if matched == 0 {
@@ -270,7 +329,7 @@ impl Codes {
             false => String::new(),
         };
         let of = counted(matched, of.as_str());
-        let dates = format!("{} in {of}{all}{lack}; dates are of {}.{others}", places.element, places.date());
+        let dates = format!("{} in {of}{all}{lack}; dates are of {}.{others}{inside}", places.element, places.date());
         answer.missing(first).note(dates)
     }
 

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::read::id;
-use super::search::view;
+use super::search::{ANY_TYPE, view};
 use crate::answer::cursor::Position;
 use crate::answer::{Answer, Page};
 use crate::context::{Context, resource_type};
@@ -51,7 +51,11 @@ impl Run for GetPatientEverything {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let id = id("patient_id", "Patient", &self.patient_id)?;
-        let view = view("Resource", self.fields, self.narrative)?;
+        let of = match self.types.as_deref() {
+            Some([only]) => only.trim(),
+            _ => ANY_TYPE,
+        };
+        let view = view(cx, of, self.fields, self.narrative)?;
         let (first, skip, before) = match cx.open(self.cursor.as_deref())? {
             Some(Position::Chart { page, skip, before }) => (page, skip, before),
             _ => (0, 0, 0),
@@ -59,6 +63,8 @@ impl Run for GetPatientEverything {
         let mut narrowing = Query::new();
         let types = self.types.filter(|types| !types.is_empty());
         let mut only = String::new();
+        // A table of some types has no rows of others, of which its fields say nothing.
+        let rows_of = types.clone().filter(|_| view.fields.is_some());
         let types = types.unwrap_or_else(|| {
             let allowed = allowed_types(cx);
             if !allowed.is_empty() {
@@ -71,7 +77,7 @@ impl Run for GetPatientEverything {
             &[("since", "_since", self.since), ("start", "start", self.start), ("end", "end", self.end)],
             &mut narrowing,
         )?;
-        let mut chart = Chart { room: cx.budget(), before, ..Chart::default() };
+        let mut chart = Chart { room: cx.budget(), before, rows_of, ..Chart::default() };
         let mut offset = first;
         cx.progress().begin();
         loop {
@@ -217,6 +223,10 @@ struct Chart {
     places: Vec<(usize, usize)>,
     seen: HashSet<String>,
     types: BTreeMap<String, usize>,
+    /// The types that there are rows of, where that is not all.
+    rows_of: Option<Vec<String>>,
+    /// What came of other types.
+    others: BTreeMap<String, usize>,
     kept: usize,
     matched: usize,
     more: bool,
@@ -237,6 +247,10 @@ impl Chart {
                 continue;
             }
             let name = entry.resource_type().map_or("other".to_owned(), |name| name.to_string());
+            if self.rows_of.as_ref().is_some_and(|types| types.iter().all(|of| of.trim() != name)) {
+                *self.others.entry(name).or_default() += 1;
+                continue;
+            }
             *self.types.entry(name).or_default() += 1;
             self.matched = self.matched.saturating_add(usize::from(entry.is_match()));
             if !self.is_full() {
@@ -267,8 +281,13 @@ impl Chart {
             n => format!(", and {n} that they refer to"),
         };
         let s = if self.matched == 1 { "" } else { "s" };
+        let others: Vec<String> = self.others.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let others = match others.as_slice() {
+            [] => String::new(),
+            others => format!(" Came with them, and not in the table: {}.", others.join(", ")),
+        };
         format!(
-            "{} resource{s}{referred}. By type: {}. Narrower: types, since, start, end.",
+            "{} resource{s}{referred}. By type: {}.{others} Narrower: types, since, start, end.",
             self.matched,
             listed.join(", ")
         )

@@ -165,9 +165,9 @@ async fn fetch(
     let walks = searches.into_iter().map(|(of, query)| async move {
         let name = of.as_str().to_owned();
         let search = Search::new(cx, of, query).await?;
-        let none = search.no_match();
+        let zero = search.zero();
         let walk = search.walk(cx, most).await?;
-        let none = (walk.matched == 0).then_some(none);
+        let none = if walk.matched == 0 { Some(zero.explain(cx).await) } else { None };
         Ok::<_, Failure>((name, none, !walk.more, walk.into_entries()))
     });
     let mut tables: Vec<Fetched> =

@@ -41,7 +41,7 @@ impl Run for ReadResource {
             None => (self.resource_id.as_str(), None),
         };
         let id = id("resource_id", resource_type.as_str(), of)?;
-        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
+        let view = view(cx, resource_type.as_str(), self.fields, self.narrative)?;
         let binary = resource_type.as_str() == "Binary";
         let read = match version {
             Some(version) => Interaction::VersionRead { resource_type, id: id.clone(), version },

@@ -14,6 +14,7 @@ use crate::answer::{Answer, Page, View};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
 use crate::page::{Entry, Found};
+use crate::search::zeros::Zero;
 use crate::search::{LARGEST_PAGE, LAST_OFFSET, NO_FURTHER, Search, at_offset, by_time, in_full_order};
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
@@ -131,7 +132,7 @@ impl Run for SearchResources {
         let mut query = to_query(self.params)?;
         let included = self.include.is_some() || self.revinclude.is_some();
         let of = shown_types(resource_type.as_str(), &query, included);
-        let view = view(of, self.fields, self.narrative)?;
+        let view = view(cx, of, self.fields, self.narrative)?;
         whole_number("count", self.count, LARGEST_PAGE, "_count", &mut query)?;
         whole_number("offset", self.offset, LAST_OFFSET, "_offset", &mut query)?;
         for (argument, key, value) in [
@@ -170,10 +171,10 @@ async fn page_by_time(
     let from = cx.open(cursor)?;
     let most = query.get("_count").and_then(|count| count.parse().ok());
     let search = Search::new(cx, resource_type, query).await?;
-    let none = search.no_match();
+    let zero = search.zero();
     let first = from.is_none();
     let walk = search.page_by_time(cx, most, from).await?;
-    let note = if walk.matched > 0 { String::new() } else { none_here(first, none) };
+    let note = if walk.matched > 0 { String::new() } else { none_here(first, zero, cx).await };
     let mut page = walk.into_page(cx);
     if first && page.entries.is_empty() {
         page.total = Some(0);
@@ -181,8 +182,8 @@ async fn page_by_time(
     Ok((page, note))
 }
 
-fn none_here(first: bool, none: String) -> String {
-    if first { none } else { "No more match.".into() }
+async fn none_here(first: bool, zero: Zero, cx: &Context<'_>) -> String {
+    if first { zero.explain(cx).await } else { "No more match.".into() }
 }
 
 /// A page in the caller's order, by offset: that is all that Medplum has for one.
@@ -196,7 +197,7 @@ async fn page_by_offset(
     let search = Search::new(cx, resource_type, in_full_order(query)).await?;
     let found = search.page(cx).await?;
     let none = found.matches().next().is_none();
-    let note = if none { none_here(before == 0, search.no_match()) } else { String::new() };
+    let note = if none { none_here(before == 0, search.zero(), cx).await } else { String::new() };
     if is_beyond_offsets(&found, before) {
         cx.missing(NO_FURTHER);
     }
@@ -219,7 +220,7 @@ async fn count_only(cx: &Context<'_>, resource_type: ResourceType, query: Query)
 async fn counted(search: Search, cx: &Context<'_>) -> Result<Answer, Failure> {
     let total = search.page(cx).await?.total;
     let Some(total) = total else { return Err(Failure::teach("Medplum did not count the matches")) };
-    let note = if total == 0 { search.no_match() } else { String::new() };
+    let note = if total == 0 { search.zero().explain(cx).await } else { String::new() };
     Ok(Answer::json(json!({ "resourceType": "Bundle", "type": "searchset", "total": total })).note(note))
 }
 
@@ -250,18 +251,30 @@ fn is_beyond_offsets(found: &Found, before: usize) -> bool {
     found.has_next && at_offset(before.saturating_add(found.matches().count())).is_none()
 }
 
+/// What stands for all types.
+pub(super) const ANY_TYPE: &str = "Resource";
+
 /// How the matches are shown.
-pub(super) fn view(resource_type: &str, fields: Option<Vec<String>>, narrative: Option<bool>) -> Result<View, Failure> {
-    let fields = fields.filter(|fields| !fields.is_empty()).map(|fields| Fields::parse(&fields)).transpose()?;
+pub(super) fn view(
+    cx: &Context<'_>,
+    resource_type: &str,
+    fields: Option<Vec<String>>,
+    narrative: Option<bool>,
+) -> Result<View, Failure> {
+    let fields = fields.filter(|fields| !fields.is_empty());
+    let mut fields = fields.map(|fields| Fields::parse(&fields, cx.time_of_day())).transpose()?;
     if let Some(fields) = &fields {
         fields.check(&[resource_type])?;
+    }
+    if resource_type == ANY_TYPE {
+        fields = fields.map(Fields::of_several).transpose()?;
     }
     Ok(View { fields, shown: Shown { narrative: narrative == Some(true), ..Shown::default() }, ..View::default() })
 }
 
 /// The types that a search's fields can be of: any, where resources are included.
 fn shown_types<'t>(resource_type: &'t str, query: &Query, included: bool) -> &'t str {
-    if included || query.iter().any(|(key, _)| includes(key)) { "Resource" } else { resource_type }
+    if included || query.iter().any(|(key, _)| includes(key)) { ANY_TYPE } else { resource_type }
 }
 
 /// Whether a parameter brings resources of other types.
@@ -308,7 +321,7 @@ impl Run for SearchOne {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = resource_type(&self.resource_type)?;
-        let view = view(resource_type.as_str(), self.fields, self.narrative)?;
+        let view = view(cx, resource_type.as_str(), self.fields, self.narrative)?;
         let mut query = to_query(self.params)?;
         let sorted = self.sort.is_some();
         push_once("sort", "_sort", self.sort, &mut query)?;
@@ -322,7 +335,7 @@ impl Run for SearchOne {
         let several = found.matches().count() > 1 || found.has_next;
         let first = found.matches().next().map(Entry::resource).transpose()?;
         Ok(match first {
-            None => Answer::json(Value::Null).note(search.no_match()),
+            None => Answer::json(Value::Null).note(search.zero().explain(cx).await),
             Some(resource) if several && !sorted => Answer::json(resource).view(view).note(
                 "Others match too; this is one of them, in no order. Narrow it to an identifier, give sort, or list them with search_resources.",
             ),
@@ -370,7 +383,7 @@ impl Run for SearchAllResources {
         };
         let mut query = to_query(self.params)?;
         let of = shown_types(resource_type.as_str(), &query, false);
-        let view = view(of, self.fields, self.narrative)?;
+        let view = view(cx, of, self.fields, self.narrative)?;
         push_once("sort", "_sort", self.sort, &mut query)?;
         if self.count_only == Some(true) || query.get("_count") == Some("0") {
             return count_only(cx, resource_type, query).await;
@@ -378,9 +391,10 @@ impl Run for SearchAllResources {
         let from = cx.open(self.cursor.as_deref())?;
         ask_for_fields(resource_type.as_str(), view.fields.as_ref(), &mut query);
         let search = Search::new(cx, resource_type, query).await?;
-        let none = search.no_match();
+        let zero = search.zero();
+        let first = from.is_none();
         let walk = search.walk_from(cx, most, from).await?;
-        let note = if walk.matched == 0 { none } else { String::new() };
+        let note = if walk.matched == 0 { none_here(first, zero, cx).await } else { String::new() };
         Ok(Answer::page(walk.into_page(cx)).view(view).note(note))
     }
 }

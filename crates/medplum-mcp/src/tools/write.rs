@@ -10,6 +10,7 @@ use crate::answer::Answer;
 use crate::changes::changes;
 use crate::context::{Allowed, Context, resource_type};
 use crate::failure::Failure;
+use crate::page::Entry;
 use crate::preflight::version_of;
 use crate::search::entries;
 use crate::tool::{Does, Facts, Run};
@@ -48,8 +49,43 @@ impl Run for CreateResource {
         let allowed = Allowed::by_check_references(self.check_references).to_create();
         let reply = cx.send_with(&Interaction::create(resource, None)?, allowed).await?;
         let note = if given_id { "Medplum gave it an id of its own; the one passed was not used." } else { "" };
-        Ok(Answer::json(reply.into_json()).note(note))
+        let stored = reply.into_json();
+        let double = double(cx, &stored).await.unwrap_or_default();
+        Ok(Answer::json(stored).note(double).note(note))
     }
+}
+
+/// Who has an identifier of a patient that was created. It is asked behind the write, which neither waits for it nor fails
+/// with it; and two that are created at once are seen by the later look at least.
+async fn double(cx: &Context<'_>, stored: &Value) -> Option<String> {
+    let patient = ResourceType::parse("Patient").ok().filter(|of| stored["resourceType"] == of.as_str())?;
+    let own = format!("{patient}/{}", stored.get("id")?.as_str()?);
+    let token = |identifier: &Value| {
+        let value = token_part(identifier.get("value")?.as_str()?);
+        let system = identifier.get("system").and_then(Value::as_str).map(token_part);
+        Some(system.map_or(value.clone(), |system| format!("{system}|{value}")))
+    };
+    let tokens: Vec<String> = stored.get("identifier")?.as_array()?.iter().filter_map(token).collect();
+    if tokens.is_empty() {
+        return None;
+    }
+    let query = Query::new().with("identifier", tokens.join(",")).with("_fields", "id").with("_count", "5");
+    let (found, _) = cx.page(&Interaction::search(patient, query)).await.ok()?;
+    let others: Vec<String> = found.matches().map(Entry::name).filter(|name| *name != own).collect();
+    let have = match others.as_slice() {
+        [] => return None,
+        [_] => "has",
+        _ => "have",
+    };
+    Some(format!(
+        "{} {have} the same identifier: perhaps the same person. create_resource_if_none_exist stores nobody twice.",
+        others.join(", ")
+    ))
+}
+
+/// A part of a token as a search writes it: a comma would be "or".
+fn token_part(text: &str) -> String {
+    text.replace(',', "\\,")
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -32,14 +32,16 @@ pub async fn all_refused(variables: &[(&str, &str)], attempts: Vec<Attempt>) {
     assert!(wrong.is_empty(), "{} attempts:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Makes each call, and sees that it succeeds and that these lines and no others reached the API.
+/// Makes each call, and sees that it succeeds and that these lines and no others reached the API: the stub finds nothing,
+/// so a search may be followed by counts of what there is instead.
 pub async fn all_pass(variables: &[(&str, &str)], calls: Vec<(&'static str, Value, Vec<String>)>) {
     let stub = Stub::start();
     let mut pipe = Pipe::open(&stub, variables).await;
     let mut wrong = Vec::new();
     for (tool, arguments, expected) in calls {
         let answer = pipe.call(tool, arguments.clone()).await;
-        let left = stub.lines();
+        let mut left = stub.lines();
+        left.retain(|line| expected.contains(line) || !line.ends_with("_summary=count"));
         if answer.failed || left != expected {
             wrong.push(format!(
                 "{tool} {arguments}\n  expected: {expected:?}\n  left: {left:?}\n  answered: {answer:?}"

@@ -272,7 +272,7 @@ pub(crate) fn condition(parameter: &SearchParameter, modifier: &str, value: &str
             let whole = if value.contains('/') { value.to_owned() } else { format!("{modifier}/{value}") };
             Ok(filter("eq", &whole))
         }
-        ParameterKind::Composite => Err(Outcome::bad_request("Unrecognized search parameter type: composite")),
+        ParameterKind::Composite => Err(Outcome::not_implemented("search by composite parameters")),
         _ => {
             let known = MODIFIERS.iter().find(|known| **known == modifier);
             Ok(filter(known.copied().unwrap_or("eq"), value))
