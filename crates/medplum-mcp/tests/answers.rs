@@ -509,7 +509,10 @@ async fn nothing_found_says_what_was_asked_and_no_more_than_helps() {
     assert!(said.starts_with("No Observation matches code=0-0") && !said.contains("list_codes"), "{said}");
     let params = json!({"patient": "nobody"});
     let said = notes(&world, "search_resources", json!({"resource_type": "Observation", "params": params})).await;
-    assert_eq!(said, "No Observation matches patient=Patient/nobody.");
+    assert_eq!(
+        said,
+        "No Observation matches patient=Patient/nobody. patient takes an id; by name: patient:Patient.name=nobody."
+    );
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ async fn what_a_match_includes_stands_behind_it() {
         ("search_all_resources", "_revinclude", json!({"max_resources": 4})),
     ] {
         let what = if include == "_include" { "Patient:general-practitioner" } else { "Condition:subject" };
-        let mut call = json!({"resource_type": "Patient", "params": {include: what}, "fields": ["id"]});
+        let mut call = json!({"resource_type": "Patient", "params": {include: what}, "fields": ["id", "resourceType"]});
         call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let ids = ward.ask(tool, &call).await.unwrap().ids();
         let expected: &[usize] =
