@@ -279,7 +279,7 @@ fn what_is_not_there_is_said_to_be_not_there() {
         json!({"resource": {"resourceType": "Patient", "id": "00000000-0000-4000-8000-000000000009", "active": true}});
     let error = refused(&mut host, "update_resource", update);
     assert!(error.contains("No such id") || error.contains("Not found"), "{error}");
-    assert!(error.contains("Nothing was written") && !error.contains("versionId"), "{error}");
+    assert!(error.contains("Nothing was changed") && !error.contains("versionId"), "{error}");
 
     let twin = |n: u8| json!({"resource": {"resourceType": "Patient", "birthDate": format!("1970-01-0{n}"), "identifier": [{"system": "http://a.example/twin", "value": "1"}]}});
     let ids: Vec<String> =
