@@ -21,8 +21,8 @@ impl JsonPatch {
     /// `op`, a path that is no JSON Pointer, and a missing `value` or `from`.
     pub fn parse(operations: Vec<Value>) -> Result<Self, InvalidRequest> {
         if operations.is_empty() {
-            let reason = ": empty, so nothing would change. Pass at least one, such as {\"op\":\"replace\",\"path\":\"/active\",\"value\":false}";
-            return Err(InvalidRequest::Patch { index: None, reason: reason.trim_start_matches(": ").into() });
+            let reason = "empty, so nothing would change. Pass at least one, such as {\"op\":\"replace\",\"path\":\"/active\",\"value\":false}";
+            return Err(InvalidRequest::Patch { index: None, reason: reason.into() });
         }
         for (index, operation) in operations.iter().enumerate() {
             check(operation).map_err(|reason| InvalidRequest::Patch { index: Some(index), reason })?;

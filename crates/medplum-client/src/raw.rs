@@ -40,7 +40,8 @@ const ROOT_READS: &[&[Part]] = &[
 ];
 
 /// The reads under the FHIR base that are no FHIR interaction.
-const FHIR_READS: &[&[Part]] = &[&[Is("$versions")], &[Is(".well-known"), Rest], &[Is("job"), Id, Is("status")]];
+const FHIR_READS: &[&[Part]] =
+    &[&[Is("metadata")], &[Is("$versions")], &[Is(".well-known"), Rest], &[Is("job"), Id, Is("status")]];
 
 impl Raw {
     /// A read only if its path is on the list and its method is GET. A `$` anywhere else may run a bot.

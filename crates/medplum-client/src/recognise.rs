@@ -30,7 +30,7 @@ impl Interaction {
         let mut relative = RelativePath::parse(&without_slash_of_base(path, fhir_path))?;
         relative.query.extend(more.iter());
         let RelativePath { segments, query } = relative;
-        match segments.strip_prefix_of(fhir_path) {
+        match under_base(&segments, fhir_path) {
             Some(rest) => recognise(method, rest, query, body),
             None => match without_base(&segments) {
                 Some(rest) => Err(InvalidRequest::NotUnderBase(format!("{}{}", fhir_path.as_str(), without_id(rest)))),
@@ -77,22 +77,12 @@ fn without_id(segments: &[String]) -> String {
     segments.iter().take(4).enumerate().map(shown).collect::<Vec<_>>().join("/")
 }
 
-trait StripPrefix {
-    fn strip_prefix_of(&self, fhir_path: &FhirPath) -> Option<&[String]>;
-}
-
-impl StripPrefix for Vec<String> {
-    fn strip_prefix_of(&self, fhir_path: &FhirPath) -> Option<&[String]> {
-        let mut rest = self.as_slice();
-        for expected in fhir_path.segments() {
-            let (first, others) = rest.split_first()?;
-            if first != expected {
-                return None;
-            }
-            rest = others;
-        }
-        Some(rest)
-    }
+/// What of a path is behind the FHIR base; none if it is not under it.
+fn under_base<'a>(segments: &'a [String], fhir_path: &FhirPath) -> Option<&'a [String]> {
+    fhir_path.segments().try_fold(segments, |rest, expected| {
+        let (first, others) = rest.split_first()?;
+        (first == expected).then_some(others)
+    })
 }
 
 fn recognise(
@@ -107,7 +97,7 @@ fn recognise(
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     let known = match parts.as_slice() {
         [] => on_system(method, &query, &body)?,
-        ["metadata"] if method == Method::Get && body.is_none() => Some(Interaction::Metadata),
+        ["metadata"] if method == Method::Get && query.is_empty() && body.is_none() => Some(Interaction::Metadata),
         // Routed by Medplum itself, and no operation.
         ["$versions"] if method == Method::Get && body.is_none() => None,
         [name] if name.starts_with('$') => operation(Level::System, name, method, &query, &body)?,

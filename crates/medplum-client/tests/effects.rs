@@ -99,7 +99,7 @@ const PATHS: &[(Method, &str, Is)] = &[
     (Get, "fhir/R4/Patient/1/_history?_count=2", Sent("GET /fhir/R4/Patient/1/_history?_count=2")),
     (Get, "fhir/R4/Patient/1/_history/2", Sent("GET /fhir/R4/Patient/1/_history/2")),
     (Get, "fhir/R4/metadata", Sent("GET /fhir/R4/metadata")),
-    (Get, "fhir/R4/metadata?mode=full", Sent("GET /fhir/R4/metadata")),
+    (Get, "fhir/R4/metadata?mode=full", Sent("GET /fhir/R4/metadata?mode=full")),
     (Get, "fhir/R4?_type=Patient", Sent("GET /fhir/R4/?_type=Patient")),
     (Get, "fhir/R4/?_type=Patient,Practitioner&_count=2", Sent("GET /fhir/R4/?_type=Patient,Practitioner&_count=2")),
     // An encoded letter is that letter.

@@ -49,7 +49,7 @@ fn tidy(schema: &mut Value) {
                     object.remove(noise);
                 }
             }
-            if object.get("default").is_some_and(|value| value.is_null() || value == "" || value == false) {
+            if object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");
             }
             without_null(object);

@@ -78,10 +78,9 @@ fn allowed(property: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// A default of null, false or an empty text says what leaving it out says anyway.
+/// A default of null says what leaving it out says anyway.
 fn default(property: &Value) -> Value {
-    let plain = |value: &Value| value.is_null() || *value == json!(false) || *value == json!("");
-    property.get("default").filter(|value| !plain(value)).cloned().unwrap_or(Value::Null)
+    property.get("default").cloned().unwrap_or(Value::Null)
 }
 
 fn required(schema: &Value) -> BTreeSet<&str> {

@@ -50,7 +50,7 @@ pub(super) fn parameter(of: &TypeInfo, key: &str, value: &str, needs: &mut Needs
         "_type" => value.split(',').for_each(|of| needs.read(key, of.trim())),
         // It sorts by a parameter of its own; by another type's it would tell of that.
         "_sort" if !value.contains(['.', ':']) => {}
-        "_has" => has(of, key, value, needs),
+        "_has" => has(key, value, needs),
         "_filter" => filter::expression(of, value, needs),
         "_compartment" => compartment(key, value, needs),
         "_include" => include(key, value, needs),
@@ -85,7 +85,7 @@ fn chain(of: &TypeInfo, rest: &str, whole: &str, value: &str, needs: &mut Needs)
     for target in targets {
         needs.read(whole, target.name);
         if next == "_has" {
-            has(target, after, value, needs);
+            has(after, value, needs);
         } else {
             chain(target, after, whole, value, needs);
         }
@@ -103,7 +103,7 @@ fn targets(parameter: &SearchParameter) -> Vec<&'static TypeInfo> {
 }
 
 /// `_has:Observation:patient:code`, which may hold another one, or a chain.
-fn has(_: &TypeInfo, key: &str, value: &str, needs: &mut Needs) {
+fn has(key: &str, value: &str, needs: &mut Needs) {
     let parts: Vec<&str> = key.splitn(4, ':').collect();
     let [_, of, _, rest] = parts.as_slice() else {
         return needs.unclear(key);

@@ -28,7 +28,7 @@ impl Run for ExecuteGraphql {
         name: "execute_graphql",
         toolset: Toolset::Graphql,
         title: "Execute GraphQL Query",
-        description: "Several resources and what they refer to, only the fields asked for: { Patient(id:\"…\") { name { family } } }, { ObservationList(patient:\"Patient/…\",_count:100) { subject { resource { ... on Patient { id } } } } }. Without _count a list ends at 20. Keep lists in lists small. Read-only: queries alone.",
+        description: "Several resources and what they refer to, only the fields asked for: { Patient(id:\"…\") { name { family } } }, { ObservationList(patient:\"Patient/…\",_count:100) { subject { resource { ... on Patient { id } } } } }. Without _count a list ends at 20. Keep lists in lists small. Queries alone.",
         when: "related resources in one call, only some fields",
         does: Does::Reads,
         may_run: false,
