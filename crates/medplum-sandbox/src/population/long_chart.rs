@@ -5,6 +5,7 @@ use jiff::civil::{Date, date};
 use serde_json::{Value, json};
 
 use super::load::Loader;
+use super::measured::{Measured, concept};
 use super::practice::{ORGANIZATION, PRACTITIONERS};
 use super::random::Random;
 
@@ -300,10 +301,6 @@ struct Writer<'w, 's> {
     patient: &'static Patient,
 }
 
-fn concept(system: &str, code: &str, display: &str) -> Value {
-    json!({"coding": [{"system": system, "code": code, "display": display}], "text": display})
-}
-
 impl Writer<'_, '_> {
     fn subject(&self) -> Value {
         json!({"reference": format!("Patient/{}", self.patient.id), "display": self.patient.name})
@@ -425,22 +422,9 @@ impl Writer<'_, '_> {
         let exact = value_at(course.points, years) + course.noise * self.random.noise();
         let scale = 10_f64.powi(i32::try_from(course.decimals).unwrap_or(0));
         let value = (exact * scale).round() / scale;
-        let category = if course.laboratory { "laboratory" } else { "vital-signs" };
-        self.loader.add(&json!({
-            "resourceType": "Observation",
-            "id": id,
-            "status": "final",
-            "category": [{"coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": category
-            }]}],
-            "code": concept("http://loinc.org", course.code, course.name),
-            "subject": self.subject(),
-            "encounter": {"reference": format!("Encounter/{encounter}")},
-            "effectiveDateTime": at,
-            "valueQuantity": {
-                "value": value, "unit": course.unit, "system": "http://unitsofmeasure.org", "code": course.unit
-            },
-        }));
+        let measured =
+            Measured { code: course.code, name: course.name, unit: course.unit, laboratory: course.laboratory, value };
+        self.loader.add(&measured.observation(&id, &self.subject(), encounter, at));
     }
 }
 

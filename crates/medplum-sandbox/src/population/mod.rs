@@ -3,6 +3,7 @@
 pub(crate) mod ids;
 pub(crate) mod load;
 mod long_chart;
+mod measured;
 mod practice;
 mod project;
 mod random;

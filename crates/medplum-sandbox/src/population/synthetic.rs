@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::load::Loader;
+use super::measured::{Measured, concept};
 use super::practice::{ORGANIZATION, PRACTITIONERS};
 use super::random::Random;
 
@@ -93,10 +94,6 @@ struct Chart<'l, 's> {
     random: &'l mut Random,
     patient: Uuid,
     practitioner: &'static str,
-}
-
-fn concept(system: &str, code: &str, display: &str) -> Value {
-    json!({"coding": [{"system": system, "code": code, "display": display}], "text": display})
 }
 
 impl<'l, 's> Chart<'l, 's> {
@@ -198,21 +195,13 @@ impl<'l, 's> Chart<'l, 's> {
     fn measure(&mut self, measure: &Measure, encounter: &str, at: &str) {
         let id = self.random.uuid().to_string();
         let value = (self.random.between(measure.low, measure.high) * 10.0).round() / 10.0;
-        let category = if measure.laboratory { "laboratory" } else { "vital-signs" };
-        self.loader.add(&json!({
-            "resourceType": "Observation",
-            "id": id,
-            "status": "final",
-            "category": [{"coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": category
-            }]}],
-            "code": concept("http://loinc.org", measure.code, measure.name),
-            "subject": self.subject(),
-            "encounter": {"reference": format!("Encounter/{encounter}")},
-            "effectiveDateTime": at,
-            "valueQuantity": {
-                "value": value, "unit": measure.unit, "system": "http://unitsofmeasure.org", "code": measure.unit
-            },
-        }));
+        let measured = Measured {
+            code: measure.code,
+            name: measure.name,
+            unit: measure.unit,
+            laboratory: measure.laboratory,
+            value,
+        };
+        self.loader.add(&measured.observation(&id, &self.subject(), encounter, at));
     }
 }
