@@ -1,23 +1,23 @@
 //! The record of one call: what it asks of Medplum as it asks it, and how it ended.
 //!
-//! It is the [`Witness`] of the call, behind the gate of the one door: nothing leaves that it does not see, and nothing
-//! that acts leaves before its intent is on the disk.
+//! It is the [`Witness`] of the call, behind the gate of the one door ([`leaving`](super::leaving)): nothing leaves that it
+//! does not see, and nothing that acts leaves before its intent is on the disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
-use medplum_client::{Came, Client, Effect, Ended, Error, GraphQl, Interaction, Membership, Passage, Refusal, Witness};
+use medplum_client::{Client, Effect, Error, Interaction, Membership, Refusal, Witness};
 use ring::rand::{SecureRandom, SystemRandom};
 use rmcp::model::Implementation;
 use serde::Serialize;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::asked::{Asked, kind, name};
+use super::leaving::cancelled;
 use super::log::{AuditLog, Entry};
+use super::says::{CallLine, EndOfCall, Start, members, printable, reason, written};
 use super::seen::Seen;
 use super::words::Words;
 
@@ -25,14 +25,14 @@ use super::words::Words;
 #[derive(Clone)]
 pub struct Recorder(Arc<Desk>);
 
-struct Desk {
+pub(super) struct Desk {
     log: Option<Book>,
     /// Held by every call that acts, until its end is known.
-    acting: Arc<RwLock<()>>,
+    pub(super) acting: Arc<RwLock<()>>,
 }
 
 /// The log, and what stands in each of its lines.
-struct Book {
+pub(super) struct Book {
     log: AuditLog,
     /// Of this process, in the ids of its calls.
     process: String,
@@ -41,22 +41,6 @@ struct Book {
     start: Arc<str>,
     words: Words,
     client: Client,
-}
-
-/// What a process says of itself.
-#[derive(Serialize)]
-struct Start<'a> {
-    time: String,
-    line: &'a str,
-    process: &'a str,
-    pid: u32,
-    version: &'a str,
-    server: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signs_in_as: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_behalf_of: Option<&'a str>,
-    writes: bool,
 }
 
 impl Recorder {
@@ -135,7 +119,7 @@ struct About {
 
 /// The MCP client, as it calls itself.
 #[derive(Debug, Serialize)]
-struct Host {
+pub(super) struct Host {
     name: String,
     version: String,
 }
@@ -144,26 +128,26 @@ struct Host {
 ///
 /// Dropped without an end, it writes that down: no intent is left without one while the process lives.
 #[derive(Clone)]
-pub struct Record(Arc<Call>);
+pub struct Record(pub(super) Arc<Call>);
 
-struct Call {
-    desk: Arc<Desk>,
+pub(super) struct Call {
+    pub(super) desk: Arc<Desk>,
     about: About,
     started: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     on_behalf_of: Option<String>,
     /// The client wants no answer any more.
-    cancelled: bool,
+    pub(super) cancelled: bool,
     /// Something that acts was let out, or is about to be.
     acts: bool,
-    acting: Option<OwnedRwLockReadGuard<()>>,
+    pub(super) acting: Option<OwnedRwLockReadGuard<()>>,
     effect: Option<Effect>,
-    asked: Vec<Asked>,
-    seen: Seen,
+    pub(super) asked: Vec<Asked>,
+    pub(super) seen: Seen,
     /// The numbers of the intents in the log.
     intents: Vec<u64>,
     error: Option<&'static str>,
@@ -219,41 +203,6 @@ pub enum Confirmed {
     /// One new resource is stored, which nobody is asked about.
     #[serde(rename = "not asked: creation")]
     Creation,
-}
-
-/// A line about a call.
-#[derive(Serialize)]
-struct CallLine<'a> {
-    time: String,
-    line: &'a str,
-    call: &'a str,
-    tool: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effect: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_behalf_of: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'a Host>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confirmed: Option<Confirmed>,
-    asked: &'a [Asked],
-    #[serde(flatten)]
-    end: Option<EndOfCall<'a>>,
-}
-
-#[derive(Serialize)]
-struct EndOfCall<'a> {
-    #[serde(flatten)]
-    seen: &'a Seen,
-    outcome: Ending,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    /// Its client did not wait for it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cancelled: bool,
-    ms: u64,
-    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
-    intents: &'a [u64],
 }
 
 /// The log could not take a line.
@@ -367,11 +316,11 @@ impl Record {
 }
 
 impl Call {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn book(&self) -> Option<&Book> {
+    pub(super) fn book(&self) -> Option<&Book> {
         self.desk.log.as_ref()
     }
 
@@ -423,7 +372,7 @@ impl Call {
     }
 
     /// Puts the intent of an interaction on the disk. Blocks.
-    fn intend(&self, index: usize) -> std::io::Result<()> {
+    pub(super) fn intend(&self, index: usize) -> std::io::Result<()> {
         let Some(book) = self.book() else { return Ok(()) };
         let entry = {
             let state = self.state();
@@ -446,7 +395,7 @@ impl Call {
     }
 
     /// Takes note of an interaction that is about to leave; refuses if nobody waits for it.
-    fn note(&self, interaction: &Interaction) -> Result<usize, Refusal> {
+    pub(super) fn note(&self, interaction: &Interaction) -> Result<usize, Refusal> {
         let effect = interaction.effect();
         let mut state = self.state();
         if state.cancelled {
@@ -462,7 +411,7 @@ impl Call {
         Ok(state.asked.len().saturating_sub(1))
     }
 
-    fn hold_back(&self, index: usize) {
+    pub(super) fn hold_back(&self, index: usize) {
         if let Some(asked) = self.state().asked.get_mut(index) {
             asked.refused();
         }
@@ -478,131 +427,4 @@ impl Drop for Call {
             tracing::error!(reason = reason(&error), "the audit log cannot be written");
         }
     }
-}
-
-impl Witness for Record {
-    fn leaves<'a>(&'a self, interaction: &'a Interaction) -> BoxFuture<'a, Result<Box<dyn Passage>, Refusal>> {
-        async move {
-            let call = &self.0;
-            let index = call.note(interaction)?;
-            if !interaction.effect().is_read() {
-                call.act(index).await?;
-            }
-            let holds = match interaction {
-                _ if call.book().is_none() => Holds::Nothing,
-                Interaction::Metadata | Interaction::BoundBot(_) => Holds::Nothing,
-                Interaction::GraphQl(document) => Holds::WhatIsAsked(Box::new(document.clone())),
-                Interaction::Operation(_) | Interaction::ExecuteBot { .. } | Interaction::Raw(_) => Holds::Anything,
-                _ => Holds::Resources,
-            };
-            let passage = Going { call: Arc::clone(call), index, started: Instant::now(), holds };
-            Ok(Box::new(passage) as Box<dyn Passage>)
-        }
-        .boxed()
-    }
-
-    fn refused(&self, interaction: &Interaction) {
-        Self::refused(self, interaction);
-    }
-}
-
-impl Call {
-    /// Before something that acts leaves.
-    async fn act(self: &Arc<Self>, index: usize) -> Result<(), Refusal> {
-        if self.state().acting.is_none() {
-            let acting = Arc::clone(&self.desk.acting).read_owned().await;
-            self.state().acting = Some(acting);
-        }
-        let call = Arc::clone(self);
-        let intent = async {
-            match self.book() {
-                Some(_) => {
-                    tokio::task::spawn_blocking(move || call.intend(index)).await.map_err(std::io::Error::other)?
-                }
-                None => Ok(()),
-            }
-        };
-        if let Err(error) = intent.await {
-            self.hold_back(index);
-            tracing::error!(reason = reason(&error), "the audit log cannot be written: nothing that acts is sent");
-            return Err(Refusal::new(format!(
-                "The audit log cannot be written ({}), and nothing is changed that is not recorded first. The operator puts the file in MEDPLUM_AUDIT_LOG right; then the same call works. The request was not sent.",
-                reason(&error)
-            )));
-        }
-        if self.state().cancelled {
-            self.hold_back(index);
-            return Err(cancelled());
-        }
-        Ok(())
-    }
-}
-
-/// An interaction on its way.
-struct Going {
-    call: Arc<Call>,
-    index: usize,
-    started: Instant,
-    holds: Holds,
-}
-
-/// Where the resources of an answer are.
-enum Holds {
-    /// It is not looked at.
-    Nothing,
-    /// It is one, or a bundle of them.
-    Resources,
-    /// Where the document asks for them.
-    WhatIsAsked(Box<GraphQl>),
-    /// Anywhere.
-    Anything,
-}
-
-impl Passage for Going {
-    fn again(&mut self) -> Result<(), Refusal> {
-        if self.call.state().cancelled { Err(cancelled()) } else { Ok(()) }
-    }
-
-    fn ended(self: Box<Self>, end: &Ended<'_>) {
-        let mut state = self.call.state();
-        match (&self.holds, &end.came) {
-            (Holds::Nothing, _) | (_, Err(_)) => {}
-            (_, Ok(Came::Page(page))) => state.seen.take_page(page),
-            (_, Ok(Came::Resource(resource))) => state.seen.take_unread(resource),
-            (holds, Ok(Came::Reply(reply))) => match holds {
-                Holds::WhatIsAsked(document) => state.seen.take_graphql(&document.resources_in(reply.json())),
-                Holds::Anything => state.seen.take_anywhere(reply.json()),
-                _ => state.seen.take(reply.json()),
-            },
-        }
-        if let Some(asked) = state.asked.get_mut(self.index) {
-            asked.ended(end, self.started.elapsed());
-        }
-    }
-}
-
-fn cancelled() -> Refusal {
-    Refusal::new("The call was cancelled, and nothing more is sent for it.")
-}
-
-/// The members of a line, without the braces.
-fn members(line: &impl Serialize) -> std::io::Result<String> {
-    let text = serde_json::to_string(line)?;
-    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-    inner.map(str::to_owned).ok_or_else(|| std::io::Error::other("not an object"))
-}
-
-/// A moment in UTC, to the millisecond.
-fn written(time: SystemTime) -> String {
-    Timestamp::try_from(time).map(|time| format!("{time:.3}")).unwrap_or_default()
-}
-
-/// What the system said, without a path.
-fn reason(error: &std::io::Error) -> String {
-    error.kind().to_string()
-}
-
-/// What a host calls itself, if it is a name.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(80).collect()
 }
