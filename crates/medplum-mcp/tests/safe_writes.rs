@@ -615,3 +615,22 @@ async fn a_reference_by_a_search_is_looked_at_like_a_search() {
     assert!(told.error().starts_with("bundle.entry[0]: if_none_exist: ") && told.error().contains("most"), "{told:?}");
     assert_eq!(world.acts(), 0);
 }
+
+// A patient who may be there already
+
+#[tokio::test]
+async fn the_look_for_another_with_the_identifier_fails_no_write() {
+    let world = World::new();
+    let patient = || json!({"resource": {"resourceType": "Patient", "identifier": [{"system": "http://a.example/mrn", "value": "1,2"}]}});
+    let first = world.call("create_resource", patient()).await.record();
+    let told = world.call("create_resource", patient()).await;
+    assert!(told.note().starts_with(&format!("Patient/{} has the same identifier", id(&first))), "{told:?}");
+    world
+        .sandbox
+        .faults()
+        .add(FaultRule::new(Fault::Status(500)).path_contains("identifier=").method("GET".parse().unwrap()));
+    world.acts();
+    let told = world.call("create_resource", patient()).await;
+    assert_ne!(id(&told.record()), id(&first));
+    assert_eq!((told.note(), world.acts()), ("", 1));
+}

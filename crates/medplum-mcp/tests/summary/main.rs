@@ -505,4 +505,9 @@ async fn a_section_without_anything_current_is_not_said_to_be_empty() {
         "{}",
         page.note
     );
+    // What could not be counted is not said to be none.
+    bench.sandbox.faults().add(FaultRule::new(Fault::Status(500)).path_contains("_summary=count"));
+    let page = bench.page_as(As::Admin, "2026-01-01", json!({"patient_id": PATIENT, "sections": ["allergies"]})).await;
+    assert_eq!(page.record["allergies"], json!({"shown": 0, "of": 0, "rows": []}));
+    assert!(page.record.get("none").is_none() && page.record.get("notCurrent").is_none(), "{}", page.text);
 }
