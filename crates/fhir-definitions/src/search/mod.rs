@@ -206,6 +206,9 @@ impl Checker<'_> {
                 return self.filter(info, code, &value, before, may_split);
             }
             key::check_modifier(self.defs, code, kind, modifier, value)?;
+            if let (Found::Known(p), "not") = (&found, modifier) {
+                values::left_out(self.defs, p, value)?;
+            }
             return self.keep(&format!("{before}{key}"), value);
         }
         let name = format!("{before}{code}");
@@ -217,6 +220,7 @@ impl Checker<'_> {
             (Found::Known(p), _) => {
                 let checked = values::check(self.defs, info, p, value)?;
                 self.out.hints.extend(checked.hint);
+                self.out.notes.extend(checked.note);
                 self.keep(&name, checked.value.as_deref().unwrap_or(value))
             }
             (Found::Served(_), _) => self.keep(&name, value),

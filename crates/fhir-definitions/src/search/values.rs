@@ -12,6 +12,8 @@ pub(super) struct Checked {
     pub(super) value: Option<String>,
     /// What to think of if nothing is found.
     pub(super) hint: Option<String>,
+    /// What is true of it whatever is found.
+    pub(super) note: Option<String>,
 }
 
 /// Looks at the value of a parameter that has no modifier and is no date.
@@ -120,8 +122,19 @@ fn token(defs: &Definitions, p: &SearchParameter, value: &str) -> Result<Checked
     if p.code == "_id" {
         return ids(value);
     }
-    let hint = split(value, ',').into_iter().find_map(|part| token_hint(defs, p, &types, part));
-    Ok(Checked { value: None, hint })
+    let parts = || split(value, ',').into_iter();
+    let note = parts().find_map(|part| no_such_code(defs, p, part));
+    let hint = parts().find_map(|part| code_hint(defs, p, &types, part));
+    Ok(Checked { value: None, hint, note })
+}
+
+/// Looks at the value of a token behind `:not`: a code that there is not leaves nothing out, and what was to be left out
+/// comes along.
+pub(super) fn left_out(defs: &Definitions, p: &SearchParameter, value: &str) -> Result<(), String> {
+    each(value, |part| match no_such_code(defs, p, part) {
+        Some(said) => Err(format!("{said} Behind :not it leaves nothing out.")),
+        None => Ok(()),
+    })
 }
 
 fn ids(value: &str) -> Result<Checked, String> {
@@ -133,29 +146,32 @@ fn ids(value: &str) -> Result<Checked, String> {
     Ok(Checked::default())
 }
 
-/// What may be the reason if a code finds nothing.
-fn token_hint(defs: &Definitions, p: &SearchParameter, types: &[&str], part: &str) -> Option<String> {
-    let (system, code) = part.rsplit_once('|').map_or((None, part), |(s, c)| (Some(s), c));
-    let set = p.binding.as_ref().and_then(|b| defs.bound_set(b)).filter(|s| s.closed);
-    if let Some(set) = set.filter(|_| !code.is_empty()) {
-        let lists = defs.codes(set);
-        if !lists.iter().any(|l| l.codes().any(|c| c == code)) {
-            let nearest = defs.nearest_codes(set, code);
-            let codes: Vec<&str> = lists.iter().flat_map(crate::CodeList::codes).take(12).collect();
-            let hint = super::hint(&nearest);
-            return Some(format!("{}: \"{}\" is not one of {}.{hint}", p.code, clipped(code), codes.join(" | ")));
-        }
+/// What is said of a code that a set does not have from which all codes must be.
+fn no_such_code(defs: &Definitions, p: &SearchParameter, part: &str) -> Option<String> {
+    let code = part.rsplit_once('|').map_or(part, |(_, code)| code);
+    let set = p.binding.as_ref().and_then(|b| defs.bound_set(b)).filter(|s| s.closed && !code.is_empty())?;
+    let lists = defs.codes(set);
+    if lists.iter().any(|list| list.codes().any(|known| known == code)) {
         return None;
     }
+    let nearest = defs.nearest_codes(set, code);
+    let codes: Vec<&str> = lists.iter().flat_map(crate::CodeList::codes).take(12).collect();
+    let hint = super::hint(&nearest);
+    Some(format!("{}: \"{}\" is not one of {}.{hint}", p.code, clipped(code), codes.join(" | ")))
+}
+
+/// What may be the reason if a code finds nothing: it is rather a word, or its system is a name.
+fn code_hint(defs: &Definitions, p: &SearchParameter, types: &[&str], part: &str) -> Option<String> {
+    let is_closed = p.binding.as_ref().and_then(|b| defs.bound_set(b)).is_some_and(|s| s.closed);
     let coded = types.iter().any(|t| matches!(*t, "CodeableConcept" | "Coding"));
-    if !coded {
+    if is_closed || !coded {
         return None;
     }
-    if let Some(system) = system {
+    if let Some((system, _)) = part.rsplit_once('|') {
         let wrong = Some(system).filter(|system| !system.is_empty()).and_then(systems::misnamed)?;
         return Some(format!("{}: \"{}\" {wrong}.", p.code, clipped(system)));
     }
-    is_word(code).then(|| format!("{} takes codes; words are found with {}:text={}.", p.code, p.code, clipped(code)))
+    is_word(part).then(|| format!("{} takes codes; words are found with {}:text={}.", p.code, p.code, clipped(part)))
 }
 
 /// Whether it is rather a word of a person's than a code of a coding system: `diabetes`, `blood pressure`, not `8480-6`.
@@ -174,7 +190,7 @@ fn reference(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, value: &s
     }
     let joined = parts.join(",");
     let hint = split(value, ',').into_iter().find_map(|part| word_hint(defs, info, p, part));
-    Ok(Checked { value: (joined != value).then_some(joined), hint })
+    Ok(Checked { value: (joined != value).then_some(joined), hint, ..Checked::default() })
 }
 
 /// A word where an id belongs: what finds it by its name, or by the words of its code.
