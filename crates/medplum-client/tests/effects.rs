@@ -31,7 +31,7 @@ impl Gate for ReadsOnly {
 async fn reader() -> (Server, Client) {
     let server = Server::new(|request| match (request.method.as_str(), request.path()) {
         ("POST", "/fhir/R4") => Answer::fhir(200, json!({"resourceType": "Bundle", "type": "batch-response"})),
-        _ => Answer::patient(),
+        _ => Answer::named_by(request),
     })
     .await;
     let client = server.gated(ReadsOnly);

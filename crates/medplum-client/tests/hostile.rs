@@ -163,8 +163,9 @@ async fn lengths_that_are_wrong_are_no_answer() {
 async fn what_stands_behind_an_answer_is_not_the_next_answer() {
     // The first answer is shorter than what comes: the rest reads like an answer to a request that nobody has made.
     let server = Server::new(|request| {
-        let patient = |id: &str| json!({"resourceType": "Patient", "id": id}).to_string();
-        let answer = |id: &str| format!("{OK}\r\ncontent-length: {}\r\n\r\n{}", patient(id).len(), patient(id));
+        let patient = |which: &str| json!({"resourceType": "Patient", "id": PATIENT, "language": which}).to_string();
+        let answer =
+            |which: &str| format!("{OK}\r\ncontent-length: {}\r\n\r\n{}", patient(which).len(), patient(which));
         match request.nth {
             0 => Answer::Raw(format!("{}{}", answer("first"), answer("smuggled")).into_bytes(), GoOn),
             _ => Answer::Raw(answer("second").into_bytes(), GoOn),
@@ -172,9 +173,9 @@ async fn what_stands_behind_an_answer_is_not_the_next_answer() {
     })
     .await;
     let client = server.client();
-    assert_eq!(client.send(&call(), &read_patient()).await.unwrap().json()["id"], "first");
+    assert_eq!(client.send(&call(), &read_patient()).await.unwrap().json()["language"], "first");
     settle().await;
-    assert_eq!(client.send(&call(), &read_patient()).await.unwrap().json()["id"], "second");
+    assert_eq!(client.send(&call(), &read_patient()).await.unwrap().json()["language"], "second");
 }
 
 #[tokio::test]
@@ -272,10 +273,11 @@ async fn json_that_is_none_is_no_record() {
 
 #[tokio::test]
 async fn of_two_elements_of_one_name_one_is_taken_and_it_is_the_last() {
-    let body = r#"{"resourceType":"Patient","id":"a","id":"b","name":[{"family":"x","family":"y"}]}"#;
-    let server = Server::new(move |_| Answer::of(200, "application/fhir+json", body)).await;
+    let body =
+        format!(r#"{{"resourceType":"Patient","id":"a","id":"{PATIENT}","name":[{{"family":"x","family":"y"}}]}}"#);
+    let server = Server::new(move |_| Answer::of(200, "application/fhir+json", body.clone())).await;
     let reply = send(&server, &read_patient()).await.unwrap();
-    assert_eq!(reply.json(), &json!({"resourceType": "Patient", "id": "b", "name": [{"family": "y"}]}));
+    assert_eq!(reply.json(), &json!({"resourceType": "Patient", "id": PATIENT, "name": [{"family": "y"}]}));
 }
 
 #[tokio::test]

@@ -275,7 +275,7 @@ async fn every_recorded_exchange_is_had_again() {
         let (behind, response) = (guards.len(), exchange.response.clone());
         let lost = response.status == 404 && exchange.note == "execute unknown";
         let server = Server::new(move |request| match request.nth < behind {
-            true if !lost => Answer::fhir(200, json!({"resourceType": "Bot"})),
+            true if !lost => Answer::named_by(request),
             _ => answer(&response),
         })
         .await;

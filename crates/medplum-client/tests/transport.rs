@@ -270,6 +270,28 @@ async fn what_is_not_fhir_is_not_an_answer() {
     }
 }
 
+/// Whoever answers with another patient's record, a cache or a proxy, is not believed.
+#[tokio::test]
+async fn another_resource_than_the_one_that_was_asked_for_is_no_answer() {
+    let others = [
+        json!({"resourceType": "Patient", "id": BOT}),
+        json!({"resourceType": "Observation", "id": PATIENT}),
+        json!({"resourceType": "Patient"}),
+        json!({"resourceType": "OperationOutcome", "id": "ok", "issue": []}),
+    ];
+    for other in others {
+        let answer = other.clone();
+        let server = Server::new(move |_| Answer::fhir(200, answer.clone())).await;
+        let client = server.client();
+        let error = client.send(&call(), &read_patient()).await.unwrap_err();
+        assert!(matches!(error, Error::NotFhir { .. }) && !error.may_have_acted(), "{other}: {error:?}");
+        let error = client.resource(&call(), &read_patient()).await.unwrap_err();
+        assert!(matches!(error, Error::NotFhir { .. }), "{other}: {error:?}");
+        let error = client.send(&call(), &update_patient()).await.unwrap_err();
+        assert!(matches!(error, Error::NotFhir { .. }) && error.may_have_acted(), "{other}: {error:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_may_be_anything_is_taken_as_it_is() {
     let bot = || BOT.parse().unwrap();
@@ -292,7 +314,7 @@ async fn what_may_be_anything_is_taken_as_it_is() {
     ];
     for (interaction, content_type, body) in table {
         let server = Server::new(move |request| match request.path().ends_with(BOT) {
-            true => Answer::fhir(200, json!({"resourceType": "Bot"})),
+            true => Answer::named_by(request),
             false => Answer::of(200, content_type, body),
         })
         .await;

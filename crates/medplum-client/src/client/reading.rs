@@ -55,18 +55,34 @@ fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
             nothing_stored || matches!(interaction, Interaction::Delete { .. }) || may_be_anything(interaction);
         return (!may_be_empty).then_some("it is empty");
     }
+    let text = |name| reply.json().get(name).and_then(Value::as_str).unwrap_or_default();
+    if is_another(interaction, text("resourceType"), text("id")) {
+        return Some(ANOTHER);
+    }
     let (of_type, reason) = match interaction {
-        Interaction::Create { resource_type, .. }
-        | Interaction::Update { resource_type, .. }
-        | Interaction::Patch { resource_type, .. } => {
+        Interaction::Create { resource_type, .. } => {
             (resource_type.as_str(), "it is not the resource that was written")
         }
         Interaction::CreateBinary { .. } => ("Binary", "it is not the resource that was written"),
         Interaction::Batch(_) => ("Bundle", "it is no Bundle"),
         _ => return None,
     };
-    let named = reply.json().get("resourceType").and_then(Value::as_str);
-    (named != Some(of_type)).then_some(reason)
+    (text("resourceType") != of_type).then_some(reason)
+}
+
+const ANOTHER: &str = "it is another resource than the one that was asked for";
+
+/// Whether an answer of this type and id is to somebody else's question: a record of another patient is worse than none.
+fn is_another(interaction: &Interaction, of_type: &str, its_id: &str) -> bool {
+    match interaction {
+        // What is stored in a Binary comes instead of it, and may be any resource itself.
+        Interaction::Read { resource_type, .. } if resource_type.as_str() == "Binary" => false,
+        Interaction::Read { resource_type, id, .. }
+        | Interaction::VersionRead { resource_type, id, .. }
+        | Interaction::Update { resource_type, id, .. }
+        | Interaction::Patch { resource_type, id, .. } => (resource_type.as_str(), id.as_str()) != (of_type, its_id),
+        _ => false,
+    }
 }
 
 /// Whether Medplum answers with what it has stored.
@@ -85,8 +101,13 @@ fn searchset(_: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Erro
     unread_json(answer, Searchset::read, "it is no Bundle of resources")
 }
 
-fn unread(_: &Interaction, answer: Answer, _: bool) -> Result<Unread, Error> {
-    unread_json(answer, Unread::look, "its JSON cannot be read")
+fn unread(interaction: &Interaction, answer: Answer, _: bool) -> Result<Unread, Error> {
+    let status = answer.status;
+    let resource = unread_json(answer, Unread::look, "its JSON cannot be read")?;
+    if is_another(interaction, &resource.resource_type, &resource.id) {
+        return Err(Error::NotFhir { status, reason: ANOTHER, sent: Sent::No });
+    }
+    Ok(resource)
 }
 
 fn unread_json<T>(answer: Answer, look: fn(Bytes) -> Option<T>, reason: &'static str) -> Result<T, Error> {

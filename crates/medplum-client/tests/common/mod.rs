@@ -156,6 +156,13 @@ impl Answer {
         Self::fhir(200, json!({"resourceType": "Patient", "id": PATIENT}))
     }
 
+    /// The resource that a path names.
+    pub fn named_by(request: &Received) -> Self {
+        let mut names = request.path().trim_start_matches("/fhir/R4/").split('/');
+        let (of_type, id) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        Self::fhir(200, json!({"resourceType": of_type, "id": id}))
+    }
+
     pub fn token(value: &str, expires_in: u64) -> Self {
         let body = json!({"token_type": "Bearer", "expires_in": expires_in, "access_token": value});
         Self::of(200, "application/json", body.to_string())
