@@ -164,7 +164,7 @@ impl Failure {
     /// Whether a condition matched several resources.
     pub(crate) fn is_of_several(&self) -> bool {
         let Some(Error::Outcome(outcome)) = self.error() else { return false };
-        outcome.status == 412 && outcome.id.as_deref() == Some("multiple-matches")
+        says_several(outcome)
     }
 
     /// Whether Medplum did not find what it was asked for by its URL: a value set, a code system, a concept map.
@@ -302,6 +302,12 @@ fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
     format!("{said} Nothing was sent. {advice}")
 }
 
+/// Whether a condition matched several resources.
+fn says_several(outcome: &Outcome) -> bool {
+    let mut names = outcome.id.iter().chain(outcome.issues.iter().map(|issue| &issue.code));
+    outcome.status == 412 && names.any(|name| name == "multiple-matches")
+}
+
 fn wait(outcome: &Outcome) -> String {
     format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1)))
 }
@@ -313,7 +319,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
         return format!("{said} {means}");
     }
     let advice = match (outcome.status, outcome.id.as_deref()) {
-        (401, _) => "The token was refused twice. The operator checks the client application".into(),
+        (401, _) => "The token was refused twice. The operator checks the ClientApplication of MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET".into(),
         (403, _) if cx.acts_on_behalf() => "The membership on whose behalf this is asked may not do that, or this client may not act for it (it must be a project admin)".into(),
         (403, _) => "This client's access policy does not permit it. Another id or type may be permitted; the same call will not be".into(),
         (404, None) if outcome.issues.is_empty() => format!(
@@ -323,7 +329,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
         (404, _) if cx.acts_on_behalf() => "No such id in this project, or not visible to the membership on whose behalf this is asked. Ids come from a search".into(),
         (404, _) => "No such id in this project, or not visible to this client. Ids come from a search, such as search_resources with an identifier".into(),
         (410, _) => "It was deleted. Its earlier versions: raw_request GET fhir/R4/<Type>/<id>/_history".into(),
-        (412, Some("multiple-matches")) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
+        (412, _) if says_several(outcome) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
         (412, _) if outcome.uncertain => return format!(
             "{} It may have been carried out all the same: the answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote. Read it: if your change is there, it is done",
             sentence(quoted(&Outcome { uncertain: false, ..without_values(outcome) }))

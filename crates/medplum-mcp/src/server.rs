@@ -301,7 +301,7 @@ impl ServerHandler for Server {
             let _permit = server.inner.calls.acquire().await;
             Ok(server.recorded(&request.name, arguments, caller).await)
         });
-        record.unless_cancelled(cx.ct.cancelled(), call).await.unwrap_or_else(nobody_waits)
+        record.unless_cancelled(cx.ct.cancelled(), call).await.unwrap_or_else(|| ended_before(&record))
     }
 
     async fn list_resources(
@@ -340,7 +340,7 @@ impl ServerHandler for Server {
         let record = self.inner.recorder.begin("resources/read", || cx.client_info());
         let (server, its) = (self.clone(), record.clone());
         let read = caught(async move { server.read(its, &request.uri, call).await });
-        record.unless_cancelled(cx.ct.cancelled(), read).await.unwrap_or_else(nobody_waits)
+        record.unless_cancelled(cx.ct.cancelled(), read).await.unwrap_or_else(|| ended_before(&record))
     }
 
     async fn complete(
@@ -427,9 +427,16 @@ fn unrecorded(mut result: CallToolResult, unwritten: &Unwritten) -> CallToolResu
     ))])
 }
 
-/// A client that has cancelled its call does not wait for an answer.
-fn nobody_waits<T>() -> Result<T, ErrorData> {
-    Err(ErrorData::internal_error("cancelled", None))
+/// A call that ended before its answer came. A client that cancelled it does not wait for this; one whose server was told to
+/// end may read it.
+fn ended_before<T>(record: &Record) -> Result<T, ErrorData> {
+    let text = match record.acts() {
+        true => {
+            "The call was cancelled, or the server told to end, when something that acts had left already: that is carried to its end, and may be done. Look before you try again."
+        }
+        false => "The call was cancelled, or the server told to end. Nothing was changed.",
+    };
+    Err(ErrorData::internal_error(text, None))
 }
 
 /// The result of a call that has nobody to ask, or may not.

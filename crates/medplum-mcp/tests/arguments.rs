@@ -394,6 +394,48 @@ async fn a_bundle_needs_no_type_of_its_own_and_its_failures_are_reported() {
     assert!(answer.note().contains("1 of 2 entries failed: [1] 404 \"Not found\" (Patient.id)"), "{answer:?}");
 }
 
+/// What may have been done is not said to have been done by none.
+#[tokio::test]
+async fn an_entry_without_an_answer_is_in_doubt_and_nothing_else_is_said() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let basic = json!({"resourceType": "Basic", "code": {"text": "x"}});
+    let bundle = json!({"bundle": {"type": "batch", "entry": [{"request": {"method": "POST", "url": "Basic"}, "resource": basic}]}});
+    stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": [{}]})));
+    let answer = pipe.call("execute_batch", bundle).await;
+    let note = answer.note();
+    assert!(note.contains("Unknown, each may have been carried out: [0] no answer"), "{note}");
+    assert!(!note.contains("None was carried out"), "{note}");
+}
+
+#[tokio::test]
+async fn a_bot_has_a_name_and_code() {
+    let save = |of: &str, value: &str| {
+        let mut arguments = json!({"bot_id": "1", "source_code": "a", "compiled_code": "b"});
+        arguments[of] = value.into();
+        arguments
+    };
+    let rows = vec![
+        attempt("create_bot", json!({"name": " "}), "name is blank"),
+        attempt("save_and_deploy_bot", save("source_code", ""), "source_code is blank"),
+        attempt("save_and_deploy_bot", save("compiled_code", "\n"), "compiled_code is blank"),
+        attempt("save_and_deploy_bot", save("filename", ""), "filename is blank"),
+        attempt("save_and_deploy_bot", save("filename", "../../x.js"), "a name without folders"),
+    ];
+    all_refused(WRITES, rows).await;
+}
+
+#[tokio::test]
+async fn several_that_match_are_told_by_the_issues_code_as_by_the_outcomes_id() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let issue = json!([{"severity": "error", "code": "multiple-matches", "details": {"text": "Multiple"}}]);
+    stub.say(Says::json(412, &json!({"resourceType": "OperationOutcome", "issue": issue})));
+    let arguments = json!({"resource": {"resourceType": "Patient"}, "if_none_exist": "identifier=a|b"});
+    let answer = pipe.call("create_resource_if_none_exist", arguments).await;
+    assert!(answer.error().contains("nothing was created") && !answer.error().contains("Read it again"), "{answer:?}");
+}
+
 #[tokio::test]
 async fn a_transaction_that_fails_says_what_became_of_it() {
     let stub = Stub::start();
@@ -722,7 +764,7 @@ async fn a_look_that_fails_before_a_write_says_that_nothing_was_written() {
         (
             vec![bad()],
             "save_and_deploy_bot",
-            json!({"bot_id": LISTED_BOT, "source_code": "", "compiled_code": ""}),
+            json!({"bot_id": LISTED_BOT, "source_code": "a", "compiled_code": "b"}),
             "Nothing was carried out",
         ),
         (

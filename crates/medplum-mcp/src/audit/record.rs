@@ -282,6 +282,11 @@ impl Record {
         None
     }
 
+    /// Whether something that acts has left.
+    pub(crate) fn acts(&self) -> bool {
+        self.0.state().acts
+    }
+
     /// Nobody waits for the answer any more: nothing else leaves. Says whether something that acts has left.
     fn cancel(&self) -> bool {
         let mut state = self.0.state();

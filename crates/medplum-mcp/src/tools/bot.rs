@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::operation::any_answer;
-use super::read::id;
+use super::read::{id, needed};
 use crate::answer::Answer;
 use crate::context::{Allowed, Context};
 use crate::failure::Failure;
@@ -123,7 +123,7 @@ impl Run for CreateBot {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let mut bot = Map::new();
         bot.insert("resourceType".into(), "Bot".into());
-        bot.insert("name".into(), self.name.into());
+        bot.insert("name".into(), needed("name", self.name)?.into());
         let runtime = self.runtime_version.map(|runtime| match runtime {
             Runtime::Awslambda => "awslambda".to_owned(),
             Runtime::Vmcontext => "vmcontext".to_owned(),
@@ -176,7 +176,14 @@ impl Run for SaveAndDeployBot {
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let resource_type = ResourceType::parse("Bot")?;
         let bot = id("bot_id", "Bot", &self.bot_id)?;
-        let code = json!({ "code": self.compiled_code, "filename": self.filename });
+        // Without it the bot would be deployed, and do nothing.
+        let source = needed("source_code", self.source_code)?;
+        let code = needed("compiled_code", self.compiled_code)?;
+        let filename = needed("filename", self.filename)?;
+        if filename.contains(['/', '\\']) {
+            return Err(Failure::not_sent("filename is a name without folders, such as index.js"));
+        }
+        let code = json!({ "code": code, "filename": filename });
         let level = Level::Instance(resource_type.clone(), bot.clone());
         let deploy = Operation {
             level,
@@ -192,7 +199,7 @@ impl Run for SaveAndDeployBot {
         let mut resource = cx.send(&read).await?.into_json();
         let version = resource.pointer("/meta/versionId").and_then(Value::as_str).map(ResourceId::parse).transpose()?;
         if let Some(object) = resource.as_object_mut() {
-            object.insert("code".into(), self.source_code.into());
+            object.insert("code".into(), source.into());
         }
         // One step after the other, and both looked at before the first.
         let mut steps =

@@ -196,7 +196,8 @@ fn report(asked: &[Asked], reply: &Value, kind: BatchKind) -> String {
     if refused.is_empty() && unknown.is_empty() {
         return String::new();
     }
-    let failed = refused.len().saturating_add(unknown.len());
+    let unknown_count = unknown.len();
+    let failed = refused.len().saturating_add(unknown_count);
     let head = format!("{failed} of {} entries failed", asked.len());
     if !asked.iter().any(|asked| asked.acts) {
         return format!("{head}: {}.", listed(refused));
@@ -209,7 +210,11 @@ fn report(asked: &[Asked], reply: &Value, kind: BatchKind) -> String {
         said.push(format!("Unknown, each may have been carried out: {}", listed(unknown)));
     }
     let kept = !done.is_empty() && kind == BatchKind::Transaction;
-    said.push(if done.is_empty() { "None was carried out".to_owned() } else { format!("Done: {}", listed(done)) });
+    if !done.is_empty() {
+        said.push(format!("Done: {}", listed(done)));
+    } else if unknown_count == 0 {
+        said.push("None was carried out".to_owned());
+    }
     if kept {
         said.push("This project does not carry transactions out as one: what is done stays".to_owned());
     }

@@ -74,6 +74,14 @@ pub(super) fn id(argument: &str, resource_type: &str, given: &str) -> Result<Res
     })
 }
 
+/// A text that must say something.
+pub(super) fn needed(argument: &str, value: String) -> Result<String, Failure> {
+    if value.trim().is_empty() {
+        return Err(Failure::not_sent(format!("{argument} is blank: give it a value")));
+    }
+    Ok(value)
+}
+
 /// Medplum answers a Binary with its bytes. Text is shown as it is; anything else as the resource that it stands for.
 fn binary_answer(id: &ResourceId, reply: Reply) -> Answer {
     match reply.body {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::read::id;
+use super::read::{id, needed};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -108,12 +108,6 @@ fn unknown(kind: &str, named: &str) -> String {
 /// What was said of an argument that need not be there: a blank one is left out.
 fn said(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.trim().is_empty())
-}
-
-/// What must be said.
-fn needed(argument: &str, value: String) -> Result<String, Failure> {
-    let reason = format!("{argument} is blank: give it a value");
-    said(Some(value)).ok_or_else(|| Failure::not_sent(reason))
 }
 
 /// How many, or from where on.

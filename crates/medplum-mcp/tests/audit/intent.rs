@@ -178,9 +178,12 @@ fn a_write_that_was_sent_is_awaited_though_the_host_ends_the_server() {
     let file = AuditFile::new();
     let mut host = host(&stub, &file);
     stub.hold();
-    host.ask("tools/call", create());
+    let id = host.ask("tools/call", create());
     stub.wait_for("POST /fhir/R4/Patient");
     signal(&host, "TERM");
+    let answer = host.answer_to(id);
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(said.contains("something that acts had left already: that is carried to its end"), "{answer}");
     // A read that comes now is dropped with the server; the write is not.
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert!(host.runs());
