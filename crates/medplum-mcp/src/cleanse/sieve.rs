@@ -77,8 +77,8 @@ impl Sieve {
             Body::Other { content, .. } => {
                 if let Ok(text) = std::str::from_utf8(content) {
                     let mut text = text.to_owned();
-                    cleanse_text(&mut text);
                     leave_out_own(&mut text, &self.own);
+                    cleanse_text(&mut text);
                     *content = text.into();
                 }
             }
@@ -95,8 +95,8 @@ impl Sieve {
         if let Some(types) = &self.types {
             closed::leave_out(value, types, &mut |of, resource| self.left_out(of, &name_of(resource)));
         }
-        cleanse(value);
         leave_out_all_own(value, &self.own);
+        cleanse(value);
         if self.free_text == FreeText::Drop && !has_no_free_text && free_text::leave_out(value) {
             self.left_out.free_text.store(true, Ordering::Relaxed);
         }
@@ -108,8 +108,8 @@ impl Sieve {
         if let Some(types) = &self.types {
             closed::leave_out(&mut shown, types, &mut |_, _| {});
         }
-        cleanse(&mut shown);
         leave_out_all_own(&mut shown, &self.own);
+        cleanse(&mut shown);
         if self.free_text == FreeText::Drop {
             free_text::leave_out(&mut shown);
         }
@@ -184,7 +184,8 @@ fn leave_out_own(text: &mut String, own: &OwnSecrets) {
     }
 }
 
-/// Whatever we sign in with, out of every text of a value.
+/// Whatever we sign in with, out of every text of a value. It comes before what is told by its name, which would leave the
+/// end of one that is spelled as in a form.
 fn leave_out_all_own(value: &mut Value, own: &OwnSecrets) {
     match value {
         Value::String(text) => leave_out_own(text, own),
@@ -207,5 +208,28 @@ fn name_of(resource: &Value) -> String {
     match (resource.get("resourceType").and_then(Value::as_str), resource.get("id").and_then(Value::as_str)) {
         (Some(of), Some(id)) if resource.get("meta").is_some() => format!("{of}/{id}"),
         _ => resource.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use medplum_client::{BaseUrl, Client, Config, Credentials, Open};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn our_own_secret_goes_whole_however_it_is_spelled() {
+        let base = BaseUrl::parse("https://medplum.example/", false).unwrap();
+        let credentials = Credentials::Client { id: "c".into(), secret: "S3CRET/+&x".to_owned().into() };
+        let own = Client::new(Config::new(base, credentials), Open).own_secrets();
+        let sieve = Sieve::default().hiding(own);
+        let mut value = json!({"a": "client_secret=S3CRET%2F%2B%26x", "b": ["it is S3CRET/+&x."], "c": "S3CRET"});
+        assert!(!sieve.is_clean("Patient", &value.to_string()) && sieve.is_clean("Patient", "{\"c\":\"S3CRET\"}"));
+        sieve.sift(&mut value);
+        assert_eq!(
+            value,
+            json!({"a": "client_secret=[secret left out]", "b": ["it is [secret left out]."], "c": "S3CRET"})
+        );
     }
 }
