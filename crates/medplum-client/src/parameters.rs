@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// Wraps the arguments of an operation. A resource is taken as it is.
 ///
-/// The type of a value decides its element: a truth value is `valueBoolean`, a whole number `valueInteger`, another
+/// The type of a value decides its element: a truth value is `valueBoolean`, a whole number of 32 bits `valueInteger`, another
 /// number `valueDecimal`, a text `valueString`, a resource `resource`, an object with `system` and `code`
 /// `valueCoding`, one with `reference` `valueReference`, any other the text of its JSON. A list repeats the
 /// parameter, and null is left out.
@@ -33,7 +33,8 @@ fn parameters(name: &str, value: &Value) -> Vec<Value> {
 fn element(value: &Value) -> (&'static str, Value) {
     let element = match value {
         Value::Bool(_) => "valueBoolean",
-        Value::Number(number) if number.is_i64() || number.is_u64() => "valueInteger",
+        // An integer of FHIR has 32 bits.
+        Value::Number(number) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => "valueInteger",
         Value::Number(_) => "valueDecimal",
         Value::Object(object) if object.contains_key("resourceType") => "resource",
         Value::Object(object) if object.contains_key("system") && object.contains_key("code") => "valueCoding",
@@ -50,12 +51,12 @@ mod tests {
 
     #[test]
     fn plain_arguments_become_parameters() {
-        let given = json!({"a": true, "b": 3, "c": 1.5, "d": "x", "e": {"resourceType": "Patient"}, "f": {"system": "s", "code": "c"}, "g": {"reference": "Patient/1"}, "h": {"other": 1}, "i": ["x", 2], "j": null});
+        let given = json!({"a": true, "b": 3, "c": 1.5, "k": 1_099_511_627_776_i64, "d": "x", "e": {"resourceType": "Patient"}, "f": {"system": "s", "code": "c"}, "g": {"reference": "Patient/1"}, "h": {"other": 1}, "i": ["x", 2], "j": null});
         let expected = json!({"resourceType": "Parameters", "parameter": [
             {"name": "a", "valueBoolean": true}, {"name": "b", "valueInteger": 3}, {"name": "c", "valueDecimal": 1.5},
             {"name": "d", "valueString": "x"}, {"name": "e", "resource": {"resourceType": "Patient"}},
             {"name": "f", "valueCoding": {"system": "s", "code": "c"}}, {"name": "g", "valueReference": {"reference": "Patient/1"}},
-            {"name": "h", "valueString": "{\"other\":1}"}, {"name": "i", "valueString": "x"}, {"name": "i", "valueInteger": 2}]});
+            {"name": "h", "valueString": "{\"other\":1}"}, {"name": "i", "valueString": "x"}, {"name": "i", "valueInteger": 2}, {"name": "k", "valueDecimal": 1_099_511_627_776_i64}]});
         assert_eq!(to_parameters(given.as_object().unwrap()), expected);
         let whole = json!({"resourceType": "Parameters", "parameter": []});
         assert_eq!(to_parameters(whole.as_object().unwrap()), whole);

@@ -44,6 +44,11 @@ const FHIR_READS: &[&[Part]] =
     &[&[Is("metadata")], &[Is("$versions")], &[Is(".well-known"), Rest], &[Is("job"), Id, Is("status")]];
 
 impl Raw {
+    /// Whether its path lies under the FHIR base.
+    pub fn is_fhir(&self) -> bool {
+        self.fhir
+    }
+
     /// A read only if its path is on the list and its method is GET. A `$` anywhere else may run a bot.
     pub fn effect(&self) -> Effect {
         let list = if self.fhir { FHIR_READS } else { ROOT_READS };

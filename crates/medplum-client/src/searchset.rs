@@ -107,11 +107,12 @@ impl Unread {
 impl Searchset {
     /// Reads a body; none if it is no Bundle.
     pub fn read(body: Bytes) -> Option<Self> {
-        let (mut resource_type, mut total, mut links) = (None, None, None);
+        let (mut resource_type, mut kind, mut total, mut links) = (None, None, None, None);
         let (mut entries, mut has_entries) = (Vec::new(), false);
         let mut skim = Skim::of(std::str::from_utf8(&body).ok()?);
         skim.object(|skim, name| match name {
             name if name.is("resourceType") => skim.read(&mut resource_type),
+            name if name.is("type") => skim.read(&mut kind),
             name if name.is("total") => skim.read(&mut total),
             name if name.is("link") => skim.read(&mut links),
             name if name.is("entry") && std::mem::replace(&mut has_entries, true) => None,
@@ -124,7 +125,8 @@ impl Searchset {
             _ => skim.value(),
         })?;
         let is_bundle = resource_type.is_some_and(|named: String| named == "Bundle");
-        if !is_bundle || !skim.is_at_end() {
+        let is_searchset = kind.is_none_or(|kind: String| kind == "searchset");
+        if !is_bundle || !is_searchset || !skim.is_at_end() {
             return None;
         }
         let links: Vec<Link> = links.flatten().unwrap_or_default();
@@ -228,6 +230,7 @@ mod tests {
             json!(null),
             json!({"entry": []}),
             json!({"resourceType": "Bundle", "entry": "x"}),
+            json!({"resourceType": "Bundle", "type": "history"}),
             json!({"resourceType": "Bundle", "entry": [{"resource": []}]}),
         ] {
             assert_eq!(read(&other), None, "{other}");

@@ -293,6 +293,26 @@ async fn another_resource_than_the_one_that_was_asked_for_is_no_answer() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_type_than_was_searched_is_no_answer() {
+    let entry = |of: &str, mode: &str| json!({"search": {"mode": mode}, "resource": {"resourceType": of, "id": "1"}});
+    let page = |kind: &str, entries: Vec<Value>| json!({"resourceType": "Bundle", "type": kind, "entry": entries});
+    let search = Interaction::search("Patient".parse().unwrap(), Query::new());
+    for (page, is_one) in [
+        (page("searchset", vec![entry("Patient", "match"), entry("Practitioner", "include")]), true),
+        (page("searchset", vec![entry("Patient", "match"), entry("OperationOutcome", "outcome")]), true),
+        (page("searchset", vec![]), true),
+        (page("searchset", vec![entry("Patient", "match"), entry("Observation", "match")]), false),
+        (page("searchset", vec![entry("OperationOutcome", "match")]), false),
+        (page("history", vec![entry("Patient", "match")]), false),
+    ] {
+        let answer = page.clone();
+        let server = Server::new(move |_| Answer::fhir(200, answer.clone())).await;
+        let found = server.client().page(&call(), &search).await;
+        assert_eq!(found.is_ok(), is_one, "{page}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_may_be_anything_is_taken_as_it_is() {
     let bot = || BOT.parse().unwrap();
     let read = |t: &str| Interaction::read(t.parse().unwrap(), PATIENT.parse().unwrap());

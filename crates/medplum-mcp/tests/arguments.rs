@@ -272,6 +272,33 @@ async fn an_operations_name_loses_one_dollar_and_its_params_become_parameters() 
     }
 }
 
+/// "Not in that ValueSet" has to be the server's word.
+#[tokio::test]
+async fn an_answer_without_a_result_says_nothing_of_a_code() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let code = |more: Value| {
+        let mut arguments = json!({"code": "a", "system": "b"});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        arguments
+    };
+    let outcome = json!({"resourceType": "OperationOutcome", "id": "ok", "issue": []});
+    let empty = json!({"resourceType": "Parameters", "parameter": []});
+    for (tool, arguments) in [
+        ("validate_code", code(json!({"valueset_url": "c"}))),
+        ("validate_codesystem_code", json!({"code": "a", "codesystem_url": "c"})),
+        ("lookup_concept", code(json!({}))),
+        ("translate_concept", code(json!({"conceptmap_url": "c"}))),
+        ("expand_valueset", json!({"valueset_url": "c"})),
+    ] {
+        for says in [&outcome, &empty, &json!({})] {
+            stub.say(Says::json(200, says));
+            let answer = pipe.call(tool, arguments.clone()).await;
+            assert!(answer.error().contains("says nothing of the code"), "{tool} {says}: {answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn terminology_asks_for_one_way_to_name_a_thing() {
     let both = "not both";

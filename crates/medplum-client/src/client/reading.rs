@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::http::{Answer, sent_by};
 use crate::error::{Error, Sent};
-use crate::interaction::Interaction;
+use crate::interaction::{Interaction, Search};
 use crate::reply::{Body, Reply};
 use crate::searchset::{Searchset, Unread};
 use crate::witness::Came;
@@ -97,8 +97,17 @@ fn stores(interaction: &Interaction) -> bool {
     )
 }
 
-fn searchset(_: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {
-    unread_json(answer, Searchset::read, "it is no Bundle of resources")
+fn searchset(interaction: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {
+    let status = answer.status;
+    let page = unread_json(answer, Searchset::read, "it is no Bundle of resources")?;
+    if let Interaction::Search(Search { resource_type: Some(searched), .. }) = interaction {
+        let mut matches = page.entries.iter().filter(|entry| entry.is_match).map(|entry| &entry.resource.resource_type);
+        if matches.any(|of| of != searched.as_str()) {
+            let reason = "it holds matches of another type than the one that was searched";
+            return Err(Error::NotFhir { status, reason, sent: Sent::No });
+        }
+    }
+    Ok(page)
 }
 
 fn unread(interaction: &Interaction, answer: Answer, _: bool) -> Result<Unread, Error> {

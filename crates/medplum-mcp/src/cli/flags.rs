@@ -1,5 +1,7 @@
 //! The flags that every subcommand takes: `--sandbox`, and one for each setting.
 
+use std::ffi::OsString;
+
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{Arg, ArgMatches};
 
@@ -47,6 +49,27 @@ pub(super) fn values(matches: &ArgMatches, environment: impl Fn(&str) -> Option<
     )
 }
 
+/// `--enable-writes true` as `--enable-writes=true`: what stands behind a switch and is a truth value is its own, as no command
+/// and no argument is called so.
+pub(super) fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let is_switch = |argument: &OsString| {
+        let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
+        let switches = SETTINGS.iter().filter(|setting| setting.kind == Kind::Switch).map(|setting| setting.flag);
+        name.is_some_and(|name| name == SANDBOX || switches.into_iter().any(|flag| flag == name))
+    };
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        match joined.last_mut() {
+            Some(before) if is_switch(before) && (argument == "true" || argument == "false") => {
+                before.push("=");
+                before.push(&argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
+}
+
 fn argument(setting: &Setting) -> Arg {
     let help = match (setting.kind, setting.default) {
         (Kind::Secret, _) | (_, None) => format!("{} [env: {}]", setting.help, setting.variable),
@@ -82,5 +105,19 @@ fn flag(matches: &ArgMatches, setting: &Setting) -> Option<String> {
     match setting.kind {
         Kind::Switch => matches.get_one::<bool>(setting.variable).map(ToString::to_string),
         _ => matches.get_one::<String>(setting.variable).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truth_value_behind_a_switch_is_its_own() {
+        let joined = |arguments: &[&str]| -> Vec<OsString> { joined(arguments.iter().map(OsString::from)) };
+        assert_eq!(joined(&["x", "--enable-writes", "true", "call"]), ["x", "--enable-writes=true", "call"]);
+        assert_eq!(joined(&["x", "--sandbox", "false"]), ["x", "--sandbox=false"]);
+        assert_eq!(joined(&["x", "--sandbox", "demo"]), ["x", "--sandbox", "demo"]);
+        assert_eq!(joined(&["x", "--audit-log", "true", "--sandbox=true", "true"]), ["x", "--audit-log", "true", "--sandbox=true", "true"]);
     }
 }

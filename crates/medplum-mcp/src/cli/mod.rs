@@ -83,7 +83,7 @@ pub fn main(
     environment: impl Fn(&str) -> Option<String>,
     variables: impl IntoIterator<Item = String>,
 ) -> ExitCode {
-    let matches = match command().try_get_matches_from(arguments) {
+    let matches = match command().try_get_matches_from(flags::joined(arguments)) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version are such errors too, and go to stdout.

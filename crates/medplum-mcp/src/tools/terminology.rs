@@ -62,13 +62,19 @@ impl Parameters {
             query: Query::new(),
             body: Some(body),
         };
+        let operation_answers_itself = operation.name.as_str() == "expand";
         let named = self.text("url").or_else(|| self.text("system")).unwrap_or_default().to_owned();
         let reply = cx.send(&Interaction::operation(operation)?).await;
         let reply = reply.map_err(|failure| match failure.is_unknown_canonical() {
             true => failure.hint(unknown(kind.as_str(), &named)),
             false => failure,
         });
-        Ok(reply?.into_json())
+        let reply = reply?.into_json();
+        let expected = if operation_answers_itself { "ValueSet" } else { "Parameters" };
+        if reply.get("resourceType").and_then(Value::as_str) != Some(expected) {
+            return Err(no_answer(expected));
+        }
+        Ok(reply)
     }
 
     /// A parameter of one value.
@@ -129,14 +135,26 @@ fn one_of(url_name: &str, url: Option<&String>, id_name: &str, id: Option<&Strin
     }
 }
 
+/// What is said of an answer that is none: nothing is known by it, of a code least of all.
+fn no_answer(expected: &str) -> Failure {
+    Failure::teach(format!("The server's answer is no {expected} with a result, so it says nothing of the code."))
+}
+
+/// The parameters of this name in an answer.
+fn named<'a>(parameters: &'a Value, name: &'a str) -> impl Iterator<Item = &'a Value> {
+    let all = parameters.get("parameter").and_then(Value::as_array).into_iter().flatten();
+    all.filter(move |parameter| parameter.get("name").and_then(Value::as_str) == Some(name))
+}
+
 /// What was answered by `result`, said so that a miss is not taken for a fault.
-fn verdict(parameters: Value, place: &str) -> Answer {
-    let result = parameters.get("parameter").and_then(Value::as_array).into_iter().flatten();
-    let result = result
-        .filter(|p| p.get("name").and_then(Value::as_str) == Some("result"))
-        .find_map(|p| p.get("valueBoolean").and_then(Value::as_bool));
-    let note = if result == Some(false) { format!("Not in that {place}.") } else { String::new() };
-    Answer::json(parameters).note(note)
+fn verdict(parameters: Value, place: &str) -> Result<Answer, Failure> {
+    let result = named(&parameters, "result").find_map(|p| p.get("valueBoolean").and_then(Value::as_bool));
+    let note = match result {
+        Some(true) => String::new(),
+        Some(false) => format!("Not in that {place}."),
+        None => return Err(no_answer("Parameters")),
+    };
+    Ok(Answer::json(parameters).note(note))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -165,7 +183,7 @@ impl Run for ValidateCode {
             .with("system", "valueUri", Some(needed("system", self.system)?))
             .with("display", "valueString", said(self.display));
         let answer = parameters.ask(cx, "ValueSet", id.as_deref(), "validate-code", "valueset_id").await?;
-        Ok(verdict(answer, "ValueSet"))
+        verdict(answer, "ValueSet")
     }
 }
 
@@ -205,7 +223,7 @@ impl Run for ValidateCodesystemCode {
             .with("code", "valueCode", code)
             .with("coding", "valueCoding", self.coding.map(Value::Object));
         let answer = parameters.ask(cx, "CodeSystem", id.as_deref(), "validate-code", "codesystem_id").await?;
-        Ok(verdict(answer, "CodeSystem"))
+        verdict(answer, "CodeSystem")
     }
 }
 
@@ -294,7 +312,11 @@ impl Run for LookupConcept {
                 failure
             }
         };
-        Ok(Answer::json(answer.map_err(unknown)?))
+        let answer = answer.map_err(unknown)?;
+        if named(&answer, "display").chain(named(&answer, "name")).next().is_none() {
+            return Err(no_answer("Parameters"));
+        }
+        Ok(Answer::json(answer))
     }
 }
 
@@ -336,6 +358,6 @@ impl Run for TranslateConcept {
                 failure
             }
         };
-        Ok(verdict(answer.map_err(unnamed)?, "ConceptMap"))
+        verdict(answer.map_err(unnamed)?, "ConceptMap")
     }
 }

@@ -240,6 +240,10 @@ fn token(asked: &Asked) -> Says {
     }
 }
 
+fn parameters(one: Value) -> Value {
+    json!({"resourceType": "Parameters", "parameter": [one]})
+}
+
 /// Something plausible for whatever is asked: everything exists, and every write is carried out.
 fn usual(asked: &Asked, url: &str) -> Says {
     let path = asked.target.split('?').next().unwrap_or_default();
@@ -264,6 +268,11 @@ fn usual(asked: &Asked, url: &str) -> Says {
         }
         ("POST", ["$graphql"]) => Says::json(200, &json!({"data": {"Patient": {"id": "1"}}})),
         (_, [.., "$everything"]) => Says::json(200, &searchset()),
+        (_, [.., "$expand"]) => Says::json(200, &json!({"resourceType": "ValueSet", "expansion": {"contains": []}})),
+        (_, [.., "$lookup"]) => Says::json(200, &parameters(json!({"name": "display", "valueString": "A code"}))),
+        (_, [.., "$validate-code" | "$translate"]) => {
+            Says::json(200, &parameters(json!({"name": "result", "valueBoolean": true})))
+        }
         (_, [.., last]) if last.starts_with('$') => {
             let parameter = json!([{"name": "result", "valueBoolean": true}]);
             Says::json(200, &json!({"resourceType": "Parameters", "parameter": parameter}))
