@@ -317,10 +317,10 @@ async fn what_comes_back_of_others_is_left_out_and_said() {
     );
     assert_eq!(answer.note(), "1 Practitioner resource, 1 Project resource left out: MEDPLUM_ALLOWED_TYPES.");
 
-    // A server that answers with another resource than the one that was asked for.
+    // A server that answers with another resource than the one that was asked for is not believed.
     stub.say(Says::json(200, &practitioner("1")));
     let answer = pipe.call("read_resource", json!({"resource_type": "Patient", "resource_id": "1"})).await;
-    assert_eq!(answer.record(), json!({"resourceType": "Practitioner", "id": "1"}));
+    assert!(answer.error().contains("another resource than the one that was asked for"), "{answer:?}");
 
     let responses = json!({"resourceType": "Bundle", "type": "batch-response", "entry": [
         {"response": {"status": "200"}, "resource": found}, {"response": {"status": "200"}, "resource": practitioner("3")}]});

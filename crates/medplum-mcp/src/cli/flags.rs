@@ -118,6 +118,9 @@ mod tests {
         assert_eq!(joined(&["x", "--enable-writes", "true", "call"]), ["x", "--enable-writes=true", "call"]);
         assert_eq!(joined(&["x", "--sandbox", "false"]), ["x", "--sandbox=false"]);
         assert_eq!(joined(&["x", "--sandbox", "demo"]), ["x", "--sandbox", "demo"]);
-        assert_eq!(joined(&["x", "--audit-log", "true", "--sandbox=true", "true"]), ["x", "--audit-log", "true", "--sandbox=true", "true"]);
+        assert_eq!(
+            joined(&["x", "--audit-log", "true", "--sandbox=true", "true"]),
+            ["x", "--audit-log", "true", "--sandbox=true", "true"]
+        );
     }
 }

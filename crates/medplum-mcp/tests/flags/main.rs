@@ -98,7 +98,8 @@ async fn no_example_of_fhir_is_flagged() {
     for line in examples.lines().filter(|line| !line.is_empty()) {
         let resource: Value = serde_json::from_str(line).unwrap();
         stub.say(Says::json(200, &resource));
-        let path = format!("fhir/R4/{}/1", resource["resourceType"].as_str().unwrap());
+        let named = |name: &str| resource[name].as_str().unwrap_or("1").to_owned();
+        let path = format!("fhir/R4/{}/{}", named("resourceType"), named("id"));
         let arguments = json!({"method": "GET", "path": path});
         let result = server.call("raw_request", arguments.as_object().unwrap().clone()).await;
         stub.taken();
@@ -144,7 +145,7 @@ async fn every_answer_names_the_place_in_itself() {
             "rows[1][1]".into(),
         ),
         ("raw_request", raw(&format!("fhir/R4/Observation/{id}/_history")), history.clone(), named.clone()),
-        ("raw_request", raw("fhir/R4/Observation/x"), resource.clone(), "note[1].text".into()),
+        ("raw_request", raw(&format!("fhir/R4/Observation/{id}")), resource.clone(), "note[1].text".into()),
         ("execute_batch", json!({"bundle": {"type": "batch", "entry": [request]}}), batch, named.clone()),
         (
             "execute_graphql",
