@@ -78,6 +78,14 @@ pub fn check_with(
     if faults.is_empty() { Ok(checker.out) } else { Err(faults) }
 }
 
+/// What is said of the codes in a filter that the set does not have from which they must be: such a filter finds nothing, or
+/// less than was meant. None where all may be there.
+pub fn no_such_code(info: &TypeInfo, parameter: &str, value: &str) -> Option<String> {
+    let defs = Definitions::get();
+    let parameter = defs.search_parameter(info, parameter).filter(|p| p.kind == ParameterKind::Token)?;
+    values::no_such_code_in(defs, parameter, value)
+}
+
 fn searched_type<'a>(defs: &'a Definitions, name: &str) -> Result<&'a TypeInfo, SearchFault> {
     let fault = |message| Err(SearchFault { parameter: String::new(), message });
     match defs.type_info(name) {

@@ -123,7 +123,7 @@ fn token(defs: &Definitions, p: &SearchParameter, value: &str) -> Result<Checked
         return ids(value);
     }
     let parts = || split(value, ',').into_iter();
-    let note = parts().find_map(|part| no_such_code(defs, p, part));
+    let note = no_such_code_in(defs, p, value);
     let hint = parts().find_map(|part| code_hint(defs, p, &types, part));
     Ok(Checked { value: None, hint, note })
 }
@@ -144,6 +144,11 @@ fn ids(value: &str) -> Result<Checked, String> {
         }
     }
     Ok(Checked::default())
+}
+
+/// What is said of the first code of a value that a set does not have.
+pub(super) fn no_such_code_in(defs: &Definitions, p: &SearchParameter, value: &str) -> Option<String> {
+    split(value, ',').into_iter().find_map(|part| no_such_code(defs, p, part))
 }
 
 /// What is said of a code that a set does not have from which all codes must be.

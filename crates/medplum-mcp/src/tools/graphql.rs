@@ -1,6 +1,9 @@
 //! GraphQL.
 
-use medplum_client::{GraphQl, Interaction};
+use std::collections::BTreeSet;
+
+use fhir_definitions::search::no_such_code;
+use medplum_client::{GraphQl, Interaction, Selected};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -37,6 +40,7 @@ impl Run for ExecuteGraphql {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let document = GraphQl::parse(&self.query, self.variables, None)?;
+        codes_that_are_none(&document).into_iter().for_each(|said| cx.note(said));
         let reply = cx.send(&Interaction::GraphQl(document)).await?.into_json();
         let errors = messages(&reply);
         if errors.is_empty() {
@@ -58,6 +62,17 @@ impl Run for ExecuteGraphql {
         }
         Ok(Answer::json(reply).missing(format!("Incomplete: {errors}.")))
     }
+}
+
+/// What is said of filters by codes that there are not: a list that is empty for that reads as if there were none.
+fn codes_that_are_none(document: &GraphQl) -> BTreeSet<String> {
+    let of_field = |field: &Selected<'_>| -> Vec<String> {
+        let Some(Ok(info)) = field.leads_to() else { return Vec::new() };
+        let arguments = field.arguments.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_str()?)));
+        // A parameter's name has underscores here.
+        arguments.filter_map(|(name, value)| no_such_code(info, &name.replace('_', "-"), value)).collect()
+    };
+    document.selected().iter().flat_map(of_field).collect()
 }
 
 /// Medplum's own words in quotes, for they may repeat what somebody stored; each with where it was.
@@ -93,6 +108,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_filter_by_a_code_that_there_is_not_is_told() {
+        let said = |query: &str| codes_that_are_none(&GraphQl::parse(query, None, None).unwrap());
+        let told =
+            said("{ Patient(id: \"1\") { ConditionList(_reference: patient, clinical_status: \"activ\") { id } } }");
+        assert_eq!(told.len(), 1);
+        assert!(
+            told.iter().all(|text| text.starts_with("clinical-status: \"activ\" is not one of active | ")),
+            "{told:?}"
+        );
+        for fine in [
+            "{ ConditionList(clinical_status: \"active,resolved\") { id } }",
+            "{ Patient(id: \"final\") { id name { use } } }",
+            "{ ObservationList(code: \"activ\", _count: 3) { id } }",
+        ] {
+            assert!(said(fine).is_empty(), "{fine}");
+        }
+    }
 
     #[test]
     fn nothing_but_nulls_is_no_data_however_deep_they_are() {
