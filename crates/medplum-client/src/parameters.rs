@@ -54,9 +54,10 @@ mod tests {
         let given = json!({"a": true, "b": 3, "c": 1.5, "k": 1_099_511_627_776_i64, "d": "x", "e": {"resourceType": "Patient"}, "f": {"system": "s", "code": "c"}, "g": {"reference": "Patient/1"}, "h": {"other": 1}, "i": ["x", 2], "j": null});
         let expected = json!({"resourceType": "Parameters", "parameter": [
             {"name": "a", "valueBoolean": true}, {"name": "b", "valueInteger": 3}, {"name": "c", "valueDecimal": 1.5},
+            {"name": "k", "valueDecimal": 1_099_511_627_776_i64},
             {"name": "d", "valueString": "x"}, {"name": "e", "resource": {"resourceType": "Patient"}},
             {"name": "f", "valueCoding": {"system": "s", "code": "c"}}, {"name": "g", "valueReference": {"reference": "Patient/1"}},
-            {"name": "h", "valueString": "{\"other\":1}"}, {"name": "i", "valueString": "x"}, {"name": "i", "valueInteger": 2}, {"name": "k", "valueDecimal": 1_099_511_627_776_i64}]});
+            {"name": "h", "valueString": "{\"other\":1}"}, {"name": "i", "valueString": "x"}, {"name": "i", "valueInteger": 2}]});
         assert_eq!(to_parameters(given.as_object().unwrap()), expected);
         let whole = json!({"resourceType": "Parameters", "parameter": []});
         assert_eq!(to_parameters(whole.as_object().unwrap()), whole);
