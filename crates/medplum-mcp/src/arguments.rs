@@ -44,11 +44,13 @@ impl<'a> Schema<'a> {
 /// # Errors
 /// [`Failure`] with all that is wrong: names that the tool does not know (each could be a filter), those that are
 /// missing, and values of the wrong type.
-pub(crate) fn read<A: DeserializeOwned>(
-    facts: &Facts,
-    schema: Schema<'_>,
-    mut given: JsonObject,
-) -> Result<A, Failure> {
+pub(crate) fn read<A: DeserializeOwned>(facts: &Facts, schema: Schema<'_>, given: JsonObject) -> Result<A, Failure> {
+    let given = put_right(facts, schema, given)?;
+    serde_json::from_value(Value::Object(given)).map_err(|_| of_another_form(facts, schema))
+}
+
+/// The arguments as they were meant. What is the same for every tool is here, once.
+fn put_right(facts: &Facts, schema: Schema<'_>, mut given: JsonObject) -> Result<JsonObject, Failure> {
     given.retain(|_, value| !value.is_null());
     if let Some(apart) = names::taken_apart(facts, schema, &given) {
         return Err(Failure::teach(format!("{apart} Nothing was sent.")));
@@ -77,11 +79,13 @@ pub(crate) fn read<A: DeserializeOwned>(
     if !faults.is_empty() {
         return Err(Failure::teach(format!("{} Nothing was sent.", faults.join(" "))));
     }
-    serde_json::from_value(Value::Object(given)).map_err(|_| {
-        let takes = schema.names().join(", ");
-        Failure::teach(format!(
-            "{}: an argument is not of the form that it has here ({takes}). Nothing was sent.",
-            facts.name
-        ))
-    })
+    Ok(given)
+}
+
+fn of_another_form(facts: &Facts, schema: Schema<'_>) -> Failure {
+    let takes = schema.names().join(", ");
+    Failure::teach(format!(
+        "{}: an argument is not of the form that it has here ({takes}). Nothing was sent.",
+        facts.name
+    ))
 }

@@ -29,8 +29,8 @@ struct Piece {
 
 impl Glance {
     /// The pieces of these words, squeezed; none if one of them is too short.
-    pub(super) fn of(words: &[Vec<u8>]) -> Option<Self> {
-        let mut pieces: Vec<Piece> = words.iter().map(|word| Piece::of(word)).collect::<Option<_>>()?;
+    pub(super) fn of(words: impl IntoIterator<Item = Vec<u8>>) -> Option<Self> {
+        let mut pieces: Vec<Piece> = words.into_iter().map(|word| Piece::of(&word)).collect::<Option<_>>()?;
         pieces.sort_by_key(|piece| last(piece.letters));
         let mut kinds = Box::new([0_u64; KINDS / BITS]);
         for piece in &pieces {
@@ -122,7 +122,7 @@ mod tests {
             let spread = if upper { spread.to_uppercase() } else { spread };
             let text = format!("{before}{spread}{after}");
             let exactly = AhoCorasick::new(words()).unwrap().is_match(&squeezed(&text, Form::Lines));
-            let glance = Glance::of(&words()).unwrap();
+            let glance = Glance::of(words()).unwrap();
             prop_assert!(!exactly || glance.may_be_in(&text, Form::Lines));
             prop_assert!(!exactly || glance.may_be_in(&serde_json::json!([1, text]).to_string(), Form::Json));
         }
@@ -130,12 +130,12 @@ mod tests {
 
     #[test]
     fn an_ordinary_text_is_not_looked_at_again() {
-        let glance = Glance::of(&words()).unwrap();
+        let glance = Glance::of(words()).unwrap();
         let record = r#"{"resourceType":"Patient","telecom":[{"rank":1},{"system":"https://x.example"}],"name":[{"family":"Zoë"}]}"#;
         assert!(!glance.may_be_in(record, Form::Json));
         for text in ["a SYSTEM PROMPT", "L3ak", "ИГНОРИРУЙТЕ"] {
             assert!(glance.may_be_in(text, Form::Lines), "{text}");
         }
-        assert!(Glance::of(&[b"abc".to_vec()]).is_none());
+        assert!(Glance::of([b"abc".to_vec()]).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! The rules by which a text reads like an instruction to a machine, as `rules.txt` writes them.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use memchr::memchr_iter;
@@ -9,13 +10,19 @@ use super::Form;
 use super::fold::{decoded, folded, is_word, squeezed, tokens, without_markup};
 use super::glance::Glance;
 
-/// The rules, and what must stand in a text for one of them to hold.
+/// The rules, of which most texts need no more than a glance at their words: they are read when one of these may be there.
 pub(super) struct Rules {
+    file: &'static str,
+    tools: &'static [&'static str],
+    glance: Option<Glance>,
+    all: OnceLock<All>,
+}
+
+/// All rules, and what must stand in a text for one of them to hold.
+struct All {
     rules: Vec<Rule>,
     /// The words that are looked for first.
     anchors: Option<AhoCorasick>,
-    /// The same at a glance.
-    glance: Option<Glance>,
     /// The rules of each of those words.
     anchored: Vec<Vec<usize>>,
 }
@@ -69,12 +76,42 @@ const RUN_TOGETHER: usize = 15;
 impl Rules {
     /// The rules of a file, and the names of tools, which no record has a reason to hold. A line that is no rule is left
     /// out: a test shows that there is none.
-    pub(super) fn read(file: &str, tools: &[&str]) -> Self {
+    pub(super) fn read(file: &'static str, tools: &'static [&'static str]) -> Self {
+        let words: BTreeSet<Vec<u8>> = rules(file, tools).flat_map(|(_, words)| words).collect();
+        Self { file, tools, glance: Glance::of(words), all: OnceLock::new() }
+    }
+
+    fn all(&self) -> &All {
+        self.all.get_or_init(|| All::of(rules(self.file, self.tools)))
+    }
+
+    /// Whether one of the rules may hold in a text, JSON or not. It may say yes where none does, never no where one does.
+    pub(super) fn may_hold(&self, text: &str, form: Form) -> bool {
+        let may_be_there = self.glance.as_ref().is_none_or(|glance| glance.may_be_in(text, form));
+        let is_there = || self.all().anchors.as_ref().is_none_or(|anchors| anchors.is_match(&squeezed(text, form)));
+        may_be_there && is_there() || has_entity(text)
+    }
+
+    /// Whether a text reads like an instruction to a machine.
+    pub(super) fn hold(&self, text: &str) -> bool {
+        let text = decoded(text);
+        let all = self.all();
+        let candidates = all.candidates(&squeezed(&text, Form::Lines));
+        if candidates.is_empty() {
+            return false;
+        }
+        let looked = Looked::new(&text);
+        let words = Words::of(&looked);
+        candidates.iter().filter_map(|at| all.rules.get(*at)).any(|rule| words.hold(rule))
+    }
+}
+
+impl All {
+    fn of(read: impl Iterator<Item = (Rule, Vec<Vec<u8>>)>) -> Self {
         let mut rules = Vec::new();
         let mut anchors: Vec<Vec<u8>> = Vec::new();
         let mut anchored: Vec<Vec<usize>> = Vec::new();
-        let names = tools.iter().map(|name| (Rule::Tag(vec![folded(name)], 0), vec![squeezed(name, Form::Lines)]));
-        for (rule, words) in lines(file).filter_map(rule).chain(names) {
+        for (rule, words) in read {
             for word in words {
                 match anchors.iter().position(|known| *known == word) {
                     Some(at) => anchored.get_mut(at).into_iter().for_each(|of| of.push(rules.len())),
@@ -86,26 +123,7 @@ impl Rules {
             }
             rules.push(rule);
         }
-        Self { rules, anchors: AhoCorasick::new(&anchors).ok(), glance: Glance::of(&anchors), anchored }
-    }
-
-    /// Whether one of the rules may hold in a text, JSON or not. It may say yes where none does, never no where one does.
-    pub(super) fn may_hold(&self, text: &str, form: Form) -> bool {
-        let may_be_there = self.glance.as_ref().is_none_or(|glance| glance.may_be_in(text, form));
-        let is_there = || self.anchors.as_ref().is_none_or(|anchors| anchors.is_match(&squeezed(text, form)));
-        may_be_there && is_there() || has_entity(text)
-    }
-
-    /// Whether a text reads like an instruction to a machine.
-    pub(super) fn hold(&self, text: &str) -> bool {
-        let text = decoded(text);
-        let candidates = self.candidates(&squeezed(&text, Form::Lines));
-        if candidates.is_empty() {
-            return false;
-        }
-        let looked = Looked::new(&text);
-        let words = Words::of(&looked);
-        candidates.iter().filter_map(|at| self.rules.get(*at)).any(|rule| words.hold(rule))
+        Self { rules, anchors: AhoCorasick::new(&anchors).ok(), anchored }
     }
 
     /// The rules of which a word is there.
@@ -257,6 +275,12 @@ fn holds_parts(text: &str, parts: &[String], apart: usize) -> bool {
     })
 }
 
+/// The rules of a file and of these names, each with the words of which one must stand in a text for it to hold.
+fn rules<'a>(file: &'a str, tools: &'a [&str]) -> impl Iterator<Item = (Rule, Vec<Vec<u8>>)> + 'a {
+    let names = tools.iter().map(|name| (Rule::Tag(vec![folded(name)], 0), vec![squeezed(name, Form::Lines)]));
+    lines(file).filter_map(rule).chain(names)
+}
+
 /// The lines of a file that are no remark.
 fn lines(file: &str) -> impl Iterator<Item = &str> {
     file.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -325,7 +349,7 @@ fn alternatives(list: &str) -> Option<Vec<Alternative>> {
 mod tests {
     use super::*;
 
-    fn rules(file: &str) -> Rules {
+    fn rules(file: &'static str) -> Rules {
         Rules::read(file, &["delete_resource"])
     }
 
@@ -334,7 +358,8 @@ mod tests {
         let file = include_str!("rules.txt");
         let wrong: Vec<&str> = lines(file).filter(|line| rule(line).is_none()).collect();
         assert_eq!(wrong, [""; 0]);
-        assert!(rules(file).anchors.is_some() && rules(file).glance.is_some() && rules(file).rules.len() > 150);
+        let rules = rules(file);
+        assert!(rules.glance.is_some() && rules.all().anchors.is_some() && rules.all().rules.len() > 150);
     }
 
     #[test]
