@@ -25,6 +25,12 @@ pub fn uri_of(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| *known == plain).map(|(_, uri)| *uri)
 }
 
+/// Whether it is the URI of one of these systems.
+#[must_use]
+pub fn is_known(uri: &str) -> bool {
+    NAMES.iter().any(|(_, known)| *known == uri)
+}
+
 /// Whether a text can be the URI of a system; a name cannot.
 pub(crate) fn is_uri(text: &str) -> bool {
     text.contains(':')
@@ -57,6 +63,7 @@ mod tests {
             assert_eq!(uri_of(name), Some(uri), "{name}");
         }
         assert_eq!(uri_of("our own list"), None);
+        assert!(is_known("http://loinc.org") && !is_known("LOINC"));
         assert_eq!(misnamed("http://loinc.org"), None);
         assert_eq!(misnamed("urn:oid:2.16.840.1.113883.6.1"), None);
     }

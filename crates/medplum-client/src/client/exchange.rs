@@ -129,6 +129,8 @@ impl Client {
     pub(super) fn accepted(&self, interaction: &Interaction, answer: Answer, uncertain: bool) -> Result<Answer, Error> {
         let reads = interaction.effect().is_read();
         let status = answer.status;
+        // Of a write, whatever an odd answer says.
+        let sent = if reads { Sent::No } else { Sent::Maybe };
         match status {
             200..=299 | 304 => Ok(answer),
             401 if matches!(self.inner.config.credentials, Credentials::AccessToken(_)) => Err(Error::AccessToken),
@@ -136,11 +138,8 @@ impl Client {
                 reason: "an attempt failed, and another was answered with a redirect",
                 sent: Sent::Maybe,
             }),
-            300..=399 => Err(Error::Redirect { status, sent: if reads { Sent::No } else { Sent::Maybe } }),
-            ..=199 => {
-                let sent = if reads { Sent::No } else { Sent::Maybe };
-                Err(Error::NotFhir { status, reason: "it is no HTTP answer to a request", sent })
-            }
+            300..=399 => Err(Error::Redirect { status, sent }),
+            ..=199 => Err(Error::NotFhir { status, reason: "it is no HTTP answer to a request", sent }),
             _ => {
                 let mut outcome = match self.failure_of(&answer) {
                     Some(Failure::Throttled(wait)) => said(&answer, wait),

@@ -54,8 +54,8 @@ pub(super) fn values(matches: &ArgMatches, environment: impl Fn(&str) -> Option<
 pub(super) fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let is_switch = |argument: &OsString| {
         let name = argument.to_str().and_then(|text| text.strip_prefix("--"));
-        let switches = SETTINGS.iter().filter(|setting| setting.kind == Kind::Switch).map(|setting| setting.flag);
-        name.is_some_and(|name| name == SANDBOX || switches.into_iter().any(|flag| flag == name))
+        let mut switches = SETTINGS.iter().filter(|setting| setting.kind == Kind::Switch);
+        name.is_some_and(|name| name == SANDBOX || switches.any(|setting| setting.flag == name))
     };
     let mut joined: Vec<OsString> = Vec::new();
     for argument in arguments {

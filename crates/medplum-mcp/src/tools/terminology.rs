@@ -1,5 +1,6 @@
 //! Codes: whether one belongs to a set, what it means, what it is elsewhere.
 
+use fhir_definitions::systems;
 use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -62,7 +63,8 @@ impl Parameters {
             query: Query::new(),
             body: Some(body),
         };
-        let operation_answers_itself = operation.name.as_str() == "expand";
+        // It answers with the set itself.
+        let expected = if operation.name.as_str() == "expand" { "ValueSet" } else { "Parameters" };
         let named = self.text("url").or_else(|| self.text("system")).unwrap_or_default().to_owned();
         let reply = cx.send(&Interaction::operation(operation)?).await;
         let reply = reply.map_err(|failure| match failure.is_unknown_canonical() {
@@ -70,7 +72,6 @@ impl Parameters {
             false => failure,
         });
         let reply = reply?.into_json();
-        let expected = if operation_answers_itself { "ValueSet" } else { "Parameters" };
         if reply.get("resourceType").and_then(Value::as_str) != Some(expected) {
             return Err(no_answer(expected));
         }
@@ -84,27 +85,13 @@ impl Parameters {
     }
 }
 
-/// Code systems by the names that people call them.
-const SYSTEMS: &[(&str, &str)] = &[
-    ("loinc", "http://loinc.org"),
-    ("snomed snomedct sct", "http://snomed.info/sct"),
-    ("rxnorm", "http://www.nlm.nih.gov/research/umls/rxnorm"),
-    ("icd10cm", "http://hl7.org/fhir/sid/icd-10-cm"),
-    ("icd10", "http://hl7.org/fhir/sid/icd-10"),
-    ("cvx", "http://hl7.org/fhir/sid/cvx"),
-    ("ndc", "http://hl7.org/fhir/sid/ndc"),
-    ("cpt", "http://www.ama-assn.org/go/cpt"),
-    ("ucum", "http://unitsofmeasure.org"),
-];
-
 /// What to do where Medplum has none of that URL.
 fn unknown(kind: &str, named: &str) -> String {
-    let word: String = named.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let system = SYSTEMS.iter().find(|(names, _)| names.split(' ').any(|name| name == word));
-    if let Some((_, url)) = system.filter(|_| kind == "CodeSystem") {
+    let system = systems::uri_of(named);
+    if let Some(url) = system.filter(|_| kind == "CodeSystem") {
         return format!("It is named by its URL: {url}.");
     }
-    let is_system = kind == "ValueSet" && (system.is_some() || SYSTEMS.iter().any(|(_, url)| *url == named));
+    let is_system = kind == "ValueSet" && (system.is_some() || systems::is_known(named));
     let other = if is_system { "That names a code system: lookup_concept takes it as system. " } else { "" };
     format!(
         "{other}Those of this project: search_resources {kind}, fields [\"url\",\"name\"], name:contains for a word."
