@@ -26,6 +26,8 @@ pub struct Outcome {
 /// One issue of an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
+    /// How bad it is: `fatal`, `error`, `warning`, `information`.
+    pub severity: String,
     /// The kind: `invalid`, `structure`, `not-found` …
     pub code: String,
     /// What is wrong, in Medplum's words.
@@ -48,8 +50,13 @@ impl Outcome {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         if body.get("resourceType").and_then(Value::as_str) != Some("OperationOutcome") {
             let said = text("error_description").or_else(|| text("message")).or_else(|| text("error"));
-            let issues =
-                said.map(|text| Issue { code: "unknown".into(), text, expression: Vec::new(), diagnostics: None });
+            let issues = said.map(|text| Issue {
+                severity: "error".into(),
+                code: "unknown".into(),
+                text,
+                expression: Vec::new(),
+                diagnostics: None,
+            });
             return Self { issues: issues.into_iter().collect(), ..empty };
         }
         let issues = body.get("issue").and_then(Value::as_array).into_iter().flatten().map(Issue::new).collect();
@@ -69,14 +76,15 @@ impl Outcome {
 
 impl Issue {
     fn texts(&mut self) -> impl Iterator<Item = &mut String> {
-        let Self { code, text, expression, diagnostics } = self;
-        [code, text].into_iter().chain(expression).chain(diagnostics)
+        let Self { severity, code, text, expression, diagnostics } = self;
+        [severity, code, text].into_iter().chain(expression).chain(diagnostics)
     }
 
     fn new(issue: &Value) -> Self {
         let text = |pointer: &str| issue.pointer(pointer).and_then(Value::as_str);
         let expression = issue.get("expression").and_then(Value::as_array);
         Self {
+            severity: text("/severity").unwrap_or("error").to_owned(),
             code: text("/code").unwrap_or("unknown").to_owned(),
             text: text("/details/text").or_else(|| text("/diagnostics")).unwrap_or_default().to_owned(),
             expression: expression.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),

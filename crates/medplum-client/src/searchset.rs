@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::skim::Skim;
 
+/// The type of what a server says.
+pub(crate) const OUTCOME: &str = "OperationOutcome";
+
 /// A Bundle of type searchset (<https://hl7.org/fhir/R4/bundle.html>).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Searchset {
@@ -20,12 +23,15 @@ pub struct Searchset {
     pub next_link: Option<String>,
     /// What is on this page, in the server's order.
     pub entries: Vec<SearchEntry>,
+    /// What the server says of the search itself (<https://hl7.org/fhir/R4/valueset-search-entry-mode.html>, `outcome`):
+    /// OperationOutcomes. They were not found, and are among the entries of no page.
+    pub outcomes: Vec<Unread>,
 }
 
 /// One entry of a [`Searchset`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchEntry {
-    /// Whether it matches; if not, it was included by one that does, or tells of the search itself.
+    /// Whether it matches; if not, it was included by one that does.
     pub is_match: bool,
     /// Its resource.
     pub resource: Unread,
@@ -108,7 +114,7 @@ impl Searchset {
     /// Reads a body; none if it is no Bundle.
     pub fn read(body: Bytes) -> Option<Self> {
         let (mut resource_type, mut kind, mut total, mut links) = (None, None, None, None);
-        let (mut entries, mut has_entries) = (Vec::new(), false);
+        let (mut entries, mut outcomes, mut has_entries) = (Vec::new(), Vec::new(), false);
         let mut skim = Skim::of(std::str::from_utf8(&body).ok()?);
         skim.object(|skim, name| match name {
             name if name.is("resourceType") => skim.read(&mut resource_type),
@@ -118,7 +124,11 @@ impl Searchset {
             name if name.is("entry") && std::mem::replace(&mut has_entries, true) => None,
             name if name.is("entry") => skim.unless_null(|skim| {
                 skim.array(|skim| {
-                    entries.extend(SearchEntry::go_over(skim, &body)?);
+                    match Came::go_over(skim, &body)? {
+                        Some(Came::Found(entry)) => entries.push(entry),
+                        Some(Came::Said(outcome)) => outcomes.push(outcome),
+                        None => {}
+                    }
                     Some(())
                 })
             }),
@@ -132,11 +142,19 @@ impl Searchset {
         let links: Vec<Link> = links.flatten().unwrap_or_default();
         let link = |relation: &str| links.iter().find(|link| link.relation == relation).map(|link| link.url.clone());
         let (self_link, next_link) = (link("self"), link("next"));
-        Some(Self { total: total.flatten(), self_link, next_link, entries })
+        Some(Self { total: total.flatten(), self_link, next_link, entries, outcomes })
     }
 }
 
-impl SearchEntry {
+/// What an entry brings.
+enum Came {
+    /// A resource that was found.
+    Found(SearchEntry),
+    /// The server's word on the search.
+    Said(Unread),
+}
+
+impl Came {
     /// Goes over the entry that stands here in a body: nothing for one without a resource.
     fn go_over(skim: &mut Skim<'_>, body: &Bytes) -> Option<Option<Self>> {
         let (mut resource, mut search) = (None, None);
@@ -150,8 +168,13 @@ impl SearchEntry {
             _ => skim.value(),
         })?;
         let mode = search.flatten().and_then(|search: Search| search.mode);
-        let is_match = mode.is_none_or(|mode| mode == "match");
-        Some(resource.map(|resource| Self { is_match, resource }))
+        let is_match = mode.as_deref().is_none_or(|mode| mode == "match");
+        // It is not stored anywhere, so that no search finds it.
+        let is_said = |of: &str| of == OUTCOME || mode.as_deref() == Some("outcome");
+        Some(resource.map(|resource| match is_said(&resource.resource_type) {
+            true => Self::Said(resource),
+            false => Self::Found(SearchEntry { is_match, resource }),
+        }))
     }
 }
 
@@ -196,7 +219,9 @@ mod tests {
             {"fullUrl": "f", "search": {"mode": "match"}, "resource": patient},
             {"search": {"mode": "include"}, "resource": {"resourceType": "Practitioner", "id": "2"}},
             {"resource": {"id": "3"}},
-            {"search": {"mode": "outcome"}, "resource": {"resourceType": "OperationOutcome"}},
+            {"search": {"mode": "outcome"}, "resource": {"resourceType": "OperationOutcome", "id": "4"}},
+            {"search": {"mode": "include"}, "resource": {"resourceType": "OperationOutcome", "id": "5"}},
+            {"resource": {"resourceType": "OperationOutcome", "id": "6"}},
             {"response": {"status": "200"}},
         ]}))
         .unwrap();
@@ -209,10 +234,9 @@ mod tests {
             .iter()
             .map(|e| (e.is_match, e.resource.resource_type.as_str(), e.resource.id.as_str()))
             .collect();
-        assert_eq!(
-            names,
-            [(true, "Patient", "1"), (false, "Practitioner", "2"), (true, "", "3"), (false, "OperationOutcome", "")]
-        );
+        assert_eq!(names, [(true, "Patient", "1"), (false, "Practitioner", "2"), (true, "", "3")]);
+        let said: Vec<_> = page.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
+        assert_eq!(said, ["4", "5", "6"]);
         let first = &page.entries.first().unwrap().resource;
         assert_eq!(first.last_updated.as_deref(), Some("2026-01-05T08:00:00.629Z"));
         assert_eq!(first.value().unwrap(), patient);

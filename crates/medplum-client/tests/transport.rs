@@ -302,13 +302,63 @@ async fn a_page_of_another_type_than_was_searched_is_no_answer() {
         (page("searchset", vec![entry("Patient", "match"), entry("OperationOutcome", "outcome")]), true),
         (page("searchset", vec![]), true),
         (page("searchset", vec![entry("Patient", "match"), entry("Observation", "match")]), false),
-        (page("searchset", vec![entry("OperationOutcome", "match")]), false),
+        // It was not found, whatever it says of itself.
+        (page("searchset", vec![entry("OperationOutcome", "match")]), true),
         (page("history", vec![entry("Patient", "match")]), false),
     ] {
         let answer = page.clone();
         let server = Server::new(move |_| Answer::fhir(200, answer.clone())).await;
         let found = server.client().page(&call(), &search).await;
         assert_eq!(found.is_ok(), is_one, "{page}: {found:?}");
+        if page["type"] == "searchset" {
+            let found = server.client().send(&call(), &search).await;
+            assert_eq!(found.is_ok(), is_one, "{page}: {found:?}");
+        }
+    }
+}
+
+/// A chart has its own patient on one of its pages, and others where they are linked to that one.
+#[tokio::test]
+async fn the_record_of_another_patient_is_no_answer() {
+    let patient = |id: &str| json!({"resource": {"resourceType": "Patient", "id": id}, "search": {"mode": "match"}});
+    let linked = json!({"resource": {"resourceType": "Patient", "id": BOT,
+        "link": [{"other": {"reference": format!("Patient/{PATIENT}")}, "type": "seealso"}]}});
+    let included = json!({"resource": {"resourceType": "Patient", "id": BOT}, "search": {"mode": "include"}});
+    let observation = json!({"resource": {"resourceType": "Observation", "id": "o"}, "search": {"mode": "match"}});
+    let chart = |name: &str| {
+        let level = Level::Instance("Patient".parse().unwrap(), PATIENT.parse().unwrap());
+        let name = name.parse().unwrap();
+        Interaction::operation(Operation { level, name, method: Method::Get, query: Query::new(), body: None }).unwrap()
+    };
+    let by_id = |ids: &str| Interaction::search("Patient".parse().unwrap(), Query::new().with("_id", ids.to_owned()));
+    for (asked, entries, is_one) in [
+        (chart("everything"), vec![patient(PATIENT), observation.clone()], true),
+        (chart("everything"), vec![patient(PATIENT), patient(BOT)], true),
+        (chart("everything"), vec![observation.clone()], true),
+        (chart("everything"), vec![], true),
+        (chart("everything"), vec![linked.clone(), observation.clone()], true),
+        (chart("everything"), vec![observation.clone(), included.clone()], true),
+        (chart("everything"), vec![observation.clone(), patient(BOT)], false),
+        (chart("everything"), vec![linked, patient(BOT)], false),
+        (chart("summary"), vec![patient(PATIENT)], true),
+        (chart("summary"), vec![patient(BOT)], false),
+        (by_id(PATIENT), vec![patient(PATIENT), included], true),
+        (by_id(&PATIENT.to_uppercase()), vec![patient(PATIENT)], true),
+        (by_id(&format!("x,{PATIENT}")), vec![patient(PATIENT)], true),
+        (by_id(PATIENT), vec![], true),
+        (by_id(PATIENT), vec![patient(BOT)], false),
+        (by_id(PATIENT), vec![patient(PATIENT), patient(BOT)], false),
+    ] {
+        let page = json!({"resourceType": "Bundle", "type": "searchset", "entry": entries});
+        let server = Server::new(move |asked| match asked.path() {
+            path if path.ends_with(PATIENT) => Answer::fhir(200, json!({"resourceType": "Patient", "id": PATIENT})),
+            _ => Answer::fhir(200, page.clone()),
+        })
+        .await;
+        let found = server.client().send(&call(), &asked).await;
+        assert_eq!(found.is_ok(), is_one, "{asked:?} {entries:?}: {found:?}");
+        let found = server.client().page(&call(), &asked).await;
+        assert_eq!(found.is_ok(), is_one, "{asked:?} {entries:?}: {found:?}");
     }
 }
 

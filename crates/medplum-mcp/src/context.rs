@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fhir_definitions::Definitions;
 use medplum_client::{Call, Client, Clock, Error, Interaction, Membership, Reply, ResourceId, ResourceType};
@@ -21,7 +21,7 @@ use crate::operations;
 use crate::page::{Entry, Found};
 use crate::preflight;
 use crate::progress::Progress;
-use crate::search::{compare, look_at, refuse_empty};
+use crate::search::{compare, look_at, refuse_empty, said};
 use crate::settings::Limits;
 use crate::transactions::Transactions;
 
@@ -275,7 +275,12 @@ impl<'a> Context<'a> {
         let page = self.client.page(&self.call, interaction).await;
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
         let next = self.client.next_page(&page).ok().flatten();
-        Ok((Found::new(page, &self.sieve()), next))
+        let found = Found::new(page, &self.sieve());
+        for outcome in &found.said {
+            let outcome = outcome.resource()?;
+            said::note(&said::asked(interaction), &outcome, &mut self.notes());
+        }
+        Ok((found, next))
     }
 
     /// Reads a resource, which is cleansed when it is looked at.
@@ -381,17 +386,21 @@ impl<'a> Context<'a> {
 
     /// Leaves a sentence for the last block of the answer.
     pub fn note(&self, note: impl Into<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).add(note);
+        self.notes().add(note);
     }
 
     /// The same for what is missing from the answer, which is said first.
     pub fn missing(&self, note: impl Into<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).missing(note);
+        self.notes().missing(note);
     }
 
     /// The sentences left so far.
     pub fn take_notes(&self) -> Notes {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.notes())
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the gate whether an interaction could be sent, and sends nothing: before the first of several steps.

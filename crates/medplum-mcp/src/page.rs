@@ -22,6 +22,8 @@ pub struct Found {
     pub has_next: bool,
     /// What is on it.
     pub entries: Vec<Entry>,
+    /// What the server says of the search itself.
+    pub said: Vec<Entry>,
 }
 
 impl Found {
@@ -39,6 +41,7 @@ impl Found {
             total: page.total,
             self_link: page.self_link,
             has_next: page.next_link.is_some(),
+            said: page.outcomes.into_iter().map(|outcome| Entry::new(outcome, sieve)).collect(),
             entries: beside(page.entries.into_iter().filter_map(entry).collect()),
         }
     }

@@ -4,6 +4,7 @@
 //! the parameters are looked at before they are sent, and what the server says it did is compared with them after.
 
 mod anywhere;
+pub(crate) mod said;
 mod walking;
 pub(crate) mod zeros;
 
@@ -126,6 +127,11 @@ fn nothing_searched(faults: Vec<SearchFault>) -> Failure {
 pub(crate) fn link<'a>(bundle: &'a Value, relation: &str) -> Option<&'a str> {
     let links = bundle.get("link").and_then(Value::as_array)?;
     links.iter().find(|link| link.get("relation").and_then(Value::as_str) == Some(relation))?.get("url")?.as_str()
+}
+
+/// What was found: the entries of a searchset but for what the server says of the search.
+pub(crate) fn found(bundle: &Value) -> impl Iterator<Item = &Value> {
+    entries(bundle).iter().filter(|entry| !said::is_outcome(entry))
 }
 
 /// The entries of a bundle; none where it has none.

@@ -1,5 +1,6 @@
 //! The only door to Medplum.
 
+mod another;
 mod broken;
 mod exchange;
 mod http;

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use serde_json::Value;
 
+use super::another::{ANOTHER, holds_another, is_another, matches_of};
 use super::http::{Answer, sent_by};
 use crate::error::{Error, Sent};
-use crate::interaction::{Interaction, Search};
+use crate::interaction::Interaction;
 use crate::reply::{Body, Reply};
 use crate::searchset::{Searchset, Unread};
 use crate::witness::Came;
@@ -59,6 +60,9 @@ fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
     if is_another(interaction, text("resourceType"), text("id")) {
         return Some(ANOTHER);
     }
+    if let Some(reason) = holds_another(interaction, matches_of(reply.json())) {
+        return Some(reason);
+    }
     let (of_type, reason) = match interaction {
         Interaction::Create { resource_type, .. } => {
             (resource_type.as_str(), "it is not the resource that was written")
@@ -68,21 +72,6 @@ fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
         _ => return None,
     };
     (text("resourceType") != of_type).then_some(reason)
-}
-
-const ANOTHER: &str = "it is another resource than the one that was asked for";
-
-/// Whether an answer of this type and id is to somebody else's question: a record of another patient is worse than none.
-fn is_another(interaction: &Interaction, of_type: &str, its_id: &str) -> bool {
-    match interaction {
-        // What is stored in a Binary comes instead of it, and may be any resource itself.
-        Interaction::Read { resource_type, .. } if resource_type.as_str() == "Binary" => false,
-        Interaction::Read { resource_type, id, .. }
-        | Interaction::VersionRead { resource_type, id, .. }
-        | Interaction::Update { resource_type, id, .. }
-        | Interaction::Patch { resource_type, id, .. } => (resource_type.as_str(), id.as_str()) != (of_type, its_id),
-        _ => false,
-    }
 }
 
 /// Whether Medplum answers with what it has stored.
@@ -100,12 +89,9 @@ fn stores(interaction: &Interaction) -> bool {
 fn searchset(interaction: &Interaction, answer: Answer, _: bool) -> Result<Searchset, Error> {
     let status = answer.status;
     let page = unread_json(answer, Searchset::read, "it is no Bundle of resources")?;
-    if let Interaction::Search(Search { resource_type: Some(searched), .. }) = interaction {
-        let mut matches = page.entries.iter().filter(|entry| entry.is_match).map(|entry| &entry.resource.resource_type);
-        if matches.any(|of| of != searched.as_str()) {
-            let reason = "it holds matches of another type than the one that was searched";
-            return Err(Error::NotFhir { status, reason, sent: Sent::No });
-        }
+    let matches = page.entries.iter().filter(|entry| entry.is_match).map(|entry| &entry.resource);
+    if let Some(reason) = holds_another(interaction, matches) {
+        return Err(Error::NotFhir { status, reason, sent: Sent::No });
     }
     Ok(page)
 }

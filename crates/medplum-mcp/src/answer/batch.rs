@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::Answer;
 use super::fields::Fields;
-use crate::failure::Failure;
-use crate::search::{entries, link};
+use crate::answer::notes::Notes;
+use crate::failure::{Failure, entry_path};
+use crate::search::{entries, found, link, said};
 
 /// The table. A search gives a row for each resource that it found; an entry without a resource gives none.
 ///
@@ -13,9 +14,12 @@ use crate::search::{entries, link};
 /// [`Failure`] for a field that cannot be worked out.
 pub fn table(reply: &Value, fields: &Fields) -> Result<Answer, Failure> {
     let mut rows = Vec::new();
-    let mut empty = Vec::new();
+    let (mut empty, mut notes) = (Vec::new(), Notes::default());
     for (index, entry) in entries(reply).iter().enumerate() {
         let Some(resource) = succeeded(entry).then(|| entry.get("resource")).flatten() else { continue };
+        let place = entry_path(index);
+        let outcomes = entries(resource).iter().filter(|entry| is_list(resource) && said::is_outcome(entry));
+        outcomes.filter_map(|entry| entry.get("resource")).for_each(|outcome| said::note(&place, outcome, &mut notes));
         let before = rows.len();
         for resource in resources(resource) {
             let mut row = vec![Value::from(index)];
@@ -28,14 +32,14 @@ pub fn table(reply: &Value, fields: &Fields) -> Result<Answer, Failure> {
     }
     let columns = std::iter::once("entry".to_owned()).chain(fields.columns()).collect();
     let none = if empty.is_empty() { String::new() } else { format!("Nothing matches in {}.", empty.join(", ")) };
-    Ok(Answer::table(columns, rows).note(none))
+    Ok(Answer::table(columns, rows).note(none).notes(notes))
 }
 
 /// The searches of which more match than their page holds.
 pub fn more_behind(reply: &Value) -> String {
     let cut = entries(reply).iter().enumerate().filter_map(|(index, entry)| {
         let page = entry.get("resource").filter(|page| is_list(page))?;
-        link(page, "next").map(|_| format!("[{index}] ({} on its page)", entries(page).len()))
+        link(page, "next").map(|_| format!("[{index}] ({} on its page)", found(page).count()))
     });
     let cut: Vec<String> = cut.collect();
     match cut.as_slice() {
@@ -58,9 +62,5 @@ fn is_list(resource: &Value) -> bool {
 }
 
 fn resources(resource: &Value) -> Vec<&Value> {
-    if is_list(resource) {
-        entries(resource).iter().filter_map(|entry| entry.get("resource")).collect()
-    } else {
-        vec![resource]
-    }
+    if is_list(resource) { found(resource).filter_map(|entry| entry.get("resource")).collect() } else { vec![resource] }
 }

@@ -36,7 +36,8 @@ impl Notes {
 }
 
 fn push(notes: &mut Vec<String>, note: String) {
-    if !note.is_empty() {
+    // Each page of a walk may bring the same.
+    if !note.is_empty() && !notes.contains(&note) {
         notes.push(note);
     }
 }

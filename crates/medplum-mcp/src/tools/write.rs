@@ -12,7 +12,7 @@ use crate::context::{Allowed, Context, resource_type};
 use crate::failure::Failure;
 use crate::page::Entry;
 use crate::preflight::version_of;
-use crate::search::entries;
+use crate::search::found;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 
@@ -136,10 +136,10 @@ async fn several(cx: &Context<'_>, create: &Interaction, condition: Query, failu
     let Some(of) = create.label().resource_type.and_then(|of| ResourceType::parse(of).ok()) else { return failure };
     let query = condition.without("_count").with("_count", "5").with("_total", "accurate").with("_fields", "id");
     let Ok(reply) = cx.ask(&Interaction::search(of.clone(), query)).await else { return failure };
-    let found = reply.into_json();
-    let ids = entries(&found).iter().filter_map(|entry| entry.pointer("/resource/id")?.as_str());
+    let page = reply.into_json();
+    let ids = found(&page).filter_map(|entry| entry.pointer("/resource/id")?.as_str());
     let ids: Vec<String> = ids.map(|id| format!("{of}/{id}")).collect();
-    match (found.get("total").and_then(Value::as_u64), ids.as_slice()) {
+    match (page.get("total").and_then(Value::as_u64), ids.as_slice()) {
         (_, []) => failure,
         (total, ids) => {
             let total = total.map(|total| format!("{total} match: ")).unwrap_or_default();
