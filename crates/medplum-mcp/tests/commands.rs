@@ -50,6 +50,31 @@ fn a_command_alone_shows_what_it_takes() {
     assert!(ended.stderr.contains("are not JSON (line 1, column 2). For example:"), "{ended:?}");
 }
 
+/// What is wrong with the line, what is near, and where all of it stands.
+#[test]
+fn a_wrong_line_is_told_with_what_would_do() {
+    let told = |line: &[&str]| {
+        let ended = run(line, &[], "");
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        format!("$ medplum-mcp {}\n{}", line.join(" "), ended.stderr)
+    };
+    let lines: [&[&str]; 12] = [
+        &["serv"],
+        &["audit", "verfy", "x"],
+        &["zzzz"],
+        &["search_resources", "{}"],
+        &["--sandbx"],
+        &["--writes"],
+        &["--sandbox", "--count", "3"],
+        &["demo", "--foo"],
+        &["call", "search_resources", "{resource_type:", "Patient}"],
+        &["install", "claude-cod"],
+        &["sandbox", "--port", "abc"],
+        &["--base-url="],
+    ];
+    insta::assert_snapshot!(lines.map(told).join("\n"));
+}
+
 /// What the manual has of the program is what the program says.
 #[test]
 fn the_generated_pages_are_up_to_date() {

@@ -14,6 +14,7 @@ mod serve;
 mod settings;
 mod signals;
 mod tools;
+mod wrong;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -86,8 +87,11 @@ pub fn main(
     let matches = match command().try_get_matches_from(flags::joined(arguments)) {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are such errors too, and go to stdout.
-            let _ = error.print();
+            match wrong::told(&error, &command()) {
+                Some(problem) => say(&format!("medplum-mcp: {problem}")),
+                // Help and version are such errors too, and go to stdout.
+                None => drop(error.print()),
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
