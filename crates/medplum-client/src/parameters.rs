@@ -2,32 +2,53 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::invalid::InvalidRequest;
+
 /// Wraps the arguments of an operation. A resource is taken as it is.
 ///
 /// The type of a value decides its element: a truth value is `valueBoolean`, a whole number of 32 bits `valueInteger`, another
 /// number `valueDecimal`, a text `valueString`, a resource `resource`, an object with `system` and `code`
 /// `valueCoding`, one with `reference` `valueReference`, any other the text of its JSON. A list repeats the
 /// parameter, and null is left out.
-pub fn to_parameters(arguments: &Map<String, Value>) -> Value {
+///
+/// # Errors
+/// [`InvalidRequest::Body`] for a list that is empty or has a list or null in it: no parameter says that.
+pub fn to_parameters(arguments: &Map<String, Value>) -> Result<Value, InvalidRequest> {
     if arguments.get("resourceType").is_some_and(Value::is_string) {
-        return Value::Object(arguments.clone());
+        return Ok(Value::Object(arguments.clone()));
     }
-    let parameter: Vec<Value> = arguments.iter().flat_map(|(name, value)| parameters(name, value)).collect();
-    json!({ "resourceType": "Parameters", "parameter": parameter })
+    let mut all = Vec::new();
+    for (name, value) in arguments {
+        let values = match value {
+            Value::Null => &[],
+            Value::Array(values) => list(name, values)?,
+            value => std::slice::from_ref(value),
+        };
+        all.extend(values.iter().map(|value| parameter(name, value)));
+    }
+    Ok(json!({ "resourceType": "Parameters", "parameter": all }))
 }
 
-fn parameters(name: &str, value: &Value) -> Vec<Value> {
-    match value {
-        Value::Null => Vec::new(),
-        Value::Array(values) => values.iter().flat_map(|value| parameters(name, value)).collect(),
-        value => {
-            let mut parameter = Map::new();
-            parameter.insert("name".into(), name.into());
-            let (element, value) = element(value);
-            parameter.insert(element.into(), value);
-            vec![Value::Object(parameter)]
-        }
+fn list<'a>(name: &str, values: &'a [Value]) -> Result<&'a [Value], InvalidRequest> {
+    let wrong = |what: &str| Err(InvalidRequest::Body(format!("params: {} is {what}", Value::from(name))));
+    if values.is_empty() {
+        return wrong("an empty list, which no parameter says: leave it out, or give it a value");
     }
+    if values.iter().any(Value::is_array) {
+        return wrong("a list of lists. A list repeats the parameter, once a value: [\"x\",\"y\"]");
+    }
+    if values.iter().any(Value::is_null) {
+        return wrong("a list with null in it, which no parameter says: leave the null out");
+    }
+    Ok(values)
+}
+
+fn parameter(name: &str, value: &Value) -> Value {
+    let mut parameter = Map::new();
+    parameter.insert("name".into(), name.into());
+    let (element, value) = element(value);
+    parameter.insert(element.into(), value);
+    Value::Object(parameter)
 }
 
 fn element(value: &Value) -> (&'static str, Value) {
@@ -58,8 +79,21 @@ mod tests {
             {"name": "d", "valueString": "x"}, {"name": "e", "resource": {"resourceType": "Patient"}},
             {"name": "f", "valueCoding": {"system": "s", "code": "c"}}, {"name": "g", "valueReference": {"reference": "Patient/1"}},
             {"name": "h", "valueString": "{\"other\":1}"}, {"name": "i", "valueString": "x"}, {"name": "i", "valueInteger": 2}]});
-        assert_eq!(to_parameters(given.as_object().unwrap()), expected);
+        assert_eq!(to_parameters(given.as_object().unwrap()), Ok(expected));
         let whole = json!({"resourceType": "Parameters", "parameter": []});
-        assert_eq!(to_parameters(whole.as_object().unwrap()), whole);
+        assert_eq!(to_parameters(whole.as_object().unwrap()), Ok(whole));
+    }
+
+    #[test]
+    fn a_list_that_no_parameter_says_is_refused() {
+        for (given, says) in [
+            (json!({"a": []}), "params: \"a\" is an empty list"),
+            (json!({"b": 1, "a": [["x", "y"]]}), "params: \"a\" is a list of lists"),
+            (json!({"a": ["x", []]}), "params: \"a\" is a list of lists"),
+            (json!({"a": ["x", null]}), "params: \"a\" is a list with null in it"),
+        ] {
+            let error = to_parameters(given.as_object().unwrap()).unwrap_err().to_string();
+            assert!(error.starts_with(says), "{error}");
+        }
     }
 }

@@ -157,6 +157,9 @@ fn on_instance(
         (Method::Get, ["_history", version], None) if plain => {
             ResourceId::parse(version).ok().map(|version| Interaction::VersionRead { resource_type: t, id, version })
         }
+        (Method::Get, ["_history", version], None) if ResourceId::parse(version).is_ok() => {
+            return Err(InvalidRequest::Query("a version is read whole, without parameters: leave them out"));
+        }
         (Method::Put, [], Some(resource)) if plain => {
             expect_type(&t, resource)?;
             expect_id(&id, resource)?;

@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::search::{compare, look_at, refuse_empty, said};
 use crate::settings::Limits;
 use crate::transactions::Transactions;
+use crate::whole_reads;
 
 /// One call's way to Medplum.
 pub struct Context<'a> {
@@ -192,6 +193,7 @@ impl<'a> Context<'a> {
         };
         compare(self, interaction, reply.json())?;
         self.missing(graphql_lists::note(interaction, reply.json()));
+        self.note(whole_reads::note(interaction, reply.json()));
         Ok(reply)
     }
 
@@ -518,12 +520,15 @@ impl<'a> Context<'a> {
     }
 }
 
-/// What a 404 means that is about the path, and about no id.
+/// What a 404 means that is about the path or a version, and not about an id alone.
 fn no_such_path(interaction: &Interaction, error: &Error, fhir_path: &str) -> Option<String> {
     if error.status() != Some(404) {
         return None;
     }
     match interaction {
+        Interaction::VersionRead { resource_type, id, version } => Some(format!(
+            "{resource_type}/{id} has no version {version}, or there is no {resource_type}/{id} that may be read here. Its versions: raw_request GET {fhir_path}{resource_type}/{id}/_history"
+        )),
         Interaction::Operation(operation) => operations::not_found(operation),
         Interaction::Raw(raw) if !raw.is_fhir() => {
             Some("There is nothing at that path, or what it names is unknown or not visible to this client".to_owned())

@@ -43,4 +43,5 @@ pub mod transactions;
 pub mod transport;
 mod unseen;
 mod walk;
+mod whole_reads;
 mod writeback;

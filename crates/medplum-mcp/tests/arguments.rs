@@ -238,6 +238,24 @@ async fn a_filter_is_never_left_out_silently() {
     all_refused(&[], rows).await;
 }
 
+#[tokio::test]
+async fn a_parameter_of_an_operation_is_never_left_out_silently() {
+    let rows = ["GET", "POST"].into_iter().flat_map(|method| {
+        let lookup = move |params: Value, says| {
+            let call =
+                json!({"resource_type": "CodeSystem", "operation": "lookup", "method": method, "params": params});
+            attempt("execute_operation", call, says)
+        };
+        [
+            lookup(json!({"code": "x", "property": []}), "params: \"property\" is an empty list"),
+            lookup(json!({"property": [["display", "parent"]]}), "params: \"property\" is a list of lists"),
+            lookup(json!({"property": ["display", []]}), "params: \"property\" is a"),
+            lookup(json!({"property": ["display", null]}), "params: \"property\" is"),
+        ]
+    });
+    all_refused(&[], rows.collect()).await;
+}
+
 /// The last thing that reached the stub.
 fn last(stub: &Stub) -> Asked {
     stub.taken().pop().expect("something was asked")

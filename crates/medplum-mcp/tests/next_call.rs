@@ -666,3 +666,83 @@ fn a_composite_is_answered_with_its_parts() {
         "{error}"
     );
 }
+
+#[test]
+fn an_unknown_version_is_not_an_unknown_id() {
+    let mut host = Host::sandboxed(&[]);
+    let (of, version) = (format!("Patient/{MARIA}"), "00000000-0000-4000-8000-000000000000");
+    let says = format!(
+        "{of} has no version {version}, or there is no {of} that may be read here. Its versions: raw_request GET fhir/R4/{of}/_history."
+    );
+    let path = format!("fhir/R4/{of}/_history/{version}");
+    for (tool, arguments) in [
+        ("raw_request", json!({"method": "GET", "path": path})),
+        ("read_resource", json!({"resource_type": "Patient", "resource_id": format!("{MARIA}/_history/{version}")})),
+    ] {
+        assert_eq!(refused(&mut host, tool, arguments), format!("Medplum answered 404: \"Not found\". {says}"));
+    }
+    host.call("raw_request", json!({"method": "GET", "path": format!("fhir/R4/{of}/_history")})).record();
+    // What is not looked at is not passed on either.
+    let error = refused(&mut host, "raw_request", json!({"method": "GET", "path": format!("{path}?_fields=id")}));
+    assert!(error.contains("a version is read whole, without parameters: leave them out"), "{error}");
+}
+
+#[test]
+fn what_a_read_does_not_look_at_is_said() {
+    let mut host = Host::sandboxed(&[]);
+    let get = |path: &str| json!({"method": "GET", "path": format!("fhir/R4/Patient/{MARIA}{path}")});
+    let parts = format!(
+        "read_resource {{\"resource_type\":\"Patient\",\"resource_id\":\"{MARIA}\",\"fields\":[\"id\",\"name\"]}}"
+    );
+    for name in ["_fields", "_elements"] {
+        let whole = host.call("raw_request", get(&format!("?{name}=id,name")));
+        assert!(whole.record()["birthDate"].is_string(), "{whole:?}");
+        let said =
+            format!("Medplum does not look at {name} in a read: the resource is here whole. Parts of it: {parts}");
+        assert_eq!(whole.note(), said);
+    }
+    let row =
+        host.call("read_resource", json!({"resource_type": "Patient", "resource_id": MARIA, "fields": ["id", "name"]}));
+    assert_eq!(row.record()["rows"][0][0], MARIA);
+
+    let filtered = host.call("raw_request", get("?active=false&_summary=true&_format=json"));
+    assert!(filtered.note().starts_with("Medplum does not look at _summary in a read"), "{filtered:?}");
+    assert!(
+        filtered.note().ends_with(&format!(
+            "Medplum does not look at active in a read: the resource is here whatever it says. A search does: Patient?_id={MARIA}&…"
+        )),
+        "{filtered:?}"
+    );
+    assert_eq!(host.call("raw_request", get("?_format=json&_pretty=true")).note(), "");
+    let history = host.call("raw_request", get("/_history?_count=1&_fields=id"));
+    assert!(history.note().starts_with("Medplum does not look at _fields in a history"), "{history:?}");
+
+    let entry = |url: String| json!({"request": {"method": "GET", "url": url}});
+    let bundle = json!({"type": "batch", "entry": [entry(format!("Patient/{MARIA}")), entry(format!("Patient/{MARIA}?_fields=id,name"))]});
+    let batch = host.call("execute_batch", json!({"bundle": bundle}));
+    assert_eq!(
+        batch.note(),
+        format!(
+            "bundle.entry[1]: Medplum does not look at _fields in a read: the resource is here whole. Parts of it: {parts}"
+        )
+    );
+}
+
+/// Medplum does not take a comma in a quantity for "or".
+#[test]
+fn a_number_with_a_comma_is_answered_with_one_that_has_a_point() {
+    let mut host = Host::sandboxed(&[]);
+    let search =
+        |value: &str| json!({"resource_type": "Observation", "params": {"value-quantity": value}, "count_only": true});
+    let error = refused(&mut host, "search_resources", search("gt7,2"));
+    assert_eq!(
+        error,
+        "value-quantity: \"gt7,2\" has a comma, which means \"or\" and which Medplum does not take in a quantity. A number has a point: value-quantity=gt7.2. Several quantities are searched one by one.\nNothing was searched."
+    );
+    assert!(host.call("search_resources", search("gt7.2")).record()["total"].as_u64().unwrap() > 0);
+    let with_unit = host.call("search_resources", search("gt7.2||mg"));
+    assert!(with_unit.note().contains("does not look at its unit"), "{with_unit:?}");
+    let path = "fhir/R4/Observation?value-quantity=5||mg,6||mg";
+    let error = refused(&mut host, "raw_request", json!({"method": "GET", "path": path}));
+    assert!(error.contains("Search them one by one: value-quantity=5||mg."), "{error}");
+}

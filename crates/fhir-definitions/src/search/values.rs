@@ -27,7 +27,7 @@ pub(super) fn check(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, va
     }
     match p.kind {
         ParameterKind::Number => each(value, |part| number(p.code, part)).map(|()| Checked::default()),
-        ParameterKind::Quantity => each(value, |part| quantity(p.code, part)).map(|()| Checked::default()),
+        ParameterKind::Quantity => quantity(p.code, value),
         ParameterKind::Token => token(defs, p, value),
         ParameterKind::Reference => reference(defs, info, p, value),
         ParameterKind::String => no_prefix(p, value).map(|()| Checked::default()),
@@ -71,12 +71,17 @@ fn number(code: &str, part: &str) -> Result<(), String> {
 }
 
 /// `gt7.0`, `5.4|http://unitsofmeasure.org|mg`, `5.4||mg`.
-fn quantity(code: &str, part: &str) -> Result<(), String> {
-    let (prefix, rest) = date::prefix_of(part);
+fn quantity(code: &str, value: &str) -> Result<Checked, String> {
+    one_quantity(code, value)?;
+    let (prefix, rest) = date::prefix_of(value);
     let fields: Vec<&str> = rest.split('|').collect();
     let number = fields.first().copied().unwrap_or_default();
     if is_number(number) && matches!(fields.len(), 1 | 3) {
-        return Ok(());
+        let unit = fields.get(1..).unwrap_or_default().iter().any(|unit| !unit.is_empty());
+        let note = unit.then(|| {
+            format!("Medplum compares the number of {code} and does not look at its unit: what comes may have another.")
+        });
+        return Ok(Checked { note, ..Checked::default() });
     }
     let prefix = if prefix == "eq" { "" } else { prefix };
     let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(rest.len());
@@ -85,13 +90,36 @@ fn quantity(code: &str, part: &str) -> Result<(), String> {
         let unit = unit.trim_matches(['|', ' ']);
         return Err(format!(
             "{code}: \"{}\" is not a quantity. Write {code}={prefix}{amount}||{}",
-            clipped(part),
+            clipped(value),
             clipped(unit)
         ));
     }
     Err(format!(
         "{code}: \"{}\" is not a quantity. Write {code}=gt7.0 or {code}=5.4|http://unitsofmeasure.org|mg.",
-        clipped(part)
+        clipped(value)
+    ))
+}
+
+/// Medplum takes no comma in a quantity for "or": it looks for a number with a comma in it, which the database refuses, or
+/// for the first of several alone.
+fn one_quantity(code: &str, value: &str) -> Result<(), String> {
+    let parts = split(value, ',');
+    let Some(first) = parts.first().filter(|_| parts.len() > 1) else { return Ok(()) };
+    let point = value.replacen(',', ".", 1);
+    let (_, rest) = date::prefix_of(&point);
+    let is_decimal = parts.len() == 2 && is_number(rest.split('|').next().unwrap_or_default()) && !first.contains('|');
+    let instead = match is_decimal {
+        true => {
+            format!("A number has a point: {code}={}. Several quantities are searched one by one.", clipped(&point))
+        }
+        false => format!(
+            "Search them one by one: {code}={}. For a range repeat it: {code}=ge5 and {code}=lt8.",
+            clipped(first)
+        ),
+    };
+    Err(format!(
+        "{code}: \"{}\" has a comma, which means \"or\" and which Medplum does not take in a quantity. {instead}",
+        clipped(value)
     ))
 }
 

@@ -59,7 +59,7 @@ impl Run for ExecuteOperation {
         let level = level(&self.resource_type, self.resource_id.as_deref())?;
         let (method, query, body) = match self.method {
             Verb::Get => (Method::Get, to_query(in_url(&name, self.params))?, None),
-            Verb::Post => (Method::Post, Query::new(), Some(body(&level, &name, self.params.unwrap_or_default()))),
+            Verb::Post => (Method::Post, Query::new(), Some(body(&level, &name, self.params.unwrap_or_default())?)),
         };
         let interaction = Interaction::operation(Operation { level, name, method, query, body })?;
         Ok(any_answer(cx.send(&interaction).await?))
@@ -99,15 +99,15 @@ fn in_url(name: &OperationName, params: Option<Map<String, Value>>) -> Option<Ma
 }
 
 /// The arguments as Medplum takes them: $graphql and $validate want theirs bare, all others as Parameters.
-fn body(level: &Level, name: &OperationName, params: Map<String, Value>) -> Value {
-    match (level, name.as_str()) {
+fn body(level: &Level, name: &OperationName, params: Map<String, Value>) -> Result<Value, Failure> {
+    Ok(match (level, name.as_str()) {
         (Level::System, "graphql") => Value::Object(params),
         (Level::Type(_), "validate") => match params.get("resource") {
             Some(resource) if params.len() == 1 => resource.clone(),
             _ => Value::Object(params),
         },
-        _ => to_parameters(&params),
-    }
+        _ => to_parameters(&params)?,
+    })
 }
 
 /// Whatever an operation, a bot or a raw path answers.
