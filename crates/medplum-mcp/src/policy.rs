@@ -49,7 +49,7 @@ impl Policy {
         if asked.effect.is_read() || self.limits.writes {
             return Ok(());
         }
-        Err(Refusal::new(closed(asked.interaction, asked.effect)))
+        Err(Refusal::new(closed(asked.interaction, asked.effect, &self.limits)))
     }
 
     fn check_bots(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
@@ -107,28 +107,26 @@ impl Gate for Policy {
 }
 
 /// Why a request that acts is refused, and what opens it where that is what it takes.
-fn closed(interaction: &Interaction, effect: Effect) -> String {
+fn closed(interaction: &Interaction, effect: Effect, limits: &Limits) -> String {
     match interaction {
         Interaction::Batch(batch) => {
             let mut entries = batch.entries().iter().map(|entry| &entry.interaction).enumerate();
             match entries.find(|(_, entry)| !entry.effect().is_read()) {
                 Some((index, entry)) => {
-                    format!("{} is not a read: {}", entry_path(index), closed(entry, entry.effect()))
+                    format!("{} is not a read: {}", entry_path(index), closed(entry, entry.effect(), limits))
                 }
-                None => read_only("The bundle acts."),
+                None => read_only("The bundle acts.", limits),
             }
         }
         Interaction::Operation(operation) => {
-            operations::no_read(operation).unwrap_or_else(|| read_only(&describe_operation(operation)))
+            operations::no_read(operation).unwrap_or_else(|| read_only(&describe_operation(operation), limits))
         }
-        other => read_only(&describe(other, effect)),
+        other => read_only(&describe(other, effect), limits),
     }
 }
 
-fn read_only(what: &str) -> String {
-    format!(
-        "{what} This server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
-    )
+fn read_only(what: &str, limits: &Limits) -> String {
+    format!("{what} This server is read-only. {} Nothing was sent.", limits.opens_writes())
 }
 
 /// What a refused request would have done, in a sentence.

@@ -131,6 +131,14 @@ pub(crate) fn read(
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type("text/plain")]).into())
 }
 
+fn writes(limits: &Limits) -> &'static str {
+    match (limits.writes, limits.closed_by_flag) {
+        (true, _) => "open",
+        (false, false) => "closed, read-only (MEDPLUM_ENABLE_WRITES)",
+        (false, true) => "closed, read-only (--enable-writes=false)",
+    }
+}
+
 fn server_info(limits: &Limits, config: &Config) -> String {
     let credentials = match &config.credentials {
         Credentials::Client { id, .. } => format!("client application {id}"),
@@ -152,7 +160,7 @@ fn server_info(limits: &Limits, config: &Config) -> String {
             "on_behalf_of in a call: {}",
             if limits.obo_override { "open" } else { "closed (MEDPLUM_ALLOW_OBO_OVERRIDE)" }
         ),
-        format!("writes: {}", if limits.writes { "open" } else { "closed, read-only (MEDPLUM_ENABLE_WRITES)" }),
+        format!("writes: {}", writes(limits)),
         format!("bots: {bots}"),
         format!("resource types: {}", limits.types.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string)),
         format!("free text of records: {}", if limits.free_text == FreeText::Keep { "shown" } else { "left out" }),

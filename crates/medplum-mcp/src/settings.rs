@@ -20,6 +20,7 @@ use self::sign_in::credentials;
 pub use self::table::*;
 pub use self::values::{SettingError, Source, Values};
 use crate::allowed_types::AllowedTypes;
+use crate::shown;
 use crate::toolset::Toolsets;
 
 /// The settings, validated.
@@ -71,6 +72,7 @@ impl Settings {
             })?,
             limits: Limits {
                 writes,
+                closed_by_flag: !writes && values.source(ENABLE_WRITES) == Some(Source::Flag),
                 types: types(values)?,
                 free_text: match values.get(FREE_TEXT)?.unwrap_or("keep").to_ascii_lowercase().as_str() {
                     "keep" => FreeText::Keep,
@@ -136,13 +138,13 @@ fn bots(values: &Values) -> Result<Option<BTreeSet<ResourceId>>, SettingError> {
     let Some(list) = values.get(ALLOWED_BOT_IDS)? else {
         return Ok(None);
     };
-    let ids = list
-        .split([',', ' '])
-        .filter(|id| !id.is_empty())
-        .map(|id| ResourceId::parse(id.strip_prefix("Bot/").unwrap_or(id)));
-    ids.collect::<Result<_, _>>()
-        .map(Some)
-        .map_err(|_| SettingError::new(ALLOWED_BOT_IDS, "must be a list of bot ids with commas between them"))
+    let ids = list.split([',', ' ']).filter(|id| !id.is_empty()).map(|id| {
+        ResourceId::parse(id.strip_prefix("Bot/").unwrap_or(id)).map_err(|_| {
+            let why = format!("must be a list of bot ids with commas between them; {} is none", shown::text(id, 80));
+            SettingError::new(ALLOWED_BOT_IDS, why)
+        })
+    });
+    ids.collect::<Result<_, _>>().map(Some)
 }
 
 fn types(values: &Values) -> Result<Option<AllowedTypes>, SettingError> {
@@ -235,6 +237,18 @@ mod tests {
             (
                 &[("MEDPLUM_TIMEOUT_SECONDS", "0")],
                 "MEDPLUM_TIMEOUT_SECONDS must be a whole number from 1 to 600. For example: MEDPLUM_TIMEOUT_SECONDS=60",
+            ),
+            (
+                &[("MEDPLUM_ALLOWED_BOT_IDS", "287f13cd-ce73-4f66-bb4b-28542e6acf24 a;b")],
+                "MEDPLUM_ALLOWED_BOT_IDS must be a list of bot ids with commas between them; \"a;b\" is none. For example: MEDPLUM_ALLOWED_BOT_IDS=287f13cd-ce73-4f66-bb4b-28542e6acf24,40a58028-6dd7-4b89-a029-9a5c43e60c64",
+            ),
+            (
+                &[("MEDPLUM_CLIENT_ID", "x"), ("MEDPLUM_CLIENT_SECRET", "y"), ("MEDPLUM_CLIENT_SECRET_FILE", "/z")],
+                "MEDPLUM_CLIENT_SECRET and MEDPLUM_CLIENT_SECRET_FILE are two ways to sign in. Unset one of them",
+            ),
+            (
+                &[("MEDPLUM_CLIENT_ID", "x"), ("MEDPLUM_CLIENT_SECRET", "y"), ("MEDPLUM_ACCESS_TOKEN", "z")],
+                "MEDPLUM_ACCESS_TOKEN and MEDPLUM_CLIENT_ID are two ways to sign in. Unset one of them",
             ),
             (
                 &[("MEDPLUM_CLIENT_ID", "x")],

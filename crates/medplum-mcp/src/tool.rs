@@ -129,9 +129,7 @@ impl Tool {
                 self.facts.toolset.name(),
                 limits.toolsets.opened_by(self.facts.toolset)
             ),
-            _ => format!(
-                "{name} is closed: this server is read-only. The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent."
-            ),
+            _ => format!("{name} is closed: this server is read-only. {} Nothing was sent.", limits.opens_writes()),
         })
     }
 

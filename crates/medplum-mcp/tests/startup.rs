@@ -65,7 +65,10 @@ fn every_bad_setting_is_named_with_a_value_that_works() {
     ];
     for (variable, values) in table {
         for value in *values {
-            let ended = run(&[], &with(&[(variable, value)]), "");
+            // A token is one way to sign in, and stands alone.
+            let variables = [(*variable, *value)];
+            let variables = if *variable == "MEDPLUM_ACCESS_TOKEN" { variables.to_vec() } else { with(&variables) };
+            let ended = run(&[], &variables, "");
             assert_eq!(ended.code, Some(2), "{variable}={value}: {ended:?}");
             assert_eq!(ended.stdout, "");
             let starts = ended.stderr.starts_with(&format!("medplum-mcp: {variable} "));
@@ -159,6 +162,51 @@ fn the_secret_may_stand_in_a_file() {
     let ended = run(&["call", "read_resource", &read(PATIENT)], &variables, "");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains(PATIENT));
+}
+
+/// Nobody could tell as whom it signs in. The sandbox needs neither, and a flag is meant for this very call.
+#[test]
+fn two_ways_to_sign_in_are_refused_at_the_start() {
+    let secret = ("MEDPLUM_CLIENT_SECRET", SECRET);
+    let file = ("MEDPLUM_CLIENT_SECRET_FILE", "/run/secrets/medplum");
+    let token = ("MEDPLUM_ACCESS_TOKEN", TOKEN);
+    for (variables, says) in [
+        ([("MEDPLUM_CLIENT_ID", "client"), secret, file], "MEDPLUM_CLIENT_SECRET and MEDPLUM_CLIENT_SECRET_FILE"),
+        ([("MEDPLUM_CLIENT_ID", "client"), secret, token], "MEDPLUM_ACCESS_TOKEN and MEDPLUM_CLIENT_ID"),
+        ([("MEDPLUM_CLIENT_ID", ""), file, token], "MEDPLUM_ACCESS_TOKEN and MEDPLUM_CLIENT_SECRET_FILE"),
+    ] {
+        let ended = run(&[], &variables, "");
+        let said = format!("medplum-mcp: {says} are two ways to sign in. Unset one of them\n");
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(2), said.as_str()));
+        assert_eq!(
+            run(&["--sandbox", "call", "list_codes", r#"{"resource_type":"Condition"}"#], &variables, "").code,
+            Some(0)
+        );
+    }
+    let stub = Stub::start();
+    let arguments = ["--access-token", TOKEN, "--base-url", &stub.url, "call", "read_resource", &read(PATIENT)];
+    let ended = run(&arguments, &[("MEDPLUM_CLIENT_ID", "client"), secret], "");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn what_a_flag_has_closed_names_the_flag() {
+    let variable = [("MEDPLUM_ENABLE_WRITES", "true")];
+    let create = r#"{"resource":{"resourceType":"Patient"}}"#;
+    let raw = r#"{"method":"DELETE","path":"fhir/R4/Patient/1"}"#;
+    let by_flag = "The operator closed writes with the flag --enable-writes=false, which wins over MEDPLUM_ENABLE_WRITES. Nothing was sent.";
+    let by_default = "The operator opens writes with MEDPLUM_ENABLE_WRITES=true. Nothing was sent.";
+    for (tool, call) in [("create_resource", create), ("raw_request", raw)] {
+        for (flags, variables, says) in [
+            (&["--sandbox", "--enable-writes=false"][..], &variable[..], by_flag),
+            (&["--sandbox", "--enable-writes=false"], &[], by_flag),
+            (&["--sandbox"], &[], by_default),
+        ] {
+            let ended = run(&[flags, &["call", tool, call]].concat(), variables, "");
+            assert_eq!(ended.code, Some(1), "{ended:?}");
+            assert!(ended.stderr.contains(says), "{tool} {flags:?}: {ended:?}");
+        }
+    }
 }
 
 fn read(id: &str) -> String {

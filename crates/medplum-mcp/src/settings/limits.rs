@@ -49,6 +49,8 @@ pub enum FreeText {
 pub struct Limits {
     /// Whether writes and runs may leave.
     pub writes: bool,
+    /// Whether it is a flag that closes them: the variable opens nothing then.
+    pub closed_by_flag: bool,
     /// The resource types that may be read and written; any if unset.
     pub types: Option<AllowedTypes>,
     /// Whether free text is shown.
@@ -69,6 +71,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             writes: false,
+            closed_by_flag: false,
             types: None,
             free_text: FreeText::Keep,
             toolsets: Toolsets::default(),
@@ -76,6 +79,17 @@ impl Default for Limits {
             confirm: ConfirmWrites::Auto,
             bots: None,
             budget: 40_000,
+        }
+    }
+}
+
+impl Limits {
+    /// What opens writes where they are closed.
+    pub(crate) fn opens_writes(&self) -> &'static str {
+        if self.closed_by_flag {
+            "The operator closed writes with the flag --enable-writes=false, which wins over MEDPLUM_ENABLE_WRITES."
+        } else {
+            "The operator opens writes with MEDPLUM_ENABLE_WRITES=true."
         }
     }
 }

@@ -27,8 +27,8 @@ pub(super) fn credentials(values: &Values) -> Result<Option<Credentials>, Settin
         return Ok(Some(Credentials::AccessToken(SecretString::from(header_safe(ACCESS_TOKEN, token)?))));
     }
     let secret = match values.get(CLIENT_SECRET_FILE)? {
-        Some(path) if values.get(CLIENT_SECRET)?.is_none() => Some(secret_from(path)?),
-        _ => values.get(CLIENT_SECRET)?.map(SecretString::from),
+        Some(path) => Some(secret_from(path)?),
+        None => values.get(CLIENT_SECRET)?.map(SecretString::from),
     };
     match (values.get(CLIENT_ID)?, secret) {
         (Some(id), Some(secret)) => Ok(Some(Credentials::Client { id: id.to_owned(), secret })),

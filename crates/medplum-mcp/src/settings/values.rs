@@ -68,14 +68,17 @@ impl Values {
         }
     }
 
-    /// Whether the flags name one way to sign in, not two.
+    /// Whether there is one way to sign in, not two: nobody could tell as whom it would be. What the flags name is all that
+    /// is left of the environment's.
     pub(crate) fn check_one_way_in(&self) -> Result<(), SettingError> {
-        let by_flag = |variable| self.source(variable) == Some(Source::Flag);
-        match RIVALS.iter().find(|(one, other)| by_flag(one) && by_flag(other)) {
-            Some((one, other)) => Err(SettingError::new(one, format!("and {other} are two ways to sign in"))
-                .advising("Pass the flag of one of them".to_owned())),
-            None => Ok(()),
-        }
+        let are_both =
+            |(one, other): &&(&'static str, &str)| self.source(one).is_some() && self.source(other).is_some();
+        let Some((one, other)) = RIVALS.iter().find(are_both) else { return Ok(()) };
+        let advice = match self.source(one) {
+            Some(Source::Flag) => "Pass the flag of one of them",
+            _ => "Unset one of them",
+        };
+        Err(SettingError::new(one, format!("and {other} are two ways to sign in")).advising(advice))
     }
 
     /// Where a setting's value was found; none if it has no value.
