@@ -51,6 +51,11 @@ pub enum EvalError {
         /// What it takes.
         needs: &'static str,
     },
+    /// A date minus a date: FHIRPath has no such difference.
+    #[error(
+        "a date minus a date is not in FHIRPath. Compare instead: birthDate <= today() - 18 years is true from 18 years on"
+    )]
+    DateDifference,
     /// The work budget is used up, see [`Context::with_step_limit`](crate::Context::with_step_limit).
     #[error("the expression takes more than {limit} steps here; narrow it with where(…) or a longer path")]
     TooMuchWork {

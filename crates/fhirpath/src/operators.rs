@@ -160,8 +160,18 @@ fn arithmetic<'a>(engine: &Engine<'a, '_>, op: BinaryOp, left: &[Item<'a>], righ
         (_, Scalar::Quantity(left), Scalar::Quantity(right)) => quantities(op, &left, &right),
         (_, left, right) => match (left.number(), right.number()) {
             (Some(_), Some(_)) => Ok(numbers(op, &left, &right).into_iter().collect()),
+            _ if op == BinaryOp::Subtract && is_date(&left) && is_date(&right) => Err(EvalError::DateDifference),
             _ => Err(wrong_operands(what)),
         },
+    }
+}
+
+/// Without a model a date is but a string.
+fn is_date(value: &Scalar<'_>) -> bool {
+    match value {
+        Scalar::Temporal(_) => true,
+        Scalar::String(text) => crate::temporal::Temporal::parse(text).is_some(),
+        _ => false,
     }
 }
 

@@ -312,3 +312,59 @@ async fn a_cursor_is_good_for_its_own_query_alone() {
     let refused = ward.ask("search_all_resources", &with("count", Value::Null)).await.err().unwrap();
     assert!(refused.contains("does not belong to this query"), "{refused}");
 }
+
+/// On Medplum `Jose` is not `José`, nor the other way round. Who finds nobody is told so before saying that there is nobody.
+#[tokio::test]
+async fn a_name_that_is_written_with_an_accent_is_found_by_both_spellings() {
+    let patient = |n: usize, given: &str, family: &str| json!({"resourceType": "Patient", "id": id(n), "name": [{"family": family, "given": [given]}]});
+    let measured = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}});
+    let ward = Ward::of([patient(1, "José", "Müller"), patient(2, "Zoe", "Lopez"), measured]);
+    let by = |key: &str, value: &str| {
+        let mut params = serde_json::Map::new();
+        params.insert(key.to_owned(), value.into());
+        json!({"resource_type": "Patient", "params": params})
+    };
+    for (key, value, told) in [
+        (
+            "name",
+            "Jose",
+            "Accents count: Jose does not find a name that is written with one; both: name=Jose,<with the accent>.",
+        ),
+        ("name", "Zoë", "Accents count; with and without: name=Zoë,Zoe."),
+        ("family:exact", "Muller", "both: family:exact=Muller,<with the accent>."),
+        ("given", "zoé", "with and without: given=zoé,zoe."),
+    ] {
+        let page = ward.ask("search_resources", &by(key, value)).await.unwrap();
+        assert!(page.ids().is_empty() && page.note.contains(told), "{key}={value}: {}", page.note);
+    }
+    let chained = json!({"resource_type": "Observation", "params": {"subject:Patient.name": "Jose"}});
+    assert!(ward.ask("search_resources", &chained).await.unwrap().note.contains("subject:Patient.name=Jose,<with"));
+    for (key, value, found) in [("name", "Jose,José", 1), ("name", "Zoë,zoe", 2), ("family:exact", "Muller,Müller", 1)]
+    {
+        assert_eq!(ward.ids("search_resources", by(key, value)).await, [id(found)], "{key}={value}");
+    }
+    // Where accents cannot be it, nothing is said of them.
+    for (key, value) in [("name", "李"), ("phone", "555"), ("name", "x1")] {
+        let page = ward.ask("search_resources", &by(key, value)).await.unwrap();
+        assert!(!page.note.contains("Accents"), "{key}={value}: {}", page.note);
+    }
+}
+
+/// What FHIRPath has no word for is told with what does it; the calls in the sentence work.
+#[tokio::test]
+async fn an_age_is_a_comparison_or_a_question_in_sql() {
+    let ward = Ward::of([json!({"resourceType": "Patient", "id": id(1), "birthDate": "1961-02-03"})]);
+    let fields = |field: &str| json!({"resource_type": "Patient", "fields": ["id", field]});
+    for field in ["today() - birthDate", "now() - birthDate", "(birthDate - today()).toString()"] {
+        let told = ward.ask("search_resources", &fields(field)).await.err().unwrap();
+        assert!(told.starts_with("fields[1]: a date minus a date is not in FHIRPath."), "{field}: {told}");
+        let call = told.split("query_resources ").nth(1).unwrap();
+        let answer = ward.ask("query_resources", &serde_json::from_str(call).unwrap()).await.unwrap();
+        assert!(answer.record["rows"][0][2].as_u64() >= Some(64), "{}", answer.record);
+        let comparison = told.split("instead: ").nth(1).unwrap().split(" is true").next().unwrap();
+        let answer = ward.ask("search_resources", &fields(comparison)).await.unwrap();
+        assert_eq!(answer.record["rows"][0][1], true, "{}", answer.record);
+    }
+    let told = ward.ask("search_resources", &fields("birthDate - 'x'")).await.err().unwrap();
+    assert!(told.contains("needs two numbers"), "{told}");
+}

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use fhir_definitions::{Definitions, TypeInfo};
-use fhirpath::{Context, Expression};
+use fhirpath::{Context, EvalError, Expression};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -121,7 +121,7 @@ impl Fields {
         let cell = |(index, (_, expression)): (usize, &(String, Expression))| {
             let items = expression
                 .evaluate(resource, &context)
-                .map_err(|error| Failure::teach(format!("fields[{index}]: {error}.")))?;
+                .map_err(|error| Failure::teach(format!("fields[{index}]: {error}.{}", beyond(&error))))?;
             let mut values: Vec<Value> = items.iter().map(|item| item.to_json().into_owned()).collect();
             Ok(match values.len() {
                 0 => Value::Null,
@@ -130,6 +130,17 @@ impl Fields {
             })
         };
         self.columns.iter().enumerate().map(cell).collect()
+    }
+}
+
+/// What does what an expression cannot.
+fn beyond(error: &EvalError) -> &'static str {
+    match error {
+        EvalError::DateDifference => {
+            " An age as a number: query_resources {\"resource_type\":\"Patient\",\"sql\":\"SELECT id, birth_date, \
+             CAST(substr(timediff('now', birth_date), 2, 4) AS INTEGER) AS age FROM Patient\"}"
+        }
+        _ => "",
     }
 }
 

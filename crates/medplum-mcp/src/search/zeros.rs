@@ -2,6 +2,8 @@
 
 use fhir_definitions::{Definitions, ParameterKind, TypeInfo};
 use medplum_client::{Interaction, Query, ResourceType};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::{Search, obeyed};
 use crate::context::Context;
@@ -108,7 +110,24 @@ impl Zero {
         for (key, value) in &self.filters {
             hints.extend(self.hint(key, value).filter(|hint| !hints.contains(hint)));
         }
+        hints.extend(self.accents());
         hints
+    }
+
+    /// Medplum compares letters as they are written: what was searched by name, in another spelling too.
+    fn accents(&self) -> Option<String> {
+        let mut names = self.filters.iter().filter(|(key, _)| self.info().is_some_and(|info| is_text(info, key)));
+        names.find_map(|(key, value)| {
+            let bare: String = value.nfd().filter(|c| !is_combining_mark(*c)).collect();
+            let is_name = bare.chars().all(|c| c.is_ascii_alphabetic() || " '-".contains(c)) && bare.trim().len() > 1;
+            match is_name {
+                false => None,
+                true if bare == *value => Some(format!(
+                    "Accents count: {value} does not find a name that is written with one; both: {key}={value},<with the accent>."
+                )),
+                true => Some(format!("Accents count; with and without: {key}={value},{bare}.")),
+            }
+        })
     }
 
     /// What holds one code or name holds no other: whoever passes several mostly means any of them.
@@ -152,6 +171,17 @@ impl Zero {
 /// The name in front of a modifier or a chain.
 fn first_name(key: &str) -> &str {
     key.split([':', '.']).next().unwrap_or(key)
+}
+
+/// Whether letters are compared, at the end of a chain too: `subject:Patient.name`.
+fn is_text(info: &TypeInfo, key: &str) -> bool {
+    let Some(parameter) = Definitions::get().search_parameter(info, first_name(key)) else { return false };
+    let Some((link, rest)) = key.split_once('.') else {
+        return parameter.kind == ParameterKind::String && !key.ends_with(":missing");
+    };
+    let said = link.split_once(':').map(|(_, resource_type)| resource_type);
+    let leads_to = parameter.targets().filter(|target| said.is_none_or(|said| said == *target));
+    leads_to.filter_map(|target| Definitions::get().resource_type(target)).any(|info| is_text(info, rest))
 }
 
 /// The parameter that looks for the same in a resource and in its components.
