@@ -5,6 +5,8 @@
 mod common;
 
 use common::{Answer, Host};
+use fhir_definitions::Definitions;
+use medplum_mcp::tool::Tool;
 use serde_json::{Value, json};
 
 /// Maria Lindqvist, of the sandbox.
@@ -745,4 +747,59 @@ fn a_number_with_a_comma_is_answered_with_one_that_has_a_point() {
     let path = "fhir/R4/Observation?value-quantity=5||mg,6||mg";
     let error = refused(&mut host, "raw_request", json!({"method": "GET", "path": path}));
     assert!(error.contains("Search them one by one: value-quantity=5||mg."), "{error}");
+}
+
+fn all_tools() -> Vec<Tool> {
+    medplum_mcp::tools::all(&medplum_mcp::settings::Limits { writes: true, ..Default::default() })
+}
+
+fn arguments_of(tool: &Tool) -> Vec<&str> {
+    tool.schema["properties"].as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// Whatever a call is given that it does not take: what is advised instead is an argument of that tool, or a parameter of
+/// what it searches.
+#[test]
+fn an_argument_that_is_advised_is_one_that_the_tool_has() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let tools = all_tools();
+    let mut words: Vec<&str> = tools.iter().flat_map(arguments_of).collect();
+    words.extend([
+        "max_codes",
+        "maxCodes",
+        "min_date",
+        "max_rows",
+        "limit_codes",
+        "codes",
+        "subjects",
+        "datte",
+        "top_k",
+    ]);
+    words.sort_unstable();
+    words.dedup();
+    let info = Definitions::get().resource_type("Observation").unwrap();
+    let (mut advised, mut into_params) = (0, 0);
+    for tool in &tools {
+        let takes = arguments_of(tool);
+        for word in words.iter().filter(|word| !takes.contains(word)) {
+            let answer = host.call(tool.facts.name, json!({"resource_type": "Observation", *word: 1}));
+            let text = answer.error();
+            if let Some(near) = text.split("Nearest: ").nth(1).and_then(|rest| rest.split(['.', ',']).next()) {
+                assert!(takes.contains(&near), "{} {word}: {text}", tool.facts.name);
+                advised += 1;
+            }
+            if let Some(inside) = text.split("{\"params\":{\"").nth(1).and_then(|rest| rest.split('"').next()) {
+                assert!(takes.contains(&"params"), "{} {word}: {text}", tool.facts.name);
+                let operates = text.contains("An operation's parameter");
+                assert!(operates || Definitions::get().search_parameter(info, inside).is_some(), "{word}: {text}");
+                // The bound of an answer is no filter.
+                assert!(
+                    operates || !["max", "min", "lim", "top"].iter().any(|b| word.starts_with(b)),
+                    "{word}: {text}"
+                );
+                into_params += 1;
+            }
+        }
+    }
+    assert!(advised > 50 && into_params > 5, "{advised} {into_params}");
 }

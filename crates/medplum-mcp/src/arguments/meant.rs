@@ -10,7 +10,10 @@ pub(super) fn meant<'a>(word: &str, has: &[&'a str]) -> Option<&'a str> {
 
 /// Whether a word is another's for what shapes an answer: then it is no search parameter, whatever it looks like.
 pub(super) fn shapes(word: &str) -> bool {
-    meant(word, SHAPES).is_some() || SHAPES.iter().any(|shape| *shape == word.trim_start_matches('_'))
+    // `max_codes` is a bound of something, and no `code`.
+    let is_bound =
+        ["max", "min", "limit", "top"].contains(&word.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or(word));
+    is_bound || meant(word, SHAPES).is_some() || SHAPES.iter().any(|shape| *shape == word.trim_start_matches('_'))
 }
 
 const SHAPES: &[&str] =
@@ -19,7 +22,7 @@ const SHAPES: &[&str] =
 /// Words in small letters without separators; and the arguments that they may mean, the first that there is.
 const MEANT: &[(&str, &str)] = &[
     (
-        "limit max maxresults maxcount maxresource maxresources n top take first pagesize perpage size count results rows",
+        "limit max maxresults maxcount maxresource maxresources n top take first pagesize perpage size count results rows maxrows maxrecords maxentries",
         "count max_resources",
     ),
     ("skip startindex", "offset"),

@@ -34,7 +34,9 @@ pub(super) struct Part<'a> {
     /// How many records were looked at, and how many there are, where rows are made of several.
     records: Option<(usize, usize)>,
     failed: Vec<(&'static Rule, &'a Failure)>,
-    /// How many records there are that are not current, where none is; none if that is not known.
+    /// How many records are current; none if that is not known.
+    current: Option<usize>,
+    /// How many records there are that are not; none if that is not known or was not looked at.
     not_current: Option<usize>,
 }
 
@@ -59,24 +61,28 @@ impl<'a> Part<'a> {
             rows.rows.truncate(section.most);
         }
         let of = of.filter(|_| failed.is_empty());
-        Self { section, rows, known, of, records, failed, not_current: None }
+        let current = total.map(without);
+        Self { section, rows, known, of, records, failed, current, not_current: None }
     }
 
-    /// Looks at what there is besides, where nothing is current: a resolved allergy is no lack of one.
+    /// Looks at what there is besides, where nothing is current: a resolved allergy is no lack of one. What a patient had is
+    /// told beside what they have, too: a cancer in remission beside a cold.
     pub(super) async fn look_for_others(&mut self, cx: &Context<'_>, patient: &ResourceId) {
-        if !self.is_empty() {
+        let is_empty = self.is_empty();
+        if !is_empty && !self.section.tells_of_the_past() {
             return;
         }
         let Some(no_mistake) = self.section.on_record else {
-            self.not_current = Some(0);
+            self.not_current = is_empty.then_some(0);
             return;
         };
-        let mut not_current = Some(0_usize);
+        let mut on_record = Some(0_usize);
         for rule in self.section.types() {
             let here = rule.on_record(cx, patient.as_str(), no_mistake).await;
-            not_current = not_current.zip(here).map(|(before, here)| before.saturating_add(here));
+            on_record = on_record.zip(here).map(|(before, here)| before.saturating_add(here));
         }
-        self.not_current = not_current;
+        let current = if is_empty { Some(0) } else { self.current };
+        self.not_current = on_record.zip(current).map(|(on_record, current)| on_record.saturating_sub(current));
     }
 
     fn wish(&self) -> Wish {
@@ -175,10 +181,13 @@ impl Draft<'_> {
         let (mut none, mut not_current, mut more) = (Vec::new(), Map::new(), Map::new());
         for (part, rows) in self.sections.iter().zip(shown) {
             let key = part.section.key;
+            if let Some(records) = part.not_current.filter(|records| *records > 0) {
+                not_current.insert(key.to_owned(), records.into());
+            }
             match (part.of, part.not_current) {
-                (_, Some(0)) => none.push(key),
-                (_, Some(records)) => _ = not_current.insert(key.to_owned(), records.into()),
-                (Some(of), None) if *rows == 0 && of > 0 => _ = more.insert(key.to_owned(), of.into()),
+                (_, Some(0)) if part.is_empty() => none.push(key),
+                (_, Some(_)) if part.is_empty() => {}
+                (Some(of), _) if *rows == 0 && of > 0 => _ = more.insert(key.to_owned(), of.into()),
                 _ => _ = record.insert(key.to_owned(), part.record(*rows)),
             }
         }

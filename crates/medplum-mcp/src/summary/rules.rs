@@ -58,6 +58,11 @@ pub(super) struct Section {
 }
 
 impl Section {
+    /// Whether what is over still matters beside what is current.
+    pub(super) fn tells_of_the_past(&self) -> bool {
+        matches!(self.name, Name::Problems | Name::Medications | Name::Allergies)
+    }
+
     /// A search for each type of it.
     pub(super) fn types(&self) -> impl Iterator<Item = &'static Rule> {
         let searches = self.searches;

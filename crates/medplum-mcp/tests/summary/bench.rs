@@ -169,7 +169,8 @@ impl Page {
             assert!(rows.is_none_or(|rows| value["shown"] == rows.len()), "{key}: {value}");
         }
         let none = self.record["none"].as_array().is_some_and(|none| none.contains(&section.into()));
-        if none || self.record["notCurrent"].get(section).is_some() {
+        let only_past = self.record["notCurrent"].get(section).is_some() && self.record.get(section).is_none();
+        if none || (only_past && self.record["notShown"].get(section).is_none()) {
             return (0.into(), 0.into());
         }
         match &self.record["notShown"][section] {

@@ -27,7 +27,12 @@ async fn a_long_chart_on_a_page() {
     let page = bench.page(LONG[0]).await;
     insta::assert_snapshot!(format!("{}\n{}\n\n{} tokens", page.lines(), page.note, page.tokens()));
     let asked = bench.sandbox.requests();
-    assert_eq!(asked.len(), 21, "a token, 16 searches, and a count for each of four sections that are empty");
+    // The medications are of two types.
+    assert_eq!(
+        asked.len(),
+        24,
+        "a token, 16 searches, a count for each of four sections that are empty, three for the past"
+    );
     for patient in LONG {
         let page = bench.page(patient).await;
         assert!(page.tokens() <= MOST_TOKENS / 2 + 200, "{}", page.tokens());
@@ -248,7 +253,7 @@ async fn what_does_not_hold_is_not_there() {
             "rows": [["test", "1-1", 1, "g", "2025-01-01", 1]],
         })
     );
-    assert_eq!(page.note, "");
+    assert!(page.note.starts_with("notCurrent counts") && page.note.lines().count() == 1, "{}", page.note);
 }
 
 /// What is counted is what is seen: a row that stands for several records is one, and what does not belong is none.
@@ -264,7 +269,7 @@ async fn shown_counts_the_rows_that_are_shown() {
     problems["rows"].as_array_mut().unwrap().sort_by_key(Value::to_string);
     let rows = json!([["asthma", "", "since 2014-05, 3 records"], ["gout", "", "since 2014-05"]]);
     assert_eq!(problems, json!({"shown": 2, "of": 2, "records": 4, "rows": rows}));
-    assert_eq!(page.note, "");
+    assert_eq!(page.record["notCurrent"], json!({"problems": 1}), "what has an end is over");
     // More of the same than are looked at: how many rows they would be is not known.
     let mut all = vec![patient()];
     all.extend((0..230).map(repeated));
@@ -476,6 +481,30 @@ async fn the_definition_is_short() {
     let cost = bench::tokens(&description) + bench::tokens(&schema);
     println!("{cost} tokens\n{schema}");
     assert!(cost <= 120, "{cost}: {schema}");
+}
+
+/// A cancer in remission is told of beside a cold.
+#[tokio::test]
+async fn what_is_over_is_counted_beside_what_is_current() {
+    let all = [
+        patient(),
+        condition(1, "cold", "active", "confirmed"),
+        condition(2, "cancer", "remission", "confirmed"),
+        condition(3, "gout", "resolved", ""),
+        condition(4, "typing", "resolved", "entered-in-error"),
+        allergy(5, "penicillin", "active", "high"),
+    ];
+    let bench = Bench::with(&all).await;
+    let asked = json!({"patient_id": PATIENT, "sections": ["allergies", "problems"]});
+    let page = bench.page_as(As::Admin, "2026-01-01", asked.clone()).await;
+    assert_eq!((page.record["problems"]["of"].clone(), page.record["allergies"]["of"].clone()), (1.into(), 1.into()));
+    assert_eq!(page.record["notCurrent"], json!({"problems": 2}));
+    assert!(page.record.get("none").is_none(), "{}", page.text);
+    let told = format!("resolved, stopped, past or not done: search_resources Condition patient=Patient/{PATIENT}.");
+    assert!(page.note.contains(&told), "{}", page.note);
+    bench.sandbox.faults().add(FaultRule::new(Fault::Status(500)).path_contains("_summary=count"));
+    let page = bench.page_as(As::Admin, "2026-01-01", asked).await;
+    assert!(page.record.get("notCurrent").is_none() && page.record["problems"]["of"] == 1, "{}", page.text);
 }
 
 /// What is over is not what never was.
