@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::members::Members;
 use crate::skim::Skim;
 
 /// The type of what a server says.
@@ -47,6 +48,7 @@ pub struct Unread {
     /// Its `meta.lastUpdated`.
     pub last_updated: Option<String>,
     text: Bytes,
+    members: Members,
 }
 
 impl Unread {
@@ -60,8 +62,9 @@ impl Unread {
     /// Goes over the resource that stands here in a body.
     fn go_over(skim: &mut Skim<'_>, body: &Bytes) -> Option<Self> {
         let (mut resource_type, mut id, mut last_updated, mut has_meta) = (None, None, None, false);
+        let mut members = None;
         let text = skim.part(|skim| {
-            skim.object(|skim, name| match name {
+            members = Some(Members::go_over(skim, |skim, name| match name {
                 name if name.is("resourceType") => skim.read(&mut resource_type),
                 name if name.is("id") => skim.read(&mut id),
                 name if name.is("meta") && std::mem::replace(&mut has_meta, true) => None,
@@ -72,7 +75,8 @@ impl Unread {
                     })
                 }),
                 _ => skim.value(),
-            })
+            })?);
+            Some(())
         })?;
         let text = body.slice_ref(text.as_bytes());
         let text_of = |member: Option<Option<String>>| member.flatten().unwrap_or_default();
@@ -81,6 +85,7 @@ impl Unread {
             id: text_of(id),
             last_updated: last_updated.flatten(),
             text,
+            members: members?,
         })
     }
 
@@ -88,6 +93,11 @@ impl Unread {
     pub fn text(&self) -> &str {
         // It was gone over as text.
         std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// Where its members stand in its text.
+    pub fn members(&self) -> &Members {
+        &self.members
     }
 
     /// The resource, read.

@@ -11,18 +11,35 @@ pub(crate) struct Skim<'a> {
     rest: &'a [u8],
     /// The brackets that are open around a value that is passed over.
     open: Vec<u8>,
+    seen: Seen,
+}
+
+/// What was seen on the way.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Seen {
+    /// White space between the parts of a value, or around it.
+    pub(crate) space: bool,
+    /// A value that is empty: `""`, `null`, `[]`, `{}`.
+    pub(crate) empty: bool,
 }
 
 /// The name of a member, as it is written between its quotes.
 #[derive(Clone, Copy)]
 pub(crate) struct Name<'a> {
     written: &'a [u8],
-    has_escape: bool,
+    /// Where in the text it is.
+    pub(crate) at: usize,
+    pub(crate) has_escape: bool,
 }
 
 impl<'a> Name<'a> {
-    fn new(written: &'a [u8]) -> Self {
-        Self { written, has_escape: written.contains(&b'\\') }
+    fn new(written: &'a [u8], at: usize) -> Self {
+        Self { written, at, has_escape: written.contains(&b'\\') }
+    }
+
+    /// How long it is, as it is written.
+    pub(crate) fn len(self) -> usize {
+        self.written.len()
     }
 
     /// Whether it is this one, however it is written.
@@ -35,19 +52,30 @@ impl<'a> Name<'a> {
 impl<'a> Skim<'a> {
     /// The start of a text.
     pub(crate) fn of(text: &'a str) -> Self {
-        Self { text, rest: text.as_bytes(), open: Vec::new() }
+        Self { text, rest: text.as_bytes(), open: Vec::new(), seen: Seen::default() }
+    }
+
+    /// Where in the text this place is.
+    pub(crate) fn at(&self) -> usize {
+        self.text.len().saturating_sub(self.rest.len())
+    }
+
+    /// What was seen since the last time, which is forgotten.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
     }
 
     /// Goes over the object that stands here. `member` goes over the value of each member.
     pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, Name<'a>) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
         if self.skips(b'}') {
+            self.seen.empty = true;
             return Some(());
         }
         loop {
             self.expect(b'"')?;
-            let behind = string(self.rest)?;
-            let name = Name::new(self.rest.get(..self.rest.len().checked_sub(behind.len())?.checked_sub(1)?)?);
+            let (at, behind) = (self.at(), string(self.rest)?);
+            let name = Name::new(self.rest.get(..self.rest.len().checked_sub(behind.len())?.checked_sub(1)?)?, at);
             self.rest = behind;
             self.expect(b':')?;
             member(self, name)?;
@@ -63,6 +91,7 @@ impl<'a> Skim<'a> {
     pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.expect(b'[')?;
         if self.skips(b']') {
+            self.seen.empty = true;
             return Some(());
         }
         loop {
@@ -77,10 +106,12 @@ impl<'a> Skim<'a> {
 
     /// The text of what `over` goes over.
     pub(crate) fn part(&mut self, over: impl FnOnce(&mut Self) -> Option<()>) -> Option<&'a str> {
-        self.rest = visible(self.rest);
-        let start = self.text.len().checked_sub(self.rest.len())?;
+        let visible = visible(self.rest);
+        self.seen.space |= visible.len() != self.rest.len();
+        self.rest = visible;
+        let start = self.at();
         over(self)?;
-        self.text.get(start..self.text.len().checked_sub(self.rest.len())?)
+        self.text.get(start..self.at())
     }
 
     /// Reads the value that stands here into what it should not be already: no name stands twice.
@@ -91,7 +122,7 @@ impl<'a> Skim<'a> {
 
     /// Goes over the value that stands here, however deep it is.
     pub(crate) fn value(&mut self) -> Option<()> {
-        self.rest = value(self.rest, &mut self.open)?;
+        self.rest = value(self.rest, &mut self.open, &mut self.seen)?;
         Some(())
     }
 
@@ -111,36 +142,45 @@ impl<'a> Skim<'a> {
 
     /// Passes over this byte, if it is the next.
     fn skips(&mut self, byte: u8) -> bool {
-        let behind = behind(self.rest, byte);
+        let behind = behind(self.rest, byte, &mut self.seen);
         self.rest = behind.unwrap_or(self.rest);
         behind.is_some()
     }
 
     /// The next byte that is no white space, passed over.
     fn next(&mut self) -> Option<u8> {
-        let (byte, behind) = next(self.rest)?;
+        let (byte, behind) = next(self.rest, &mut self.seen)?;
         self.rest = behind;
         Some(byte)
     }
 }
 
 /// What stands behind the value that stands here. `open` is room for the brackets around it.
-fn value<'a>(mut rest: &'a [u8], open: &mut Vec<u8>) -> Option<&'a [u8]> {
+fn value<'a>(mut rest: &'a [u8], open: &mut Vec<u8>, seen: &mut Seen) -> Option<&'a [u8]> {
     open.clear();
     loop {
-        let (byte, after) = next(rest)?;
+        let (byte, after) = next(rest, seen)?;
         rest = match byte {
-            b'"' => string(after)?,
-            b'{' => match behind(after, b'}') {
-                Some(behind) => behind,
+            b'"' => {
+                seen.empty |= after.first() == Some(&b'"');
+                string(after)?
+            }
+            b'{' => match behind(after, b'}', seen) {
+                Some(behind) => {
+                    seen.empty = true;
+                    behind
+                }
                 None => {
                     open.push(b'{');
-                    rest = name(after)?;
+                    rest = name(after, seen)?;
                     continue;
                 }
             },
-            b'[' => match behind(after, b']') {
-                Some(behind) => behind,
+            b'[' => match behind(after, b']', seen) {
+                Some(behind) => {
+                    seen.empty = true;
+                    behind
+                }
                 None => {
                     open.push(b'[');
                     rest = after;
@@ -150,16 +190,19 @@ fn value<'a>(mut rest: &'a [u8], open: &mut Vec<u8>) -> Option<&'a [u8]> {
             b'-' | b'0'..=b'9' => number(visible(rest))?,
             b't' => after.strip_prefix(b"rue")?,
             b'f' => after.strip_prefix(b"alse")?,
-            b'n' => after.strip_prefix(b"ull")?,
+            b'n' => {
+                seen.empty = true;
+                after.strip_prefix(b"ull")?
+            }
             _ => return None,
         };
         // Closes what ends with it; where something is still open, another value follows.
         loop {
             let Some(&bracket) = open.last() else { return Some(rest) };
-            let (byte, after) = next(rest)?;
+            let (byte, after) = next(rest, seen)?;
             match (byte, bracket) {
                 (b',', b'{') => {
-                    rest = name(after)?;
+                    rest = name(after, seen)?;
                     break;
                 }
                 (b',', _) => {
@@ -177,8 +220,8 @@ fn value<'a>(mut rest: &'a [u8], open: &mut Vec<u8>) -> Option<&'a [u8]> {
 }
 
 /// What stands behind a name and its colon.
-fn name(rest: &[u8]) -> Option<&[u8]> {
-    behind(string(behind(rest, b'"')?)?, b':')
+fn name<'a>(rest: &'a [u8], seen: &mut Seen) -> Option<&'a [u8]> {
+    behind(string(behind(rest, b'"', seen)?)?, b':', seen)
 }
 
 /// What stands behind a string whose first quote stands before this.
@@ -244,15 +287,18 @@ fn digits(rest: &[u8]) -> Option<&[u8]> {
 }
 
 /// What stands behind this byte, if it is the next that is no white space.
-fn behind(rest: &[u8], byte: u8) -> Option<&[u8]> {
-    next(rest).filter(|(next, _)| *next == byte).map(|(_, behind)| behind)
+fn behind<'a>(rest: &'a [u8], byte: u8, seen: &mut Seen) -> Option<&'a [u8]> {
+    next(rest, seen).filter(|(next, _)| *next == byte).map(|(_, behind)| behind)
 }
 
 /// The next byte that is no white space, and what stands behind it.
-fn next(rest: &[u8]) -> Option<(u8, &[u8])> {
+fn next<'a>(rest: &'a [u8], seen: &mut Seen) -> Option<(u8, &'a [u8])> {
     match rest.split_first()? {
         (&byte, behind) if byte > b' ' => Some((byte, behind)),
-        _ => visible(rest).split_first().map(|(byte, behind)| (*byte, behind)),
+        _ => {
+            seen.space = true;
+            visible(rest).split_first().map(|(byte, behind)| (*byte, behind))
+        }
     }
 }
 

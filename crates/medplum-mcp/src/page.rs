@@ -7,7 +7,7 @@ use medplum_client::{Error, ResourceType, Searchset, Sent, Unread};
 use serde_json::Value;
 
 use crate::answer::lean::{Shown, lean};
-use crate::answer::lean_text::{is_compact, lean_text};
+use crate::answer::lean_text::lean_text;
 use crate::cleanse::Sieve;
 use crate::failure::Failure;
 
@@ -177,7 +177,7 @@ impl Entry {
     pub fn lean(&self, shown: Shown) -> Result<String, Failure> {
         let text = self.unread.text();
         let is_clean = self.is_clean(text);
-        if is_clean && let Some(lean) = lean_text(text, shown) {
+        if is_clean && let Some(lean) = lean_text(text, self.unread.members(), shown) {
             return Ok(lean);
         }
         let mut resource = self.value(is_clean)?;
@@ -192,7 +192,7 @@ impl Entry {
     pub(crate) fn text(&self) -> Result<Cow<'_, str>, Failure> {
         let text = self.unread.text();
         let is_clean = self.is_clean(text);
-        if is_clean && is_compact(text) {
+        if is_clean && self.unread.members().are_compact() {
             return Ok(text.into());
         }
         Ok(self.value(is_clean)?.to_string().into())

@@ -12,7 +12,7 @@ pub(super) const STOPPED_COMING: &str = "the answer stopped coming";
 pub(super) enum Broken {
     /// The request could not even be put together.
     Unusable(Error),
-    /// Nothing was sent.
+    /// Nothing was sent, or the server says that it left what was sent alone.
     NoConnection(&'static str),
     /// The connection failed, or the answer did not come in time, after sending.
     Lost { reason: &'static str, sent: Sent },
@@ -33,6 +33,9 @@ impl Broken {
         }
         if error.is_connect() {
             return Self::NoConnection(connect_reason(error));
+        }
+        if is_untouched(error) {
+            return Self::NoConnection("the server closed the connection before it took the request");
         }
         let reason = if error.is_timeout() { NO_ANSWER } else { "the connection was lost" };
         Self::Lost { reason, sent: Sent::Maybe }
@@ -73,6 +76,18 @@ impl Broken {
     }
 }
 
+/// Whether the server says of a request over HTTP/2 that it did nothing with it
+/// (<https://www.rfc-editor.org/rfc/rfc9113.html#section-8.7>).
+fn is_untouched(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let mut of_http2 = causes.filter_map(|error| error.downcast_ref::<h2::Error>());
+    of_http2.any(|error| {
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        let is_over = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        error.is_remote() && (is_refused || is_over)
+    })
+}
+
 /// What kind of trouble a failed connection was, without its address.
 fn connect_reason(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
@@ -103,4 +118,56 @@ fn connect_reason(error: &reqwest::Error) -> &'static str {
         }
     }
     "no connection"
+}
+
+#[cfg(test)]
+mod tests {
+    use h2::Reason;
+    use h2::server::Connection;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// What a client hears whose request a server over HTTP/2 ends so.
+    async fn heard(end: impl AsyncFn(&mut Connection<TcpStream, bytes::Bytes>)) -> reqwest::Error {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = super::super::http::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+        let serve = async {
+            let mut connection = h2::server::handshake(listener.accept().await.unwrap().0).await.unwrap();
+            end(&mut connection).await;
+            while connection.accept().await.is_some() {}
+        };
+        // Its connection ends with it, and so does the server.
+        let ask = async move { client.post(url).body("x").send().await };
+        let (heard, ()) = tokio::join!(ask, serve);
+        heard.unwrap_err()
+    }
+
+    async fn reset(reason: Reason) -> reqwest::Error {
+        heard(async |connection| {
+            let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+            respond.send_reset(reason);
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_the_server_left_alone_was_not_sent() {
+        let refused = reset(Reason::REFUSED_STREAM).await;
+        let over = heard(async |connection| connection.abrupt_shutdown(Reason::NO_ERROR)).await;
+        for error in [refused, over] {
+            let broken = Broken::before_answer(&error);
+            assert!(broken.sent() == Sent::No && broken.retryable() == Some(Failure::NoConnection), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_server_broke_off_may_have_been_carried_out() {
+        for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR] {
+            let error = reset(reason).await;
+            assert_eq!(Broken::before_answer(&error).sent(), Sent::Maybe, "{error:?}");
+        }
+    }
 }

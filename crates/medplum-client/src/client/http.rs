@@ -201,6 +201,13 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
+/// One that follows nowhere and sends nothing twice: what is sent again is decided by our own table.
+pub(super) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never().max_retries_per_request(0))
+}
+
 fn connections(config: &Config, key_log: Option<Arc<dyn rustls::KeyLog>>) -> Result<reqwest::Client, ConfigError> {
     let failed = |reason| move |_| ConfigError::Http(reason);
     let agent = HeaderValue::from_str(&config.user_agent)
@@ -220,9 +227,8 @@ fn connections(config: &Config, key_log: Option<Arc<dyn rustls::KeyLog>>) -> Res
     if let Some(key_log) = key_log {
         tls.key_log = key_log;
     }
-    let mut builder = reqwest::Client::builder()
+    let mut builder = builder()
         .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(config.connect_timeout)
         // Below the minute after which load balancers close what is idle.
         .pool_idle_timeout(Duration::from_secs(50))

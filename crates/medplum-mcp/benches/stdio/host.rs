@@ -56,18 +56,18 @@ impl Host {
 
     /// One read and how long it took.
     pub(crate) fn read(&mut self) -> Duration {
-        let start = Instant::now();
-        self.ask();
-        self.hear("Testpatient");
-        start.elapsed()
+        self.timed("read_resource", &the_patient(), "Testpatient")
     }
 
-    /// Any call, how long it took; `expected` stands in its answer.
+    /// Any call, how long it took; `expected` stands in its answer, which is looked at when the time is taken.
     pub(crate) fn timed(&mut self, tool: &str, arguments: &str, expected: &str) -> Duration {
+        let message = self.message(tool, arguments);
         let start = Instant::now();
-        self.call(tool, arguments);
-        self.hear(expected);
-        start.elapsed()
+        self.send(&message);
+        self.receive();
+        let time = start.elapsed();
+        self.expect(expected);
+        time
     }
 
     /// `count` reads, `width` of them at a time.
@@ -106,26 +106,44 @@ impl Host {
     }
 
     fn ask(&mut self) {
-        self.call("read_resource", &format!(r#"{{"resource_type":"Patient","resource_id":"{PATIENT}"}}"#));
+        let message = self.message("read_resource", &the_patient());
+        self.send(&message);
     }
 
-    fn call(&mut self, tool: &str, arguments: &str) {
+    fn message(&mut self, tool: &str, arguments: &str) -> String {
         let id = self.next;
         self.next += 1;
-        self.write(&format!(
+        format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
-        ));
+        ) + "\n"
     }
 
     fn write(&mut self, message: &str) {
-        self.input.write_all(format!("{message}\n").as_bytes()).expect("a server that listens");
+        self.send(&format!("{message}\n"));
+    }
+
+    fn send(&mut self, line: &str) {
+        self.input.write_all(line.as_bytes()).expect("a server that listens");
     }
 
     fn hear(&mut self, expected: &str) {
+        self.receive();
+        self.expect(expected);
+    }
+
+    fn receive(&mut self) {
         self.line.clear();
         self.output.read_line(&mut self.line).expect("an answer");
+    }
+
+    fn expect(&self, expected: &str) {
         assert!(self.line.contains(expected), "{}", self.line);
     }
+}
+
+/// The arguments that name the patient whom everybody reads.
+fn the_patient() -> String {
+    format!(r#"{{"resource_type":"Patient","resource_id":"{PATIENT}"}}"#)
 }
 
 impl Drop for Host {
