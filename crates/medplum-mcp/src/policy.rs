@@ -1,8 +1,9 @@
 //! The operator's limits, as the gate that every request passes.
 
-use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, NeedKind, Operation, Refusal};
+use fhir_definitions::Definitions;
+use medplum_client::{Asked, BotReach, Effect, Gate, Interaction, Method, NeedKind, Operation, Raw, Refusal};
 
-use crate::failure::entry_path;
+use crate::failure::{entry_path, nearest_types};
 use crate::operations;
 use crate::settings::{ALLOWED_TYPES, Limits};
 
@@ -121,8 +122,24 @@ fn closed(interaction: &Interaction, effect: Effect, limits: &Limits) -> String 
         Interaction::Operation(operation) => {
             operations::no_read(operation).unwrap_or_else(|| read_only(&describe_operation(operation), limits))
         }
-        other => read_only(&describe(other, effect), limits),
+        Interaction::GraphQl(_) => NO_QUERY.to_owned(),
+        Interaction::Raw(raw) if raw.method() == Method::Get && raw.is_fhir() && effect != Effect::Run => no_read(raw),
+        other => read_only(&describe(other), limits),
     }
+}
+
+/// What reads there are under the FHIR base, for a path that is none.
+pub(crate) const READS: &str = "there are <Type>, <Type>/<id>, <Type>/<id>/_history and operations; a search of what refers to an id is <Type>?<parameter>=<Type>/<id>";
+
+/// A mutation is refused with writes open too: nothing that it changes could be looked at beforehand.
+const NO_QUERY: &str = "The document holds a mutation or subscription, and only documents whose every operation is a query are sent, with writes open too. Nothing was sent.";
+
+/// A GET that is no read is nothing with writes open either: what was meant is written in another way.
+fn no_read(raw: &Raw) -> String {
+    let is_no_type =
+        |first: &&String| first.starts_with(char::is_alphabetic) && !Definitions::get().is_resource_type(first);
+    let near = raw.segments().first().filter(is_no_type).map(|first| nearest_types(first)).unwrap_or_default();
+    format!("That path is no read: under the FHIR base {READS}.{near} Nothing was sent.")
 }
 
 fn read_only(what: &str, limits: &Limits) -> String {
@@ -130,17 +147,12 @@ fn read_only(what: &str, limits: &Limits) -> String {
 }
 
 /// What a refused request would have done, in a sentence.
-fn describe(interaction: &Interaction, effect: Effect) -> String {
+fn describe(interaction: &Interaction) -> String {
     match interaction {
         Interaction::ExecuteBot { .. } => "Running a bot acts.".into(),
-        Interaction::GraphQl(_) => {
-            "The document holds a mutation or subscription, and only documents whose every operation is a query are sent."
-                .into()
-        }
-        Interaction::Raw(raw) if raw.method() == Method::Get && effect == Effect::Run => {
+        Interaction::Raw(raw) if raw.method() == Method::Get => {
             "This path is not one of Medplum's reads: a GET of it too may act, or run a bot.".into()
         }
-        Interaction::Raw(raw) if raw.method() == Method::Get => "This path is not one of Medplum's reads.".into(),
         Interaction::Raw(raw) => format!("{} acts.", raw.method().as_str()),
         other => format!("{} changes records.", other.label().interaction),
     }

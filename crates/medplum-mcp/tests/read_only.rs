@@ -17,6 +17,10 @@ const OPENS: &str = "MEDPLUM_ENABLE_WRITES=true";
 
 /// What is said of a name that is none of Medplum's operations, or of a read that is called otherwise.
 const NO_READ: &str = "is none of Medplum's reads";
+/// What is said of a document that is not all queries.
+const NO_QUERY: &str = "with writes open too";
+/// What is said of a path that is no read, and nothing that writes could open.
+const READS: &str = "under the FHIR base there are <Type>";
 /// How a FHIR path is written.
 const BASE: &str = "FHIR paths start with the FHIR base: fhir/R4/";
 
@@ -47,8 +51,18 @@ fn raw_requests() -> Vec<Attempt> {
         raw_with("POST", "fhir/R4", bundle("POST", "Patient"), OPENS),
         raw_with("POST", "fhir/R4/", bundle("POST", "Patient"), OPENS),
         raw_with("POST", "fhir/R4?x=1", bundle("POST", "Patient"), OPENS),
-        raw_with("POST", "fhir/R4/$graphql", json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"}), OPENS),
-        raw_with("POST", "fhir/R4/%24graphql", json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"}), OPENS),
+        raw_with(
+            "POST",
+            "fhir/R4/$graphql",
+            json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"}),
+            NO_QUERY,
+        ),
+        raw_with(
+            "POST",
+            "fhir/R4/%24graphql",
+            json!({"query": "mutation { PatientDelete(id: \"1\") { id } }"}),
+            NO_QUERY,
+        ),
         raw_with("GET", &format!("fhir/R4/Patient/{PATIENT}"), json!({"resourceType": "Patient"}), "Nothing was sent"),
         raw_with("GET", "auth/me", json!({"a": 1}), "Nothing was sent"),
         raw_with(
@@ -130,7 +144,7 @@ fn raw_requests() -> Vec<Attempt> {
         "/Patient/1/_history/2/x",
         "/metadata/x",
     ] {
-        rows.push(raw("GET", &format!("fhir/R4{path}"), OPENS));
+        rows.push(raw("GET", &format!("fhir/R4{path}"), READS));
     }
     rows.push(raw("GET", "fhir/R4/Patient/1/_history/2?x=1", "a version is read whole, without parameters"));
     rows
@@ -309,7 +323,7 @@ fn operations() -> Vec<Attempt> {
         attempt(
             "execute_operation",
             json!({"resource_type": "", "operation": "graphql", "params": {"query": "mutation { PatientDelete(id: \"1\") { id } }"}}),
-            OPENS,
+            NO_QUERY,
         ),
         // Names and ids that would be another path.
         operation("Patient", "$$everything", id, "GET", "not an operation name"),
@@ -337,19 +351,19 @@ fn operations() -> Vec<Attempt> {
 fn documents() -> Vec<Attempt> {
     let deep = format!("{{ PatientList {}id{} }}", "{ a ".repeat(2_000), "}".repeat(2_000));
     let rows = [
-        ("mutation { PatientDelete(id: \"1\") { id } }", OPENS),
-        ("mutation M { PatientDelete(id: \"1\") { id } }", OPENS),
-        ("mutation($id: ID!) @x { PatientDelete(id: $id) { id } }", OPENS),
-        ("# query\nmutation { PatientDelete(id: \"1\") { id } }", OPENS),
+        ("mutation { PatientDelete(id: \"1\") { id } }", NO_QUERY),
+        ("mutation M { PatientDelete(id: \"1\") { id } }", NO_QUERY),
+        ("mutation($id: ID!) @x { PatientDelete(id: $id) { id } }", NO_QUERY),
+        ("# query\nmutation { PatientDelete(id: \"1\") { id } }", NO_QUERY),
         ("\u{feff}mutation { PatientDelete(id: \"1\") { id } }", "Nothing was sent"),
-        (",,, mutation, { PatientDelete(id: \"1\") { id } }", OPENS),
-        ("{ PatientList { id } } mutation { PatientDelete(id: \"1\") { id } }", OPENS),
-        ("query A { PatientList { id } } mutation B { PatientDelete(id: \"1\") { id } }", OPENS),
-        ("mutation B { PatientDelete(id: \"1\") { id } } query A { PatientList { id } }", OPENS),
-        ("fragment F on Mutation { PatientDelete(id: \"1\") { id } } mutation { ...F }", OPENS),
-        ("mutation { BotUpdate(id: \"1\", res: {}) { id } }", OPENS),
-        ("subscription { PatientList { id } }", OPENS),
-        ("query A { PatientList { id } } subscription S { PatientList { id } }", OPENS),
+        (",,, mutation, { PatientDelete(id: \"1\") { id } }", NO_QUERY),
+        ("{ PatientList { id } } mutation { PatientDelete(id: \"1\") { id } }", NO_QUERY),
+        ("query A { PatientList { id } } mutation B { PatientDelete(id: \"1\") { id } }", NO_QUERY),
+        ("mutation B { PatientDelete(id: \"1\") { id } } query A { PatientList { id } }", NO_QUERY),
+        ("fragment F on Mutation { PatientDelete(id: \"1\") { id } } mutation { ...F }", NO_QUERY),
+        ("mutation { BotUpdate(id: \"1\", res: {}) { id } }", NO_QUERY),
+        ("subscription { PatientList { id } }", NO_QUERY),
+        ("query A { PatientList { id } } subscription S { PatientList { id } }", NO_QUERY),
         ("fragment F on Patient { id }", "has no operation"),
         ("type Query { a: Int }", "defines types"),
         ("extend type Query { a: Int } { PatientList { id } }", "defines types"),
@@ -393,7 +407,7 @@ fn bundles() -> Vec<Attempt> {
         batch(json!([create]), "bundle.entry[0] is not a read"),
         batch(json!([update]), OPENS),
         batch(json!([patch]), OPENS),
-        batch(json!([mutation]), OPENS),
+        batch(json!([mutation]), NO_QUERY),
         batch(json!([read, read, create]), "bundle.entry[2] is not a read"),
         bundle(json!({"type": "transaction", "entry": [read, create]}), "bundle.entry[1] is not a read"),
         bundle(json!({"resourceType": "Bundle", "type": "transaction", "entry": [create]}), OPENS),
@@ -405,7 +419,7 @@ fn bundles() -> Vec<Attempt> {
         entry("POST", "Bot/1/$execute", OPENS),
         entry("GET", "$export", OPENS),
         entry("GET", "Patient/1/$my-op", NO_READ),
-        entry("GET", "Patient/_history", OPENS),
+        entry("GET", "Patient/_history", READS),
         entry("GET", "", "bundle.entry[0]"),
         entry("GET", "fhir/R4/Patient/1", "bundle.entry[0]"),
         entry("GET", "https://evil.example/fhir/R4/Patient/1", "bundle.entry[0].request.url"),

@@ -224,9 +224,7 @@ fn no_such_path(interaction: &Interaction, error: &Error, fhir_path: &str) -> Op
         Interaction::Raw(raw) if !raw.is_fhir() => {
             Some("There is nothing at that path, or what it names is unknown or not visible to this client".to_owned())
         }
-        Interaction::Raw(_) => Some(format!(
-            "There is nothing at that path. Under {fhir_path} there are <Type>, <Type>/<id>, <Type>/<id>/_history and operations; a search of what refers to an id is <Type>?<parameter>=<Type>/<id>"
-        )),
+        Interaction::Raw(_) => Some(format!("There is nothing at that path. Under {fhir_path} {READS}")),
         _ => None,
     }
 }
