@@ -262,6 +262,27 @@ async fn wrong_credentials_are_told_in_medplums_words() {
     }
 }
 
+/// What refuses without OAuth's word for it may be a proxy, or a rule about something else than the credentials.
+#[tokio::test]
+async fn another_refusal_is_not_one_of_the_credentials() {
+    let outcome = json!({"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "forbidden", "details": {"text": "IP address not allowed"}}]});
+    for status in [400, 401, 403] {
+        for (content_type, body, says) in [
+            ("text/html", "<html>blocked</html>".to_owned(), "may be a proxy that answered"),
+            ("text/plain", "Unsupported content type".to_owned(), "may be a proxy that answered"),
+            ("application/fhir+json", outcome.to_string(), "IP address not allowed"),
+        ] {
+            let server =
+                Server::with_tokens(move |_| Answer::of(status, content_type, body.clone()), |_| Answer::patient())
+                    .await;
+            let error = server.client().send(&call(), &read_patient()).await.unwrap_err();
+            assert!(matches!(error, Error::SignIn(_)), "{status}: {error}");
+            assert!(error.to_string().contains(says), "{status}: {error}");
+            assert_eq!(server.requests().len(), 0);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_failed_fetch_is_not_repeated_for_a_second() {
     let server = Server::with_tokens(

@@ -293,11 +293,13 @@ fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
     if outcome.status == 429 {
         return format!("{said} {}", wait(outcome));
     }
-    // Where nobody speaks Medplum's words, it may well not be Medplum.
-    let elsewhere = outcome.issues.is_empty() || outcome.status < 500;
-    let advice = match elsewhere {
-        true => format!("Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url()),
-        false => "The call can be repeated".to_owned(),
+    let advice = match outcome.status {
+        // Where nobody speaks Medplum's words, it may well not be Medplum.
+        status if status == 404 || outcome.issues.is_empty() => {
+            format!("Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url())
+        }
+        ..500 => "That is for the operator: the server refuses this client, whatever is asked".to_owned(),
+        _ => "The call can be repeated".to_owned(),
     };
     format!("{said} Nothing was sent. {advice}")
 }

@@ -116,7 +116,8 @@ fn issued(answer: &Answer, failure: Option<Failure>) -> Result<Issued, Error> {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     match status {
         200..=299 => {}
-        400 | 401 | 403 => {
+        // What is no OAuth error (RFC 6749, section 5.2) is somebody else's refusal, or one for another reason.
+        400 | 401 | 403 if ["error", "error_description"].iter().any(|name| body.get(name).is_some()) => {
             let description = body.get("error_description").and_then(Value::as_str).map(str::to_owned);
             return Err(Error::Credentials { description });
         }
