@@ -11,6 +11,7 @@ use super::{Allowed, Context, Ready};
 use crate::cleanse::cleanse_text;
 use crate::failure::{Failure, nearest_types};
 use crate::page::{Entry, Found};
+use crate::policy::READS;
 use crate::search::{compare, look_at, refuse_empty, said};
 use crate::{confirm, doubt, graphql_lists, operations, preflight, whole_reads};
 
