@@ -23,6 +23,7 @@ mod effect;
 mod error;
 mod gate;
 mod graphql;
+mod halves;
 mod interaction;
 mod invalid;
 mod members;

@@ -318,6 +318,26 @@ async fn a_page_of_another_type_than_was_searched_is_no_answer() {
 }
 
 /// A chart has its own patient on one of its pages, and others where they are linked to that one.
+/// Somebody cut a text within a character, and JavaScript wrote half of it.
+#[tokio::test]
+async fn half_a_character_closes_neither_its_record_nor_the_page_that_it_is_on() {
+    let cut = |id: &str| format!(r#"{{"resourceType":"Patient","id":"{id}","name":[{{"family":"Cut \ud83d"}}]}}"#);
+    let page = format!(r#"{{"resourceType":"Bundle","type":"searchset","entry":[{{"resource":{}}}]}}"#, cut(PATIENT));
+    let server = Server::new(move |request| {
+        let body = if request.target.contains('?') { page.clone() } else { cut(PATIENT) };
+        Answer::of(200, "application/fhir+json", body)
+    })
+    .await;
+    let client = server.client();
+    let read = client.resource(&call(), &read_patient()).await.unwrap().value().unwrap();
+    let searched = Interaction::search("Patient".parse().unwrap(), Query::new().with("name", "cut"));
+    let searched = client.page(&call(), &searched).await.unwrap().entries.remove(0).resource.value().unwrap();
+    let sent = client.send(&call(), &read_patient()).await.unwrap().json().clone();
+    for record in [read, searched, sent] {
+        assert_eq!(record.pointer("/name/0/family").unwrap(), "Cut \u{fffd}");
+    }
+}
+
 #[tokio::test]
 async fn the_record_of_another_patient_is_no_answer() {
     let patient = |id: &str| json!({"resource": {"resourceType": "Patient", "id": id}, "search": {"mode": "match"}});

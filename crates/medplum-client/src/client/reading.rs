@@ -7,8 +7,10 @@ use serde_json::Value;
 use super::another::{ANOTHER, holds_another, is_another, matches_of};
 use super::http::{Answer, sent_by};
 use crate::error::{Error, Sent};
+use crate::halves::mended;
 use crate::interaction::Interaction;
 use crate::reply::{Body, Reply};
+use crate::request::FHIR_JSON;
 use crate::searchset::{Searchset, Unread};
 use crate::witness::Came;
 
@@ -112,7 +114,7 @@ fn unread_json<T>(answer: Answer, look: fn(Bytes) -> Option<T>, reason: &'static
     if !is_json(&media_type) {
         return Err(not_fhir(not_json(&media_type)));
     }
-    look(answer.body).ok_or_else(|| not_fhir(reason))
+    look(mended(answer.body)).ok_or_else(|| not_fhir(reason))
 }
 
 fn media_type(content_type: &str) -> String {
@@ -144,6 +146,9 @@ fn body_of(
         match serde_json::from_slice(&content) {
             Ok(value) => return Ok(Body::Json(value)),
             // What was stored or what a bot answers need not be what its type says.
+            Err(_) if anything && media_type != FHIR_JSON => {}
+            // Nearly all are read at once: only what cannot be is looked at again.
+            Err(_) if let Ok(value) = serde_json::from_slice(&mended(content.clone())) => return Ok(Body::Json(value)),
             Err(_) if anything => {}
             Err(_) => return Err(Error::NotFhir { status, reason: "its JSON cannot be read", sent }),
         }
