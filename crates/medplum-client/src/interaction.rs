@@ -1,6 +1,7 @@
 //! Everything that can be asked of Medplum.
 
 use bytes::Bytes;
+use fhir_definitions::search::{EmptyPart, empty_part};
 use fhir_definitions::{OperationName, ResourceId, ResourceType};
 use serde_json::Value;
 
@@ -462,14 +463,18 @@ pub(crate) fn check_condition(condition: &Query) -> Result<(), InvalidRequest> {
         "_cursor",
         "_type",
     ];
-    if condition.iter().any(|(_, value)| value.trim().is_empty()) {
+    let shapes = |key: &str| RESULT_PARAMETERS.contains(&key.split(':').next().unwrap_or(key));
+    let is_empty = |(key, value): (&str, &str)| match empty_part(value) {
+        Some(EmptyPart::Whole) => true,
+        Some(_) => !shapes(key),
+        None => false,
+    };
+    if condition.iter().any(is_empty) {
         return Err(InvalidRequest::Condition(
             "a parameter has no value, which matches every resource. Pass a search such as identifier=http://hospital.example/mrn|4711",
         ));
     }
-    let looks_for_something =
-        condition.iter().any(|(key, _)| !RESULT_PARAMETERS.contains(&key.split(':').next().unwrap_or(key)));
-    if looks_for_something {
+    if condition.iter().any(|(key, _)| !shapes(key)) {
         Ok(())
     } else {
         Err(InvalidRequest::Condition(

@@ -409,6 +409,43 @@ fn a_filter_without_a_value_is_no_filter_and_is_not_sent() {
     assert_eq!(stub.lines(), [""; 0]);
 }
 
+/// A `|` without system and code and a backslash with nothing behind it are read as nothing, and match everyone.
+#[test]
+fn a_filter_that_is_empty_once_it_is_read_is_refused_whichever_way_it_goes() {
+    let stub = Stub::start();
+    let mut host = Host::start(&stub.environment());
+    let search = |of: &str, params: Value| ("search_resources", json!({"resource_type": of, "params": params}));
+    let raw = |path: &str| ("raw_request", json!({"method": "GET", "path": path}));
+    let entry = |url: &str| {
+        let entry = json!([{"request": {"method": "GET", "url": url}}]);
+        ("execute_batch", json!({"bundle": {"type": "batch", "entry": entry}}))
+    };
+    for (tool, arguments) in [
+        search("Patient", json!({"gender": "|"})),
+        search("Patient", json!({"gender": "male,|"})),
+        search("Patient", json!({"name": "\\"})),
+        search("Patient", json!({"name:contains": "a,\\"})),
+        search("Observation", json!({"code:text": "\\"})),
+        search("Observation", json!({"patient.gender": "|"})),
+        search("Patient", json!({"_has:Observation:patient:status": "|"})),
+        raw("fhir/R4/Patient?gender=%7C"),
+        raw("fhir/R4/Patient?name=a,%5C"),
+        raw("fhir/R4/Observation?patient.name=%5C"),
+        entry("Patient?gender=%7C"),
+        ("execute_graphql", json!({"query": "{ PatientList(name: \"\\\\\") { id } }"})),
+        (
+            "execute_operation",
+            json!({"resource_type": "Patient", "operation": "csv", "method": "GET", "params": {"gender": "|"}}),
+        ),
+    ] {
+        let said = host.call(tool, arguments.clone());
+        let said = said.error();
+        let is_told = ["everything", "everyone"].iter().any(|whom| said.contains(whom));
+        assert!(is_told && said.contains("Nothing was s"), "{tool} {arguments}: {said}");
+    }
+    assert_eq!(stub.lines(), [""; 0]);
+}
+
 /// Whichever way a search goes, its parameters are looked at before: `$csv` has no link that would show what was done.
 #[test]
 fn every_search_is_looked_at_whichever_way_it_goes() {

@@ -121,6 +121,9 @@ async fn a_condition_is_a_search_and_looked_at_like_one() {
         ("family:exakt=Quast", "family has no modifier \":exakt\""),
         ("familly=Quast", "no search parameter \"familly\""),
         ("identifier=", "a parameter has no value"),
+        ("gender=%7C", "a parameter has no value"),
+        ("family=%5C", "a parameter has no value"),
+        ("identifier=http://h|1,|", "a parameter has no value"),
         ("_count=1&_type=Patient", "it is empty"),
         ("birthdate=1966-13", "birthdate"),
     ] {

@@ -1,5 +1,6 @@
 //! The name of a parameter and its modifier: `name:exact`.
 
+use super::empty_part;
 use crate::validate::clipped;
 use crate::{Definitions, ParameterKind, ResourceId};
 
@@ -25,8 +26,8 @@ pub(super) fn check_modifier(
     if modifier == "missing" && known && !matches!(value, "true" | "false") {
         return Err(format!("{code}:missing is true or false, not \"{}\".", clipped(value)));
     }
-    if known && modifier != "missing" && value.split(',').any(|part| part.trim().is_empty()) {
-        return Err(format!("{code}:{modifier} has an empty value between its commas, which would match every one."));
+    if let Some(empty) = empty_part(value).filter(|_| known && modifier != "missing") {
+        return Err(format!("{code}:{modifier}: \"{}\" {empty}.", clipped(value)));
     }
     if known {
         return Ok(());

@@ -5,6 +5,7 @@
 //! FHIR: <https://hl7.org/fhir/R4/search.html>
 
 mod date;
+mod empty;
 mod has;
 mod key;
 mod self_link;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::capabilities::Statement;
 use crate::validate::clipped;
 use crate::{Definitions, ParameterKind, SearchParameter, TypeInfo};
+pub use empty::{EmptyPart, empty_part};
 pub use self_link::{Dropped, compare_self};
 
 /// A search that may be sent.
@@ -231,7 +233,10 @@ impl Checker<'_> {
                 self.out.notes.extend(checked.note);
                 self.keep(&name, checked.value.as_deref().unwrap_or(value))
             }
-            (Found::Served(_), _) => self.keep(&name, value),
+            (Found::Served(_), _) => match empty_part(value) {
+                Some(empty) => Err(format!("{name}: \"{}\" {empty}.", clipped(value))),
+                None => self.keep(&name, value),
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! Values by the kind of their parameter.
 
-use super::date;
+use super::{date, empty_part};
 use crate::systems;
 use crate::validate::clipped;
 use crate::{Definitions, ParameterKind, ResourceId, ResourceType, SearchParameter, TypeInfo};
@@ -18,12 +18,8 @@ pub(super) struct Checked {
 
 /// Looks at the value of a parameter that has no modifier and is no date.
 pub(super) fn check(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, value: &str) -> Result<Checked, String> {
-    if p.kind != ParameterKind::Special && split(value, ',').iter().any(|part| part.trim().is_empty()) {
-        return Err(format!(
-            "{}: \"{}\" has an empty part, which would match everything. Take the comma away.",
-            p.code,
-            clipped(value)
-        ));
+    if let Some(empty) = empty_part(value).filter(|_| p.kind != ParameterKind::Special) {
+        return Err(format!("{}: \"{}\" {empty}.", p.code, clipped(value)));
     }
     match p.kind {
         ParameterKind::Number => each(value, |part| number(p.code, part)).map(|()| Checked::default()),
@@ -40,7 +36,7 @@ pub(super) fn check(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, va
 }
 
 /// The parts of a value; a backslash takes the separator's meaning away.
-fn split(value: &str, separator: char) -> Vec<&str> {
+pub(super) fn split(value: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, c) in value.char_indices() {
         if c == separator && !escaped {

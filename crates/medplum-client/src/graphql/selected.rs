@@ -3,6 +3,7 @@
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, OperationType, Selection, Value as Literal};
+use fhir_definitions::search::empty_part;
 use fhir_definitions::{Definitions, TypeInfo, TypeKind};
 use serde_json::Value;
 
@@ -56,17 +57,18 @@ impl Selected<'_> {
         let empty = self.arguments.iter().find(|(name, value)| {
             // What starts with an underscore may shape the page: not to give it is no mistake.
             let filters = !name.starts_with('_');
-            value.as_ref().map_or(filters, |value| is_nothing(value, filters))
+            value.as_ref().map_or(filters, |value| is_nothing(name, value, filters))
         });
         empty.map(|(name, _)| *name)
     }
 }
 
-/// A text without a letter, a list that holds one, and null where a filter is meant.
-fn is_nothing(value: &Value, filters: bool) -> bool {
+/// A text that asks for nothing once it is read, a list that holds one, and null where a filter is meant.
+fn is_nothing(name: &str, value: &Value, filters: bool) -> bool {
     match value {
-        Value::String(text) => text.trim().is_empty(),
-        Value::Array(values) => values.iter().any(|value| is_nothing(value, filters)),
+        Value::String(text) if Definitions::get().result_parameters().contains(&name) => text.trim().is_empty(),
+        Value::String(text) => empty_part(text).is_some(),
+        Value::Array(values) => values.iter().any(|value| is_nothing(name, value, filters)),
         Value::Null => filters,
         _ => false,
     }
@@ -301,6 +303,9 @@ mod tests {
             ("query($n: String) { PatientList(name: $n) { id } }", json!({})),
             ("{ Patient(id: \"1\") { ObservationList(_reference: patient, code: \"\") { id } } }", json!({})),
             ("{ PatientList(_id: \"\") { id } }", json!({})),
+            ("{ PatientList(name: \"\\\\\") { id } }", json!({})),
+            ("{ PatientList(gender: \"male,|\") { id } }", json!({})),
+            ("query($n: String) { PatientList(gender: $n) { id } }", json!({"n": "|"})),
         ] {
             assert!(given(query, variables.clone()).is_some(), "{query} {variables}");
         }
@@ -311,6 +316,7 @@ mod tests {
             ("query($n: String = \"Smith\") { PatientList(name: $n) { id } }", json!({})),
             ("query($n: String, $c: Int) { PatientList(name: $n, _count: $c) { id } }", json!({"n": "Smith"})),
             ("{ PatientList(active: false) { id } }", json!({})),
+            ("{ PatientList(gender: \"|male\", identifier: \"http://h|\") { id } }", json!({})),
             ("{ PatientList(identifier: 99999999999999999999) { id } }", json!({})),
             ("mutation { PatientCreate(res: {name: \"\"}) { id } }", json!({})),
         ] {

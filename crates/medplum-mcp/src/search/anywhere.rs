@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use fhir_definitions::Definitions;
-use fhir_definitions::search::Rewritten;
+use fhir_definitions::search::{EmptyPart, Rewritten, empty_part};
 use medplum_client::{BatchEntry, Interaction, Level, Operation, Query, ResourceType, Search as MedplumSearch};
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
     let empty = match interaction {
         Interaction::Search(search) => without_value(&search.query),
         Interaction::Operation(operation) if operation.name.as_str() == "csv" => without_value(&operation.query),
-        Interaction::GraphQl(document) => document.empty_filter(),
+        Interaction::GraphQl(document) => document.empty_filter().map(|name| (name, None)),
         Interaction::Batch(batch) => {
             let refuse = |(index, entry): (usize, &BatchEntry)| {
                 refuse_empty(&entry.interaction).map_err(|failure| failure.in_entry(Some(index)))
@@ -127,15 +127,21 @@ pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
         _ => None,
     };
     match empty {
-        Some(name) => Err(Failure::teach(format!(
+        Some((name, None | Some(EmptyPart::Whole))) => Err(Failure::teach(format!(
             "{name} has no value: Medplum would answer for everyone. Give it one, or leave it out. Nothing was sent."
         ))),
+        Some((name, Some(part))) => Err(Failure::teach(format!("{name} {part}. Nothing was sent."))),
         None => Ok(()),
     }
 }
 
-fn without_value(query: &Query) -> Option<String> {
-    query.iter().find(|(_, value)| value.trim().is_empty()).map(|(key, _)| key.to_owned())
+/// The first parameter that asks for nothing. In a list that shapes the page an empty part does no harm.
+fn without_value(query: &Query) -> Option<(String, Option<EmptyPart>)> {
+    let shapes = |key: &str| Definitions::get().result_parameters().contains(&key.split(':').next().unwrap_or(key));
+    query.iter().find_map(|(key, value)| {
+        let empty = empty_part(value).filter(|empty| *empty == EmptyPart::Whole || !shapes(key))?;
+        Some((key.to_owned(), Some(empty)))
+    })
 }
 
 /// Compares the searches of an interaction, alone or in a batch, with what the server says that it did.
