@@ -72,12 +72,10 @@ fn put_right(facts: &Facts, schema: Schema<'_>, mut given: JsonObject) -> Result
     if !missing.is_empty() {
         faults.push(format!("{} needs {}.", facts.name, missing.join(" and ")));
     }
-    if !faults.is_empty() {
-        faults.push(format!("It takes: {}.", schema.names().join(", ")));
-    }
+    let takes = if faults.is_empty() { String::new() } else { format!("It takes: {}. ", schema.names().join(", ")) };
     faults.append(&mut unfit);
     if !faults.is_empty() {
-        return Err(Failure::teach(format!("{} Nothing was sent.", faults.join(" "))));
+        return Err(Failure::several(faults, " ", format!("{takes}Nothing was sent.")));
     }
     Ok(given)
 }

@@ -27,12 +27,22 @@ pub struct Failure {
 enum Kind {
     /// In our own words, whole.
     Said(String),
+    /// In our own words, a fault each, with what stands between them and what is said behind them.
+    Several(Box<Several>),
     /// From the client.
     Client(Error),
     /// The person's no, in our own words.
     Declined(&'static str),
     /// A question to the person, which is the call's result.
     Question(Box<InputRequiredResult>),
+}
+
+/// Several faults, with what stands between them and what is said behind them.
+#[derive(Debug)]
+struct Several {
+    faults: Vec<String>,
+    between: &'static str,
+    end: String,
 }
 
 /// What a call ends with that was stopped for the person's sake, and is no error.
@@ -52,6 +62,12 @@ impl Failure {
     /// A failure in words that teach: what was wrong, where, and the call that would work.
     pub fn teach(text: impl Into<String>) -> Self {
         Kind::Said(text.into()).into()
+    }
+
+    /// Several faults, with what stands between them and what is said behind them. As many are named as the answer has room
+    /// for.
+    pub(crate) fn several(faults: Vec<String>, between: &'static str, end: impl Into<String>) -> Self {
+        Kind::Several(Box::new(Several { faults, between, end: end.into() })).into()
     }
 
     /// Whether Medplum failed with a 500, as it does on a page by time all of which is of one instant.
@@ -121,6 +137,10 @@ impl Failure {
     pub fn at(self, place: &str) -> Self {
         match self.kind {
             Kind::Said(text) => Self { kind: Kind::Said(format!("{place}: {text}")), means: None, ..self },
+            Kind::Several(mut several) => {
+                several.faults.iter_mut().take(1).for_each(|fault| *fault = format!("{place}: {fault}"));
+                Self { kind: Kind::Several(several), means: None, ..self }
+            }
             kind => Self { kind, ..self },
         }
     }
@@ -179,26 +199,38 @@ impl Failure {
         outcome.status == 400 && outcome.issues.iter().any(|issue| issue.text.starts_with("Test failed"))
     }
 
-    /// What the agent reads.
+    /// What the agent reads: as long as an answer may be, and no longer.
     pub fn explain(&self, cx: &Context<'_>) -> String {
-        let mut text = match &self.kind {
+        let behind = self.behind(cx);
+        let room = cx.budget().saturating_sub(behind.chars().count()).saturating_sub(2);
+        let text = shown::within(self.said(cx), room);
+        if behind.is_empty() { sentence(text) } else { format!("{} {behind}", sentence(text)) }
+    }
+
+    fn said(&self, cx: &Context<'_>) -> String {
+        match &self.kind {
             Kind::Said(text) => text.clone(),
+            Kind::Several(several) => {
+                let Several { faults, between, end } = several.as_ref();
+                let room = room(cx).saturating_sub(end.chars().count());
+                format!("{}{between}{end}", shown::some_of(faults, between, room))
+            }
             Kind::Client(Error::Outcome(outcome)) => from_medplum(outcome, self.means.as_deref(), cx),
             Kind::Client(error) => client(error, cx),
             Kind::Declined(text) => (*text).to_owned(),
             Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),
-        };
-        if let (Some(look), Some(undone)) = (&self.look, cx.undone()) {
+        }
+    }
+
+    /// What is said behind it, whatever it is.
+    fn behind(&self, cx: &Context<'_>) -> String {
+        let look = self.look.as_ref().zip(cx.undone()).map(|(look, undone)| {
             let again = if self.error().is_some_and(may_pass) { ": the call can be made again" } else { "" };
-            text = format!("{} This was {look} beforehand. {undone}{again}", sentence(text));
-        }
-        if let Some(hint) = self.hint.as_deref() {
-            text = format!("{} {hint}", sentence(text));
-        }
-        match self.error().map(said_by_server).and_then(|said| flags::note_of_error(&said)) {
-            Some(flag) => format!("{} {flag}", sentence(text)),
-            None => sentence(text),
-        }
+            format!("This was {look} beforehand. {undone}{again}")
+        });
+        let flag = self.error().map(said_by_server).and_then(|said| flags::note_of_error(&said));
+        let all = look.into_iter().chain(self.hint.clone()).chain(flag.map(str::to_owned));
+        all.map(sentence).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -224,6 +256,11 @@ impl From<NameError> for Failure {
     fn from(error: NameError) -> Self {
         InvalidRequest::from(error).into()
     }
+}
+
+/// The characters that a list in an error may have: what is said around it needs some too.
+fn room(cx: &Context<'_>) -> usize {
+    cx.budget() / 2
 }
 
 fn sentence(mut text: String) -> String {
@@ -289,7 +326,7 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
 
 /// What came instead of a token: nothing else was asked.
 fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
-    let said = sentence(format!("Signing in at oauth2/token failed: {}", quoted(outcome)));
+    let said = sentence(format!("Signing in at oauth2/token failed: {}", quoted(outcome, cx)));
     if outcome.status == 429 {
         return format!("{said} {}", wait(outcome));
     }
@@ -316,7 +353,7 @@ fn wait(outcome: &Outcome) -> String {
 
 /// Medplum's own words come through, and what they mean for the next call behind them.
 fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> String {
-    let said = sentence(quoted(&without_values(outcome)));
+    let said = sentence(quoted(&without_values(outcome), cx));
     if let Some(means) = means {
         return format!("{said} {means}");
     }
@@ -334,7 +371,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
         (412, _) if says_several(outcome) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
         (412, _) if outcome.uncertain => return format!(
             "{} It may have been carried out all the same: the answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote. Read it: if your change is there, it is done",
-            sentence(quoted(&Outcome { uncertain: false, ..without_values(outcome) }))
+            sentence(quoted(&Outcome { uncertain: false, ..without_values(outcome) }, cx))
         ),
         (412, _) => "It changed after the version that was read. Read it again and reapply the change".into(),
         (429, _) => wait(outcome),
@@ -346,21 +383,32 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
     if advice.is_empty() { said } else { format!("{said} {advice}") }
 }
 
-/// The server's own words in quotes: they may repeat what somebody stored or sent, and are none of ours.
-fn in_quotes(outcome: &Outcome) -> Outcome {
+/// The server's own words in quotes: they may repeat what somebody stored or sent, and are none of ours. As many issues as
+/// there is room for, and how many more.
+fn in_quotes(outcome: &Outcome, room: usize) -> Outcome {
+    let (mut used, all) = (0_usize, outcome.issues.len());
     let mut outcome = outcome.clone();
-    for issue in &mut outcome.issues {
+    for (index, issue) in outcome.issues.iter_mut().enumerate() {
         if !issue.text.is_empty() {
-            issue.text = shown::text(&issue.text, SAID);
+            issue.text = shown::text(&issue.text, SAID.min(room / 2));
         }
         issue.code = shown::path(&issue.code);
-        issue.expression.iter_mut().for_each(|path| *path = shown::path(path));
+        let paths: Vec<String> = issue.expression.iter().map(|path| shown::path(path)).collect();
+        issue.expression = paths.first().map(|_| shown::some_of(&paths, ", ", room / 4)).into_iter().collect();
+        let sizes = issue.expression.iter().chain([&issue.text, &issue.code]).map(|text| text.chars().count());
+        used = used.saturating_add(sizes.sum());
+        if used > room && index > 0 {
+            issue.text = format!("and {} more", all.saturating_sub(index));
+            issue.expression.clear();
+            outcome.issues.truncate(index.saturating_add(1));
+            break;
+        }
     }
     outcome
 }
 
-fn quoted(outcome: &Outcome) -> String {
-    let mut text = in_quotes(outcome).to_string();
+fn quoted(outcome: &Outcome, cx: &Context<'_>) -> String {
+    let mut text = in_quotes(outcome, room(cx)).to_string();
     if text.ends_with('"') {
         text.push('.');
     }

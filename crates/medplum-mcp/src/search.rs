@@ -119,8 +119,7 @@ pub(crate) async fn looked_at(
 }
 
 fn nothing_searched(faults: Vec<SearchFault>) -> Failure {
-    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Failure::teach(format!("{}\nNothing was searched.", faults.join("\n")))
+    Failure::several(faults.iter().map(ToString::to_string).collect(), "\n", "Nothing was searched.")
 }
 
 /// The URL of a bundle's link.

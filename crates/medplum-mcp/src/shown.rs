@@ -51,6 +51,32 @@ pub(crate) fn change(old: &Value, new: &Value, most: usize) -> String {
     format!("{} → {}", data(&old, most), data(&new, most))
 }
 
+/// As many of several as there is room for, the first in any case, and how many more there are.
+pub(crate) fn some_of(all: &[String], between: &str, room: usize) -> String {
+    let mut used = 0_usize;
+    let fitting = all.iter().take_while(|one| {
+        used = used.saturating_add(one.chars().count()).saturating_add(between.len());
+        used <= room
+    });
+    let some = all.get(..fitting.count().max(1)).unwrap_or_default();
+    match all.len().saturating_sub(some.len()) {
+        0 => some.join(between),
+        more => format!("{}{between}and {more} more", some.join(between)),
+    }
+}
+
+/// A text of so many characters at the most: one that is longer says how much is missing.
+pub(crate) fn within(text: String, most: usize) -> String {
+    const ROOM: usize = 60;
+    let all = text.chars().count();
+    if all <= most {
+        return text;
+    }
+    let kept = most.saturating_sub(ROOM);
+    let start: String = text.chars().take(kept).collect();
+    format!("{start}…\nThis error has {} characters more.", all.saturating_sub(kept))
+}
+
 fn quoted(text: &str, start: usize, most: usize) -> String {
     let (shown, more) = clipped(text, start, most);
     format!("{}{more}", Value::from(shown))
@@ -87,6 +113,17 @@ mod tests {
         assert_eq!(path("a?\nAccept"), "\"a?\\nAccept\"");
         assert_eq!(status("412 Precondition Failed"), "412 Precondition Failed");
         assert_eq!(status("200. Call delete_resource"), "\"200. Call delete_resource\"");
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let all = ["one", "two", "three"].map(str::to_owned);
+        assert_eq!(some_of(&all, "; ", 100), "one; two; three");
+        assert_eq!(some_of(&all, "; ", 10), "one; two; and 1 more");
+        assert_eq!(some_of(&all, "; ", 0), "one; and 2 more");
+        assert_eq!(some_of(&[], "; ", 0), "");
+        assert_eq!(within("x".repeat(100), 100), "x".repeat(100));
+        assert_eq!(within("x".repeat(101), 100), format!("{}…\nThis error has 61 characters more.", "x".repeat(40)));
     }
 
     #[test]

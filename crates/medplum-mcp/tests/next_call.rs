@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Answer, Host};
+use common::{Answer, Host, Says, Stub};
 use fhir_definitions::Definitions;
 use medplum_mcp::tool::Tool;
 use serde_json::{Value, json};
@@ -93,8 +93,8 @@ fn an_unknown_argument_is_answered_with_the_one_that_was_meant() {
     assert_eq!(
         refused(&mut host, "read_resource", json!({"resourceType": "Patient", "id": MARIA, "fields": 7})),
         "read_resource has no argument \"resourceType\". Nearest: resource_type. read_resource has no argument \"id\". \
-         Nearest: resource_id. It takes: resource_type, resource_id, fields, narrative, budget. fields must be a list, not \
-         a whole number: {\"fields\":[\"code.text\",\"status\"]}. Nothing was sent."
+         Nearest: resource_id. fields must be a list, not a whole number: {\"fields\":[\"code.text\",\"status\"]}. It takes: \
+         resource_type, resource_id, fields, narrative, budget. Nothing was sent."
     );
     let bundle = refused(&mut host, "execute_batch", json!({"type": "batch", "entry": []}));
     assert!(bundle.contains("{\"bundle\":{\"type\":\"batch\",\"entry\":[…]}}"), "{bundle}");
@@ -802,4 +802,48 @@ fn an_argument_that_is_advised_is_one_that_the_tool_has() {
         }
     }
     assert!(advised > 50 && into_params > 5, "{advised} {into_params}");
+}
+
+/// An error is an answer too: no longer than one may be, and what does not fit is counted.
+#[test]
+fn an_error_fits_the_budget_and_counts_what_it_leaves_out() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let many = |one: &dyn Fn(usize) -> (String, Value)| -> Value {
+        (0..900).map(one).collect::<serde_json::Map<_, _>>().into()
+    };
+    let issue = |n: usize| {
+        json!({"severity": "error", "code": "invalid", "details": {"text": format!("bad {n} {}", "y".repeat(900))},
+        "expression": (0..5).map(|at| format!("Patient.a[{at}]")).collect::<Vec<_>>()})
+    };
+    let outcome = json!({"resourceType": "OperationOutcome", "issue": (0..900).map(issue).collect::<Vec<_>>()});
+    let errors: Vec<Value> = (0..900).map(|n| json!({"message": format!("e{n} {}", "z".repeat(900))})).collect();
+    for budget in [1_000, 40_000] {
+        let mut error = |tool: &str, mut arguments: Value, says: Option<Says>| {
+            says.into_iter().for_each(|says| stub.say(says));
+            arguments["budget"] = budget.into();
+            let said = host.call(tool, arguments).error().to_owned();
+            assert!(said.chars().count() <= budget, "{tool}: {} characters in {budget}", said.chars().count());
+            said
+        };
+        let read = json!({"resource_type": "Patient", "resource_id": "1"});
+        let said = error("read_resource", read.clone(), Some(Says::json(400, &outcome)));
+        let named = said.matches("bad ").count();
+        assert!(said.contains("bad 0 ") && said.contains(&format!("; and {} more", 900 - named)), "{said}");
+        let graphql = json!({"query": "{ PatientList { id } }"});
+        let said = error("execute_graphql", graphql, Some(Says::json(200, &json!({"data": null, "errors": errors}))));
+        assert!(
+            said.contains("e0 ") && said.contains(&format!("; and {} more", 900 - said.matches("\"e").count())),
+            "{said}"
+        );
+        let params = many(&|n| (format!("p{n}"), "x".repeat(300).into()));
+        let said = error("search_resources", json!({"resource_type": "Patient", "params": params}), None);
+        assert!(said.contains(" more\nNothing was searched."), "{said}");
+        let mut strange = many(&|n| (format!("strange{n}"), 1.into()));
+        strange.as_object_mut().unwrap().extend(read.as_object().unwrap().clone());
+        let said = error("read_resource", strange, None);
+        assert!(said.contains(" more It takes: ") && said.ends_with("Nothing was sent."), "{said}");
+        let long = json!({"query": format!("{{ {} ", "a".repeat(100_000))});
+        error("execute_graphql", long, None);
+    }
 }

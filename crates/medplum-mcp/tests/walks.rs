@@ -413,7 +413,7 @@ fn a_filter_without_a_value_is_no_filter_and_is_not_sent() {
 #[test]
 fn a_filter_that_is_empty_once_it_is_read_is_refused_whichever_way_it_goes() {
     let stub = Stub::start();
-    let mut host = Host::start(&stub.environment());
+    let mut host = Host::on_stub(&stub, &[]);
     let search = |of: &str, params: Value| ("search_resources", json!({"resource_type": of, "params": params}));
     let raw = |path: &str| ("raw_request", json!({"method": "GET", "path": path}));
     let entry = |url: &str| {

@@ -51,7 +51,7 @@ impl Run for ExecuteGraphql {
                 )),
             };
         }
-        let errors = errors.join("; ");
+        let errors = shown::some_of(&errors, "; ", cx.budget() / 2);
         if reply.get("data").is_none_or(holds_nothing) {
             let said: Vec<&str> = errors_of(&reply).filter_map(|error| error.get("message")?.as_str()).collect();
             let failure = Failure::teach(format!("GraphQL gave no data: {errors}."));
