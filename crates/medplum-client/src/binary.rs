@@ -28,9 +28,14 @@ pub(crate) fn binary_content(resource: &Value) -> Result<Option<Interaction>, In
 fn refuse_what_would_be_lost(resource: &Value) -> Result<(), InvalidRequest> {
     const CARRIED: &[&str] = &["resourceType", "id", "meta", "contentType", "data"];
     let lost = resource.as_object().into_iter().flatten().find(|(key, _)| !CARRIED.contains(&key.as_str()));
+    // What the server sets by itself comes with a Binary that was read.
+    const SET_BY_THE_SERVER: &[&str] = &["versionId", "lastUpdated", "project", "author", "compartment"];
+    let meta = resource.get("meta").and_then(Value::as_object).into_iter().flatten();
+    let labels = meta.map(|(key, _)| key).find(|key| !SET_BY_THE_SERVER.contains(&key.as_str()));
+    let lost = lost.map(|(key, _)| key.clone()).or_else(|| labels.map(|key| format!("meta.{key}")));
     match lost {
-        Some((key, _)) => {
-            Err(InvalidRequest::Body(format!("Binary.{key}: cannot be stored together with data. Leave it out")))
+        Some(path) => {
+            Err(InvalidRequest::Body(format!("Binary.{path}: cannot be stored together with data. Leave it out")))
         }
         None => Ok(()),
     }
@@ -43,5 +48,30 @@ pub(crate) fn header_value(text: &str) -> Result<String, InvalidRequest> {
         Ok(text.to_owned())
     } else {
         Err(InvalidRequest::Header("a content type looks like application/json or text/plain"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_upload_does_not_carry_is_refused() {
+        let upload = |meta: Value| {
+            binary_content(
+                &json!({"resourceType": "Binary", "contentType": "text/plain", "data": "aGk=", "meta": meta}),
+            )
+        };
+        for (meta, path) in [
+            (json!({"tag": [{"code": "x"}]}), "Binary.meta.tag"),
+            (json!({"versionId": "1", "security": [{"code": "R"}]}), "Binary.meta.security"),
+            (json!({"accounts": [{"reference": "Organization/1"}]}), "Binary.meta.accounts"),
+        ] {
+            let error = upload(meta).unwrap_err().to_string();
+            assert!(error.contains(&format!("{path}: cannot be stored together with data")), "{error}");
+        }
+        assert!(upload(json!({"versionId": "1", "lastUpdated": "2025-01-01T00:00:00Z"})).unwrap().is_some());
     }
 }

@@ -181,6 +181,12 @@ impl Failure {
         self.error().and_then(Error::status)
     }
 
+    /// Whether Medplum itself says of what was asked for that it is not there: no look beforehand, and no proxy.
+    pub(crate) fn says_not_found(&self) -> bool {
+        let Some(Error::Outcome(outcome)) = self.error() else { return false };
+        outcome.status == 404 && !outcome.issues.is_empty() && !self.is_of_a_look()
+    }
+
     /// Whether a condition matched several resources.
     pub(crate) fn is_of_several(&self) -> bool {
         let Some(Error::Outcome(outcome)) = self.error() else { return false };
@@ -216,6 +222,10 @@ impl Failure {
                 format!("{}{between}{end}", shown::some_of(faults, between, room))
             }
             Kind::Client(Error::Outcome(outcome)) => from_medplum(outcome, self.means.as_deref(), cx),
+            Kind::Client(error @ Error::Redirect { .. }) if self.means.is_some() => {
+                let means = self.means.as_deref().unwrap_or_default();
+                format!("{} {means}", sentence(capital(error.to_string())))
+            }
             Kind::Client(error) => client(error, cx),
             Kind::Declined(text) => (*text).to_owned(),
             Kind::Question(_) => "The person is to be asked first. Nothing was sent".to_owned(),

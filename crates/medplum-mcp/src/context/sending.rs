@@ -204,12 +204,23 @@ impl Context<'_> {
                 "Medplum has no resource type \"{given}\".{} get_resource_capabilities lists them all.",
                 nearest_types(given)
             )),
-            _ => match no_such_path(interaction, &error, self.fhir_path().as_str()) {
+            _ => match stored_elsewhere(interaction, &error)
+                .or_else(|| no_such_path(interaction, &error, self.fhir_path().as_str()))
+            {
                 Some(means) => Failure::from(cleansed(error)).means(means),
                 None => cleansed(error).into(),
             },
         }
     }
+}
+
+/// What a redirect means where a file is asked for: an installation may keep them in a storage of its own.
+fn stored_elsewhere(interaction: &Interaction, error: &Error) -> Option<String> {
+    let is_redirect = matches!(error, Error::Redirect { .. });
+    let is_file = is_redirect && interaction.label().resource_type == Some("Binary");
+    is_file.then(|| {
+        "The content of this Binary lies in the project's storage, and this server fetches from Medplum alone. A person opens it in the Medplum app, at the resource that names it, such as a DocumentReference; the url of the attachment there leads to the storage, and is shown without its signature".to_owned()
+    })
 }
 
 /// What a 404 means that is about the path or a version, and not about an id alone.

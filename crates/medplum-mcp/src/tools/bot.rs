@@ -87,7 +87,7 @@ impl Run for ExecuteBot {
             Input::Json(value) => value.to_string(),
         };
         let reply = cx.send(&Interaction::ExecuteBot { bot, input: Bytes::from(input), content_type }).await?;
-        Ok(any_answer(reply))
+        Ok(any_answer(reply, cx))
     }
 }
 

@@ -95,6 +95,6 @@ impl Run for RawRequest {
         let interaction =
             Interaction::from_path(cx.fhir_path(), method, &self.path, query, self.body.map(|body| body.0))?;
         let reply = cx.send(&interaction).await?;
-        Ok(any_answer(reply).whole())
+        Ok(any_answer(reply, cx).whole())
     }
 }

@@ -291,7 +291,7 @@ impl Run for LookupConcept {
         }
         let answer = parameters.ask(cx, "CodeSystem", id.as_deref(), "lookup", "codesystem_id").await;
         let unknown = |failure: Failure| {
-            if failure.status() == Some(404) {
+            if failure.says_not_found() {
                 Failure::teach(
                     "That code is not in that CodeSystem, or the CodeSystem is not in this project. expand_valueset with filter finds codes by word.",
                 )
