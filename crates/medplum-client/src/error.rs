@@ -128,11 +128,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of a guard, for what it guards: where that acts, it says what was looked at.
+    /// The error of a guard, for what it guards: it says what was looked at, where what was to be read is not that itself.
     pub(crate) fn of_guard(self, guard: &Interaction, guarded: &Interaction) -> Self {
         match guard {
             Interaction::Read { resource_type, id, .. } if !guarded.effect().is_read() => {
                 Self::Guard { of: format!("{resource_type}/{id}"), error: Box::new(self) }
+            }
+            Interaction::BoundBot(name) if !matches!(self, Self::Invalid(_) | Self::Refused(_)) => {
+                Self::Guard { of: format!("the bots bound to ${name}"), error: Box::new(self) }
             }
             _ => self,
         }

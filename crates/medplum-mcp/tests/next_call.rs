@@ -848,6 +848,44 @@ fn an_error_fits_the_budget_and_counts_what_it_leaves_out() {
     }
 }
 
+/// A file is read part by part, by what its answer says.
+#[test]
+fn a_larger_binary_is_read_by_its_fields() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[]);
+    let mut read = |says: Says, more: Value| {
+        stub.say(says);
+        let mut arguments = json!({"resource_type": "Binary", "resource_id": "1"});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        host.call("read_resource", arguments)
+    };
+    let image = || Says::bytes(200, "image/png", (0..=255_u8).cycle().take(256_000).collect::<Vec<_>>());
+    let first = read(image(), json!({}));
+    assert!(first.note().contains("The rest: fields, such as data.substring(0,20000)"), "{:?}", first.blocks);
+    let part = read(image(), json!({"fields": ["data.substring(0,20000)"]}));
+    let part = part.record()["rows"][0][0].as_str().unwrap().to_owned();
+    assert!(part.starts_with("AAECAwQF") && part.len() == 20_000, "{}", part.len());
+    let kind = read(image(), json!({"fields": ["contentType", "id"]}));
+    assert_eq!(kind.record()["rows"], json!([["image/png", "1"]]));
+
+    let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+    let patient = json!({"resourceType": "Patient", "id": "9", "name": [{"family": "x".repeat(60_000)}]});
+    for (kind, content) in [("text/plain", text), ("application/fhir+json", patient.to_string())] {
+        for budget in [1_000, 3_000, 40_000] {
+            let says = || Says::bytes(200, kind, content.clone());
+            let first = read(says(), json!({"budget": budget}));
+            let (start, note) = (first.blocks[0].clone(), first.note().to_owned());
+            assert!(content.starts_with(&start), "{start}");
+            let field = note.split("fields, such as ").nth(1).and_then(|rest| rest.split(". ").next()).unwrap();
+            let field = field.trim_end_matches('.').lines().next().unwrap().trim_end_matches('.').to_owned();
+            let next = read(says(), json!({"budget": budget, "fields": [field]}));
+            let part = next.record()["rows"][0][0].as_str().unwrap().to_owned();
+            assert!(part.len() > 100 && content.starts_with(&format!("{start}{part}")), "{field}: {part}");
+            assert!(next.note().contains("data is the text itself"), "{}", next.note());
+        }
+    }
+}
+
 #[test]
 fn a_binary_in_a_storage_is_told_as_that() {
     let stub = Stub::start();
@@ -875,6 +913,7 @@ fn only_medplums_own_word_says_that_a_code_is_not_there() {
         (None, Says::outcome(404, Some("not-found"), "Not found"), true),
         (None, Says::bytes(404, "text/html", "<html>"), false),
         (Some(Says::bytes(404, "text/plain", "")), Says::json(200, &json!({})), false),
+        (Some(Says::outcome(404, Some("not-found"), "Not found")), Says::json(200, &json!({})), false),
     ] {
         let stub = Stub::start();
         let mut host = Host::on_stub(&stub, &[]);

@@ -69,6 +69,8 @@ pub struct View {
     pub shown: Shown,
     /// As the server sent it.
     pub whole: bool,
+    /// A text that is this element of a resource: `fields` bring its parts.
+    pub text_of: Option<&'static str>,
     /// As the most frequent of so many rows.
     pub most_frequent_of: Option<usize>,
 }
@@ -185,7 +187,7 @@ impl Answer {
             Record::Resource(resource) => resource_block(&resource, &view, room, limits)?,
             Record::Page(page) => page::block(&page, &view, room, limits)?,
             Record::Table { columns, rows } => table_block(&columns, &rows, &view, room, limits),
-            Record::Text(text) | Record::Ours(text) => text_block(text, room, limits),
+            Record::Text(text) | Record::Ours(text) => text_block(text, room, view.text_of, limits),
         };
         (limits.left_out)().into_iter().for_each(|note| notes.missing(note));
         let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
@@ -306,15 +308,18 @@ fn table_block(columns: &[String], rows: &[Vec<Value>], view: &View, room: usize
     Fitted { block: format!("{head}{}]}}", items.get(..shown).unwrap_or_default().join(",")), note }
 }
 
-fn text_block(text: String, room: usize, limits: &Limits<'_>) -> Fitted {
+fn text_block(text: String, room: usize, of: Option<&str>, limits: &Limits<'_>) -> Fitted {
     match fit::cut_text(&text, room) {
         None => Fitted::whole(text),
         Some(_) => {
             let start = fit::cut_text(&text, room.saturating_sub(CUT_NOTE).max(SMALLEST_RECORD)).unwrap_or_default();
+            let shown = start.chars().count();
+            // Half as much as was shown: in a table's cell a sign may become two.
+            let rest = of.map(|of| format!(" The rest: fields, such as {of}.substring({shown},{}).", shown / 2));
             let note = format!(
-                "The first {} of {} characters.{}",
-                start.chars().count(),
+                "The first {shown} of {} characters.{}{}",
                 text.chars().count(),
+                rest.unwrap_or_default(),
                 if limits.may_raise { " Raise budget for more." } else { "" }
             );
             Fitted { block: start.to_owned(), note: Some(note) }

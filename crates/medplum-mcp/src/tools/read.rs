@@ -3,10 +3,10 @@
 use medplum_client::{Body, Interaction, Reply, ResourceId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::search::view;
-use crate::answer::{Answer, content};
+use crate::answer::{Answer, View, content};
 use crate::context::{Context, resource_type};
 use crate::failure::Failure;
 use crate::tool::{Does, Facts, Run};
@@ -48,7 +48,7 @@ impl Run for ReadResource {
             None => Interaction::read(resource_type, id.clone()),
         };
         if binary {
-            return Ok(binary_answer(&id, cx.send(&read).await?));
+            return Ok(binary_answer(&id, cx.send(&read).await?, view));
         }
         Ok(Answer::resource(cx.resource(&read).await?).view(view))
     }
@@ -82,20 +82,34 @@ pub(super) fn needed(argument: &str, value: String) -> Result<String, Failure> {
     Ok(value)
 }
 
-/// Medplum answers a Binary with its bytes. Text is shown as it is; anything else as the resource that it stands for.
-fn binary_answer(id: &ResourceId, reply: Reply) -> Answer {
-    match reply.body {
-        Body::Other { content_type, content } => match content::text(&content_type, &content) {
-            Some(text) => {
-                Answer::text(text).note(format!("The content of this Binary: {}.", content::media_type(&content_type)))
-            }
-            None => Answer::json(
-                json!({ "resourceType": "Binary", "id": id.as_str(), "contentType": content::media_type(&content_type), "data": content::base64(&content) }),
-            ),
-        },
-        Body::Json(value) => Answer::json(value).note("The content of this Binary: JSON."),
-        Body::Empty => {
-            Answer::json(json!({ "resourceType": "Binary", "id": id.as_str() })).note("This Binary has no content.")
+/// Medplum answers a Binary with its bytes. Text is shown as it is; anything else, and whatever `fields` ask for, as the
+/// resource that it stands for. There text stands in `data` as it is, which an agent can read part by part.
+fn binary_answer(id: &ResourceId, reply: Reply, view: View) -> Answer {
+    let resource = |more: Value| {
+        let mut binary = json!({ "resourceType": "Binary", "id": id.as_str() });
+        if let (Value::Object(binary), Value::Object(more)) = (&mut binary, more) {
+            binary.extend(more);
         }
+        Answer::json(binary)
+    };
+    let (text, kind) = match reply.body {
+        Body::Other { content_type, content } => match content::text(&content_type, &content) {
+            Some(text) => (text, Some(content::media_type(&content_type))),
+            None => {
+                let (kind, data) = (content::media_type(&content_type), content::base64(&content));
+                return resource(json!({ "contentType": kind, "data": data })).view(view);
+            }
+        },
+        Body::Json(value) => (value.to_string(), None),
+        Body::Empty => return resource(Value::Null).view(view).note("This Binary has no content."),
+    };
+    let is_text = format!("The content of this Binary: {}", kind.as_deref().unwrap_or("JSON"));
+    if view.fields.is_none() {
+        return Answer::text(text).view(View { text_of: Some("data"), ..view }).note(format!("{is_text}."));
     }
+    let binary = match kind {
+        Some(kind) => resource(json!({ "contentType": kind, "data": text })),
+        None => resource(json!({ "data": text })),
+    };
+    binary.view(view).note(format!("{is_text}; data is the text itself, not base64."))
 }
