@@ -96,8 +96,8 @@ pub struct Allowed {
     pub referred: bool,
     /// A transaction is sent where it may be carried out in part.
     pub partial: bool,
-    /// An update takes away most of what is there.
-    pub removing: bool,
+    /// An update replaces whatever is there: it takes most of it away, or stores a deleted resource again.
+    pub overwriting: bool,
     /// One new resource is stored without a person's yes, unless it gives access or makes something run. Only the tools
     /// say so that do nothing else.
     pub unasked: bool,
@@ -113,6 +113,29 @@ impl Allowed {
     #[must_use]
     pub fn to_create(self) -> Self {
         Self { unasked: true, ..self }
+    }
+}
+
+/// What a look at a resource found.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    /// It is there, secrets and all.
+    There(Value),
+    /// It may not be read, or is no resource as it comes (a Binary's content).
+    Unreadable,
+    /// There is none.
+    Unknown,
+    /// It was deleted.
+    Deleted,
+}
+
+impl Stored {
+    /// The resource, if it is there to be seen.
+    pub(crate) fn there(self) -> Option<Value> {
+        match self {
+            Self::There(resource) => Some(resource),
+            Self::Unreadable | Self::Unknown | Self::Deleted => None,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use medplum_client::{Batch, Interaction, Query, ResourceId, ResourceType};
 use serde_json::Value;
 
 use self::patch::{bound_to_version, patched};
-use crate::context::{Allowed, Context};
+use crate::context::{Allowed, Context, Stored};
 use crate::failure::{Failure, entry_path};
 use crate::referrers::{self, Referrers};
 use crate::search::Search;
@@ -57,7 +57,7 @@ impl Change {
 /// [`Failure`] that lists every fault, and nothing was sent.
 pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: Allowed) -> Result<Looked, Failure> {
     let mut changes = Vec::new();
-    let instead = collect(cx, interaction, None, &mut changes).await?;
+    let instead = collect(cx, interaction, None, allowed, &mut changes).await?;
     let given = interaction;
     let interaction = instead.unwrap_or_else(|| interaction.clone());
     let missing = if allowed.dangling { BTreeSet::new() } else { references::missing(cx, &changes).await? };
@@ -88,6 +88,7 @@ async fn collect(
     cx: &Context<'_>,
     interaction: &Interaction,
     entry: Option<usize>,
+    allowed: Allowed,
     changes: &mut Vec<Change>,
 ) -> Result<Option<Interaction>, Failure> {
     match interaction {
@@ -99,17 +100,36 @@ async fn collect(
             }
         }
         Interaction::Update { resource_type, id, resource, if_match } => {
-            let stored = cx.stored(resource_type, id).await?;
+            let found = cx.look_up(resource_type, id).await?;
+            let again = matches!(found, Stored::Deleted);
+            let stored = found.there();
             let resource = put_back(cx, resource.clone(), stored.as_ref())?;
-            // Whatever says which version this is about: the caller, the resource, or what was just looked at.
-            let version = version_of(&resource).or_else(|| stored.as_ref().and_then(version_of));
-            let if_match = if_match.clone().or(version).filter(|_| stored.is_some());
+            // Whatever says which version this is about: the caller, the resource, or what was just looked at. It is
+            // Medplum's to compare where that could not be looked at.
+            let version = if_match.clone().or_else(|| version_of(&resource));
+            let if_match = match again {
+                false => version.or_else(|| stored.as_ref().and_then(version_of)),
+                true if allowed.overwriting => {
+                    cx.note(format!("{resource_type}/{id} was deleted; it is stored again."));
+                    None
+                }
+                true => return Err(deleted(resource_type, id, version.as_ref())),
+            };
             let gone = stored.as_ref().map(|stored| removed(&resource, &cx.shown(stored))).unwrap_or_default();
             changes.push(Change { gone, ..Change::new(entry, stored, Some(resource.clone())) });
             Ok(Some(Interaction::Update { resource_type: resource_type.clone(), id: id.clone(), resource, if_match }))
         }
         Interaction::Patch { resource_type, id, patch } => {
-            let Some(stored) = cx.stored(resource_type, id).await? else { return Ok(None) };
+            let stored = match cx.look_up(resource_type, id).await? {
+                Stored::There(stored) => stored,
+                // Medplum says so.
+                Stored::Unknown | Stored::Deleted => return Ok(None),
+                Stored::Unreadable => {
+                    return Err(Failure::teach(format!(
+                        "{resource_type}/{id} cannot be read here, so what a patch would make of it cannot be looked at before it is sent. Nothing was sent."
+                    )));
+                }
+            };
             let resource = patched(cx, &stored, patch)?;
             adds_nothing_closed(cx, &resource, &stored)?;
             let patch = bound_to_version(&stored, patch);
@@ -121,15 +141,20 @@ async fn collect(
             changes.push(Change::new(entry, stored, None));
             Ok(None)
         }
-        Interaction::Batch(batch) => collect_batch(cx, batch, changes).await.map(Some),
+        Interaction::Batch(batch) => collect_batch(cx, batch, allowed, changes).await.map(Some),
         other => cannot_be_looked_at(other).map_or(Ok(None), |why| Err(Failure::teach(why))),
     }
 }
 
-async fn collect_batch(cx: &Context<'_>, batch: &Batch, changes: &mut Vec<Change>) -> Result<Interaction, Failure> {
+async fn collect_batch(
+    cx: &Context<'_>,
+    batch: &Batch,
+    allowed: Allowed,
+    changes: &mut Vec<Change>,
+) -> Result<Interaction, Failure> {
     let mut batch = batch.clone();
     for (index, entry) in batch.entries_mut().iter_mut().enumerate() {
-        let instead = Box::pin(collect(cx, &entry.interaction, Some(index), changes)).await;
+        let instead = Box::pin(collect(cx, &entry.interaction, Some(index), allowed, changes)).await;
         if let Some(instead) = instead.map_err(|failure| failure.in_entry(Some(index)))? {
             entry.interaction = instead;
         }
@@ -185,6 +210,14 @@ fn refuse_unversioned(interaction: &Interaction, changes: &[Change]) -> Result<(
     }
 }
 
+/// Why what was deleted is not updated: that would bring it back.
+pub(crate) fn deleted(resource_type: &ResourceType, id: &ResourceId, read: Option<&ResourceId>) -> Failure {
+    let after = read.map(|version| format!(" after the version that you read ({version})")).unwrap_or_default();
+    Failure::teach(format!(
+        "{resource_type}/{id} was deleted{after}. Nothing was written. update_resource with overwrite: true stores it again, under its id."
+    ))
+}
+
 /// An update that passes a part takes the rest away. Where that is most of it, it was hardly meant.
 fn tell_what_goes(cx: &Context<'_>, change: &Change, allowed: Allowed) -> Result<(), Failure> {
     let Change { entry, stored: Some(stored), then: Some(then), gone } = change else { return Ok(()) };
@@ -192,7 +225,7 @@ fn tell_what_goes(cx: &Context<'_>, change: &Change, allowed: Allowed) -> Result
     let elements = gone.join(", ");
     // Its type, id and meta it keeps in any case.
     let kept = then.as_object().map_or(0, |then| then.len().saturating_sub(3));
-    if gone.len() > kept && !allowed.removing {
+    if gone.len() > kept && !allowed.overwriting {
         let failure = Failure::teach(format!(
             "this would remove {elements} of {name}: an update replaces the whole resource. Pass them too, or change a part with patch_resource; update_resource with overwrite: true removes them. Nothing was sent."
         ));

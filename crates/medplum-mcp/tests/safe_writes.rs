@@ -233,6 +233,83 @@ async fn a_put_without_the_version_that_was_read_is_refused_on_every_way() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_after_it_was_read_is_not_brought_back() {
+    let world = World::new();
+    let read = world.patient().await;
+    let name = format!("Patient/{}", id(&read));
+    world.call("delete_resource", of(&read)).await.record();
+    let mut changed = read.clone();
+    changed["active"] = true.into();
+    let mut bare = changed.clone();
+    bare.as_object_mut().unwrap().remove("meta");
+    let mut by_header = entry("PUT", &name, Some(bare.clone()));
+    by_header["request"]["ifMatch"] = format!("W/\"{}\"", read["meta"]["versionId"].as_str().unwrap()).into();
+    world.acts();
+    let raw = |body: &Value| json!({"method": "PUT", "path": format!("fhir/R4/{name}"), "body": body});
+    for (tool, arguments) in [
+        ("update_resource", json!({"resource": changed})),
+        ("raw_request", raw(&changed)),
+        ("raw_request", raw(&bare)),
+        ("execute_batch", bundle("batch", vec![entry("PUT", &name, Some(changed.clone()))])),
+        ("execute_batch", bundle("transaction", vec![entry("PUT", &name, Some(changed.clone()))])),
+        ("execute_batch", bundle("batch", vec![by_header])),
+    ] {
+        let told = world.call(tool, arguments).await;
+        for said in [&format!("{name} was deleted"), "Nothing was written", "overwrite: true stores it again"] {
+            assert!(told.error().contains(said), "{tool}: {told:?}");
+        }
+    }
+    assert_eq!(world.acts(), 0);
+    assert!(!world.is_there(&read).await);
+
+    let told = world.call("update_resource", json!({"resource": changed, "overwrite": true})).await;
+    assert_eq!(told.note(), format!("{name} was deleted; it is stored again."));
+    assert!(world.is_there(&read).await);
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_replaced_in_the_version_that_was_given_alone() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let given =
+        json!({"resourceType": "Patient", "id": common::PATIENT, "meta": {"versionId": "v1"}, "gender": "female"});
+    let name = format!("Patient/{}", common::PATIENT);
+    for (looks, tool, arguments) in [
+        (2, "update_resource", json!({"resource": given})),
+        (1, "raw_request", json!({"method": "PUT", "path": format!("fhir/R4/{name}"), "body": given})),
+        (1, "execute_batch", bundle("batch", vec![entry("PUT", &name, Some(given.clone()))])),
+    ] {
+        // To each look, of which update_resource makes one more than the others.
+        (0..looks).for_each(|_| stub.say(Says::outcome(403, Some("forbidden"), "Forbidden")));
+        pipe.call(tool, arguments).await;
+        let asked = stub.taken();
+        let sent = asked.iter().find(|asked| asked.method != "GET" && asked.target.contains("/fhir/R4")).unwrap();
+        let version = sent.header("if-match").map(str::to_owned);
+        let in_entry = sent.json()["entry"][0]["request"]["ifMatch"].as_str().map(str::to_owned);
+        assert_eq!(version.or(in_entry).as_deref(), Some("W/\"v1\""), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_of_what_may_not_be_read_is_refused() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let operations = json!([{"op": "add", "path": "/active", "value": "bogus"}]);
+    let name = format!("Patient/{}", common::PATIENT);
+    let patient = json!({"resourceType": "Patient", "id": common::PATIENT});
+    for (tool, arguments) in [
+        ("patch_resource", patch(&patient, operations.clone())),
+        ("raw_request", json!({"method": "PATCH", "path": format!("fhir/R4/{name}"), "body": operations})),
+    ] {
+        (0..2).for_each(|_| stub.say(Says::outcome(403, Some("forbidden"), "Forbidden")));
+        let told = pipe.call(tool, arguments).await;
+        assert!(told.error().contains(&format!("{name} cannot be read here")), "{told:?}");
+        assert!(told.error().contains("Nothing was sent"), "{told:?}");
+        assert!(stub.lines().iter().all(|line| !line.starts_with("PATCH")));
+    }
+}
+
+#[tokio::test]
 async fn what_an_update_leaves_out_is_removed_only_with_a_word_of_it() {
     let world = World::new();
     let born = json!({"resourceType": "Patient", "gender": "female", "birthDate": "1961-02-03", "name": [{"family": "Smith"}],

@@ -209,7 +209,7 @@ async fn still_as_shown(cx: &Context<'_>, looked: &[Looked]) -> Result<(), Failu
     for (_, step) in looked.iter().flat_map(question::steps) {
         let Interaction::Delete { resource_type, id } = step.interaction else { continue };
         let shown = step.change.and_then(|change| change.stored.as_ref()).and_then(version_of);
-        let now = cx.stored_now(resource_type, id).await?.as_ref().and_then(version_of);
+        let now = cx.look_up_now(resource_type, id).await?.there().as_ref().and_then(version_of);
         if shown != now {
             return Err(Failure::teach(format!(
                 "{resource_type}/{id} changed while the person was asked. Nothing was deleted. Make the call again."

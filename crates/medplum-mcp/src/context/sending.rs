@@ -7,7 +7,7 @@ use fhir_definitions::Definitions;
 use medplum_client::{Error, Interaction, Reply, ResourceId, ResourceType};
 use serde_json::Value;
 
-use super::{Allowed, Context, Ready};
+use super::{Allowed, Context, Ready, Stored};
 use crate::cleanse::cleanse_text;
 use crate::failure::{Failure, nearest_types};
 use crate::page::{Entry, Found};
@@ -155,34 +155,44 @@ impl Context<'_> {
     /// # Errors
     /// [`Failure`] if it cannot be found out.
     pub(crate) async fn stored(&self, resource_type: &ResourceType, id: &ResourceId) -> Result<Option<Value>, Failure> {
+        self.look_up(resource_type, id).await.map(Stored::there)
+    }
+
+    /// The same, saying why there is none.
+    ///
+    /// # Errors
+    /// As [`Context::stored`].
+    pub(crate) async fn look_up(&self, resource_type: &ResourceType, id: &ResourceId) -> Result<Stored, Failure> {
         let name = format!("{resource_type}/{id}");
         if let Some(kept) = self.stored.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            return Ok(Some(kept.clone()));
+            return Ok(Stored::There(kept.clone()));
         }
-        self.stored_now(resource_type, id).await
+        self.look_up_now(resource_type, id).await
     }
 
     /// The same as it is now, whatever was read before.
     ///
     /// # Errors
     /// As [`Context::stored`].
-    pub(crate) async fn stored_now(
-        &self,
-        resource_type: &ResourceType,
-        id: &ResourceId,
-    ) -> Result<Option<Value>, Failure> {
+    pub(crate) async fn look_up_now(&self, resource_type: &ResourceType, id: &ResourceId) -> Result<Stored, Failure> {
         let name = format!("{resource_type}/{id}");
         let read = Interaction::read(resource_type.clone(), id.clone());
         let stored = match self.ask_uncleansed(&read).await {
             Ok(reply) => reply.into_json(),
-            Err(failure) if matches!(failure.status(), Some(403 | 404 | 410)) => return Ok(None),
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                return match failure.status() {
+                    Some(403) => Ok(Stored::Unreadable),
+                    Some(404) => Ok(Stored::Unknown),
+                    Some(410) => Ok(Stored::Deleted),
+                    _ => Err(failure),
+                };
+            }
         };
         if !stored.is_object() {
-            return Ok(None);
+            return Ok(Stored::Unreadable);
         }
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stored.clone());
-        Ok(Some(stored))
+        Ok(Stored::There(stored))
     }
 
     fn with_nearest_type(&self, interaction: &Interaction, error: Error) -> Failure {

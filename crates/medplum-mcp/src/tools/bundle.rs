@@ -160,7 +160,7 @@ async fn missing(cx: &Context<'_>, failure: &Failure, targets: &[(usize, Resourc
     }
     let mut missing = Vec::new();
     for (index, of, id) in targets.iter().take(MOST) {
-        if cx.stored_now(of, id).await.is_ok_and(|stored| stored.is_none()) {
+        if cx.look_up_now(of, id).await.is_ok_and(|stored| stored.there().is_none()) {
             missing
                 .push(format!("{}: there is no {of}/{id}, or it is not visible to this client.", entry_path(*index)));
         }

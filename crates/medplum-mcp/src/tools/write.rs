@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::read::id;
 use crate::answer::Answer;
 use crate::changes::changes;
-use crate::context::{Allowed, Context, resource_type};
+use crate::context::{Allowed, Context, Stored, resource_type};
 use crate::failure::Failure;
 use crate::page::Entry;
-use crate::preflight::version_of;
+use crate::preflight::{deleted, version_of};
 use crate::search::found;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
@@ -182,7 +182,7 @@ impl Run for UpdateResource {
         };
         let stored = cx.stored(resource_type, id).await?;
         let overwrite = self.overwrite == Some(true);
-        let allowed = Allowed { removing: overwrite, ..Allowed::by_check_references(self.check_references) };
+        let allowed = Allowed { overwriting: overwrite, ..Allowed::by_check_references(self.check_references) };
         if let (None, false) = (&version, overwrite) {
             return Err(match &stored {
                 Some(_) => no_version(resource_type, id, stored.as_ref()),
@@ -190,7 +190,7 @@ impl Run for UpdateResource {
             });
         }
         let Some(stored) = stored else {
-            // Deleted or unknown: Medplum says which, or brings a deleted one back.
+            // Deleted, unknown or not to be read: the look before the write, or Medplum, says which.
             return finish(cx, &asked, allowed).await;
         };
         if let Some(read) = version.as_ref().filter(|_| !overwrite) {
@@ -222,8 +222,9 @@ async fn overtaken(
     looked_at: &ResourceId,
     failure: Failure,
 ) -> Failure {
-    match cx.stored_now(resource_type, id).await {
-        Ok(Some(stored)) => {
+    match cx.look_up_now(resource_type, id).await {
+        Ok(Stored::Deleted) => deleted(resource_type, id, Some(looked_at)),
+        Ok(Stored::There(stored)) => {
             stale(cx, resource_type, id, looked_at, &stored, "meanwhile").await.err().unwrap_or(failure)
         }
         _ => failure,

@@ -42,6 +42,7 @@ impl Theirs {
 
     fn told(&self, reply: &Result<Reply, Error>) -> Told {
         match reply {
+            Ok(_) if matches!(self.interaction, Interaction::Delete { .. }) => Told::Done,
             Ok(reply) if reply.json().pointer("/name/0/text") == Some(&json!(self.mark)) => Told::Done,
             // The other's was there already.
             Ok(_) => Told::NotDone,
@@ -227,7 +228,7 @@ impl Schedule<'_> {
         Some(planned)
     }
 
-    /// The same creation, if that is one that is done once; else a change of the same patient.
+    /// The same creation, if that is one that is done once; else a change of the same patient, or its deletion.
     async fn rival(&mut self, planned: &Planned) -> Option<Theirs> {
         let mark = self.mark();
         if planned.tool == "create_resource_if_none_exist" {
@@ -236,6 +237,12 @@ impl Schedule<'_> {
             let condition = Query::parse(planned.arguments["if_none_exist"].as_str().unwrap()).unwrap();
             let interaction = Interaction::create(person, Some(condition)).unwrap();
             return Some(Theirs { interaction, mark, after: None });
+        }
+        if planned.tool != "delete_resource" && self.dice.one_in(4) {
+            self.deletes = true;
+            let interaction =
+                Interaction::Delete { resource_type: "Patient".parse().unwrap(), id: self.patient.parse().unwrap() };
+            return Some(Theirs { interaction, mark: self.patient.clone(), after: None });
         }
         let mut changed = self.stored().await?;
         let (read, version) = (mark_of(&changed), changed["meta"]["versionId"].as_str().unwrap().parse().unwrap());
