@@ -69,6 +69,11 @@ impl Raw {
         self.fhir && of_type && self.method != Method::Get && !self.segments.iter().any(|s| s.contains('$'))
     }
 
+    /// Whether a GET of the same path is a known read: one that may be advised.
+    pub fn is_read_by_get(&self) -> bool {
+        Self { method: Method::Get, body: None, ..self.clone() }.effect().is_read()
+    }
+
     /// What a known read is of: a resource type, or nothing of a record, as far as its path tells. None for a path that
     /// is not known.
     pub(crate) fn reads_of(&self) -> Option<Option<&'static str>> {

@@ -426,6 +426,19 @@ async fn an_empty_answer_is_empty_where_there_is_nothing_to_say() {
     }
 }
 
+/// Medplum says it of an update that changes nothing, and of nothing else that writes.
+#[tokio::test]
+async fn what_is_new_or_gone_is_not_unchanged() {
+    let batch = json!({"type": "batch", "entry": [{"request": {"method": "DELETE", "url": "Patient/1"}}]});
+    let delete = Interaction::Delete { resource_type: "Patient".parse().unwrap(), id: PATIENT.parse().unwrap() };
+    for interaction in [create_patient(), delete, Interaction::Batch(Batch::parse(&batch).unwrap())] {
+        let server = Server::new(|_| Answer::empty(304)).await;
+        let error = server.client().send(&call(), &interaction).await.unwrap_err();
+        assert!(matches!(error, Error::NotFhir { status: 304, .. }) && error.may_have_acted(), "{error:?}");
+        assert_eq!(server.requests().len(), 1, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_empty_answer_is_none_where_a_record_was_asked_for() {
     let batch = json!({"type": "batch", "entry": [{"request": {"method": "DELETE", "url": "Patient/1"}}]});

@@ -19,14 +19,20 @@ pub(crate) fn explained(failure: Failure, interaction: &Interaction) -> Failure 
         (true, Some(call)) => format!("Do not send it again. What came of it: {call}."),
         (true, None) => "Do not send it again.".to_owned(),
         (false, Some(call)) => format!("Look before you try again: {call}."),
-        (false, None) => match interaction {
-            Interaction::ExecuteBot { .. } | Interaction::Operation(_) => {
-                "No call tells whether it ran: look at what it would have changed before you try again.".to_owned()
-            }
-            _ => "No call tells for sure: look at what it would have changed before you try again.".to_owned(),
-        },
+        (false, None) => {
+            let what = if may_have_run(interaction) { "whether it ran" } else { "for sure" };
+            format!("No call tells {what}: look at what it would have changed before you try again.")
+        }
     };
     failure.hint(hint)
+}
+
+fn may_have_run(interaction: &Interaction) -> bool {
+    match interaction {
+        Interaction::ExecuteBot { .. } | Interaction::Operation(_) => true,
+        Interaction::Raw(raw) => raw.segments().iter().any(|segment| segment.contains('$')),
+        _ => false,
+    }
 }
 
 /// What is said of what acts and was not sent.
@@ -66,7 +72,8 @@ pub(crate) fn look(interaction: &Interaction) -> Option<String> {
             });
             Some(listed(named.collect()))
         }
-        Interaction::Raw(raw) if ["PUT", "PATCH", "DELETE"].contains(&raw.method().as_str()) => {
+        // A GET of another path may run what was just run.
+        Interaction::Raw(raw) if !raw.is_fhir() && raw.is_read_by_get() => {
             Some(format!("raw_request {}", json!({"method": "GET", "path": raw.segments().join("/")})))
         }
         _ => None,

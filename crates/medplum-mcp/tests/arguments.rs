@@ -728,14 +728,27 @@ async fn whatever_acts_says_which_call_shows_its_fate() {
             "POST /fhir/R4/Patient",
             read("Patient", "."),
         ),
-        ("execute_operation", json!({"resource_type": "Patient", "operation": "my-op"}), "POST /fhir/R4/Patient", none),
+        (
+            "execute_operation",
+            json!({"resource_type": "Patient", "operation": "my-op"}),
+            "POST /fhir/R4/Patient",
+            none.clone(),
+        ),
+        (
+            "raw_request",
+            raw("PUT", "admin/projects/1".into(), json!({})),
+            "PUT /admin",
+            "Look before you try again: raw_request {\"method\":\"GET\",\"path\":\"admin/projects/1\"}.".into(),
+        ),
+        // A GET of it is no read that is known, and of a bot's name it runs the bot once more.
         (
             "raw_request",
             raw("PUT", "admin/projects/1/settings".into(), json!({})),
             "PUT /admin",
-            "Look before you try again: raw_request {\"method\":\"GET\",\"path\":\"admin/projects/1/settings\"}."
-                .into(),
+            "carried out. No call tells for sure: look at what it would have changed before you try again.".into(),
         ),
+        ("raw_request", raw("PUT", "fhir/R4/Patient/1/$my-op".into(), json!({})), "PUT /fhir/R4/Patient", none.clone()),
+        ("raw_request", json!({"method": "DELETE", "path": "fhir/R4/$my-op"}), "DELETE /fhir/R4", none.clone()),
         (
             "raw_request",
             raw("POST", "admin/projects/1/invite".into(), json!({})),

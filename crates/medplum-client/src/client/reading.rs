@@ -50,7 +50,15 @@ pub(super) fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) 
 /// the word of somebody who never passed the request on.
 fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
     if !matches!(reply.status, 200..=299) {
-        return None;
+        // Medplum says 304 of an update that changes nothing. What is new or gone has changed something.
+        let changes = matches!(
+            interaction,
+            Interaction::Create { .. }
+                | Interaction::CreateBinary { .. }
+                | Interaction::Delete { .. }
+                | Interaction::Batch(_)
+        );
+        return changes.then_some("it says that nothing has changed");
     }
     if reply.body == Body::Empty {
         let nothing_stored = matches!(reply.status, 202..=299) && !stores(interaction);
