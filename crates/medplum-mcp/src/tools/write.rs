@@ -55,8 +55,8 @@ impl Run for CreateResource {
     }
 }
 
-/// Who has an identifier of a patient that was created. It is asked behind the write, which neither waits for it nor fails
-/// with it; and two that are created at once are seen by the later look at least.
+/// Who has an identifier of a patient that was created. It is asked behind the write, which does not fail with it, while
+/// the answer waits for it; and two that are created at once are seen by the later look at least.
 async fn double(cx: &Context<'_>, stored: &Value) -> Option<String> {
     let patient = ResourceType::parse("Patient").ok().filter(|of| stored["resourceType"] == of.as_str())?;
     let own = format!("{patient}/{}", stored.get("id")?.as_str()?);
