@@ -1,7 +1,7 @@
 //! Everything that can be asked of Medplum.
 
 use bytes::Bytes;
-use fhir_definitions::search::{EmptyPart, empty_part};
+use fhir_definitions::search::{asks_for_nothing, shapes_page};
 use fhir_definitions::{OperationName, ResourceId, ResourceType};
 use serde_json::Value;
 
@@ -448,33 +448,12 @@ fn finds_itself(condition: &Query, resource: &Value) -> bool {
 
 /// A condition that is empty, or that has an empty value, would match everything or nothing that was meant.
 pub(crate) fn check_condition(condition: &Query) -> Result<(), InvalidRequest> {
-    const RESULT_PARAMETERS: &[&str] = &[
-        "_count",
-        "_offset",
-        "_sort",
-        "_total",
-        "_summary",
-        "_elements",
-        "_fields",
-        "_include",
-        "_revinclude",
-        "_format",
-        "_pretty",
-        "_cursor",
-        "_type",
-    ];
-    let shapes = |key: &str| RESULT_PARAMETERS.contains(&key.split(':').next().unwrap_or(key));
-    let is_empty = |(key, value): (&str, &str)| match empty_part(value) {
-        Some(EmptyPart::Whole) => true,
-        Some(_) => !shapes(key),
-        None => false,
-    };
-    if condition.iter().any(is_empty) {
+    if condition.iter().any(|(key, value)| asks_for_nothing(key, value).is_some()) {
         return Err(InvalidRequest::Condition(
             "a parameter has no value, which matches every resource. Pass a search such as identifier=http://hospital.example/mrn|4711",
         ));
     }
-    if condition.iter().any(|(key, _)| !shapes(key)) {
+    if condition.iter().any(|(key, _)| !shapes_page(key)) {
         Ok(())
     } else {
         Err(InvalidRequest::Condition(

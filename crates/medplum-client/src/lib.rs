@@ -79,6 +79,6 @@ pub use query::Query;
 pub use raw::Raw;
 pub use reply::{Body, Reply};
 pub use request::{Method, Request};
-pub use searchset::{SearchEntry, Searchset, Unread};
+pub use searchset::{SearchEntry, Searchset, Unread, is_outcome};
 pub use types::{Need, NeedKind};
 pub use witness::{Came, Ended, Passage, Witness};

@@ -55,7 +55,7 @@ impl Raw {
         let listed = list.iter().any(|parts| matches(parts, &self.segments));
         if listed && self.method == Method::Get && self.body.is_none() {
             Effect::Read
-        } else if self.segments.iter().any(|s| s.contains('$')) || !self.fhir {
+        } else if self.names_operation() || !self.fhir {
             Effect::Run
         } else {
             Effect::Write
@@ -66,7 +66,12 @@ impl Raw {
     /// write with a query, a patch that is no JSON Patch.
     pub fn writes_resources(&self) -> bool {
         let of_type = self.segments.first().is_none_or(|first| ResourceType::parse(first).is_ok());
-        self.fhir && of_type && self.method != Method::Get && !self.segments.iter().any(|s| s.contains('$'))
+        self.fhir && of_type && self.method != Method::Get && !self.names_operation()
+    }
+
+    /// Whether an operation is named in its path, which may be a bot's name.
+    pub fn names_operation(&self) -> bool {
+        self.segments.iter().any(|segment| segment.contains('$'))
     }
 
     /// Whether a GET of the same path is a known read: one that may be advised.

@@ -10,8 +10,11 @@ use serde_json::Value;
 use crate::members::Members;
 use crate::skim::Skim;
 
-/// The type of what a server says.
-pub(crate) const OUTCOME: &str = "OperationOutcome";
+/// Whether an entry, by its mode and its resource's type, is the server's word on the search. An OperationOutcome is not
+/// stored anywhere, so that no search finds it.
+pub fn is_outcome(mode: Option<&str>, resource_type: &str) -> bool {
+    mode == Some("outcome") || resource_type == "OperationOutcome"
+}
 
 /// A Bundle of type searchset (<https://hl7.org/fhir/R4/bundle.html>).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -179,9 +182,7 @@ impl Came {
         })?;
         let mode = search.flatten().and_then(|search: Search| search.mode);
         let is_match = mode.as_deref().is_none_or(|mode| mode == "match");
-        // It is not stored anywhere, so that no search finds it.
-        let is_said = |of: &str| of == OUTCOME || mode.as_deref() == Some("outcome");
-        Some(resource.map(|resource| match is_said(&resource.resource_type) {
+        Some(resource.map(|resource| match is_outcome(mode.as_deref(), &resource.resource_type) {
             true => Self::Said(resource),
             false => Self::Found(SearchEntry { is_match, resource }),
         }))

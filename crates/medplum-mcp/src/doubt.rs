@@ -30,7 +30,7 @@ pub(crate) fn explained(failure: Failure, interaction: &Interaction) -> Failure 
 fn may_have_run(interaction: &Interaction) -> bool {
     match interaction {
         Interaction::ExecuteBot { .. } | Interaction::Operation(_) => true,
-        Interaction::Raw(raw) => raw.segments().iter().any(|segment| segment.contains('$')),
+        Interaction::Raw(raw) => raw.names_operation(),
         _ => false,
     }
 }

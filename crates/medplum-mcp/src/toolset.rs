@@ -168,7 +168,7 @@ fn closed_way(open: &Toolsets, interaction: &Interaction, alone: bool) -> Option
             _ if operation.effect() == Effect::Run => closed(Toolset::Bot, MAY_BE_A_BOT),
             _ => None,
         },
-        Interaction::Raw(raw) if raw.segments().iter().any(|segment| segment.contains('$')) => {
+        Interaction::Raw(raw) if raw.names_operation() => {
             closed(Toolset::Bot, MAY_BE_A_BOT).filter(|_| raw.effect() == Effect::Run)
         }
         Interaction::Batch(batch) => closed(Toolset::Bundle, "Bundles are")

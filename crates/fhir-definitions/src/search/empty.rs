@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::values::split;
+use crate::Definitions;
 
 /// Why a part of a filter's value asks for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,17 @@ pub fn empty_part(value: &str) -> Option<EmptyPart> {
     })
 }
 
+/// The same for the value of a parameter: an empty part of a list that shapes the page does no harm.
+pub fn asks_for_nothing(key: &str, value: &str) -> Option<EmptyPart> {
+    empty_part(value).filter(|empty| *empty == EmptyPart::Whole || !shapes_page(key))
+}
+
+/// Whether a parameter says how the page looks, and not what is on it.
+pub fn shapes_page(key: &str) -> bool {
+    let name = key.split(':').next().unwrap_or(key);
+    name != "_has" && Definitions::get().result_parameters().contains(&name)
+}
+
 /// Whether anything but blanks is left of a text when its backslashes are taken out.
 fn is_read(text: &str) -> bool {
     let mut quoted = false;
@@ -64,7 +76,16 @@ fn is_read(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::EmptyPart::{Backslash, Bar, Comma, Whole};
-    use super::empty_part;
+    use super::{asks_for_nothing, empty_part};
+
+    #[test]
+    fn what_shapes_the_page_may_have_an_empty_part() {
+        assert_eq!(asks_for_nothing("_elements", "name,"), None);
+        assert_eq!(asks_for_nothing("_include:iterate", "Observation:subject,"), None);
+        assert_eq!(asks_for_nothing("_count", " "), Some(Whole));
+        assert_eq!(asks_for_nothing("name:contains", "a,"), Some(Comma));
+        assert_eq!(asks_for_nothing("_has:Observation:patient:status", "final,|"), Some(Bar));
+    }
 
     #[test]
     fn what_asks_for_nothing_once_it_is_read() {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::capabilities::Statement;
 use crate::validate::clipped;
 use crate::{Definitions, ParameterKind, SearchParameter, TypeInfo};
-pub use empty::{EmptyPart, empty_part};
+pub use empty::{EmptyPart, asks_for_nothing, empty_part, shapes_page};
 pub use self_link::{Dropped, compare_self};
 
 /// A search that may be sent.

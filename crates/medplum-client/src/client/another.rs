@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::interaction::{Interaction, Search};
 use crate::operation::{Level, Operation};
-use crate::searchset::{OUTCOME, Unread};
+use crate::searchset::{Unread, is_outcome};
 
 /// Why such an answer is none.
 pub(super) const ANOTHER: &str = "it is another resource than the one that was asked for";
@@ -122,7 +122,7 @@ pub(super) fn matches_of(bundle: &Value) -> impl Iterator<Item = &Value> {
     let entries = bundle.get("entry").and_then(Value::as_array).filter(|_| is_bundle).into_iter().flatten();
     let is_match = |entry: &&Value| entry.pointer("/search/mode").is_none_or(|mode| mode == "match");
     let found = entries.filter(is_match).filter_map(|entry| entry.get("resource"));
-    found.filter(|resource| text(resource, "resourceType") != OUTCOME)
+    found.filter(|resource| !is_outcome(None, text(resource, "resourceType")))
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

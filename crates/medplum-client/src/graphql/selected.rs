@@ -3,7 +3,7 @@
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, OperationType, Selection, Value as Literal};
-use fhir_definitions::search::empty_part;
+use fhir_definitions::search::asks_for_nothing;
 use fhir_definitions::{Definitions, TypeInfo, TypeKind};
 use serde_json::Value;
 
@@ -66,8 +66,7 @@ impl Selected<'_> {
 /// A text that asks for nothing once it is read, a list that holds one, and null where a filter is meant.
 fn is_nothing(name: &str, value: &Value, filters: bool) -> bool {
     match value {
-        Value::String(text) if Definitions::get().result_parameters().contains(&name) => text.trim().is_empty(),
-        Value::String(text) => empty_part(text).is_some(),
+        Value::String(text) => asks_for_nothing(name, text).is_some(),
         Value::Array(values) => values.iter().any(|value| is_nothing(name, value, filters)),
         Value::Null => filters,
         _ => false,

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use fhir_definitions::Definitions;
-use fhir_definitions::search::{EmptyPart, Rewritten, empty_part};
+use fhir_definitions::search::{EmptyPart, Rewritten, asks_for_nothing};
 use medplum_client::{BatchEntry, Interaction, Level, Operation, Query, ResourceType, Search as MedplumSearch};
 use serde_json::Value;
 
@@ -135,13 +135,9 @@ pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
     }
 }
 
-/// The first parameter that asks for nothing. In a list that shapes the page an empty part does no harm.
+/// The first parameter that asks for nothing.
 fn without_value(query: &Query) -> Option<(String, Option<EmptyPart>)> {
-    let shapes = |key: &str| Definitions::get().result_parameters().contains(&key.split(':').next().unwrap_or(key));
-    query.iter().find_map(|(key, value)| {
-        let empty = empty_part(value).filter(|empty| *empty == EmptyPart::Whole || !shapes(key))?;
-        Some((key.to_owned(), Some(empty)))
-    })
+    query.iter().find_map(|(key, value)| Some((key.to_owned(), Some(asks_for_nothing(key, value)?))))
 }
 
 /// Compares the searches of an interaction, alone or in a batch, with what the server says that it did.

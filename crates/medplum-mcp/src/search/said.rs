@@ -18,7 +18,7 @@ const NEWS: &str = "information";
 /// Whether an entry of a searchset is the server's word on the search.
 pub(crate) fn is_outcome(entry: &Value) -> bool {
     let text = |pointer: &str| entry.pointer(pointer).and_then(Value::as_str);
-    text("/search/mode") == Some("outcome") || text("/resource/resourceType") == Some("OperationOutcome")
+    medplum_client::is_outcome(text("/search/mode"), text("/resource/resourceType").unwrap_or_default())
 }
 
 /// What an answer to this is called.
