@@ -10,6 +10,8 @@ pub struct Reply {
     pub status: u16,
     /// The body.
     pub body: Body,
+    /// What it is by its header, such as `text/plain; charset=utf-8`; empty where none was sent.
+    pub content_type: String,
     /// The version that the answer carries, from its ETag.
     pub version: Option<String>,
     /// Where the thing created is, or where to ask how a job goes on.
@@ -25,13 +27,8 @@ pub enum Body {
     Empty,
     /// JSON, usually a FHIR resource.
     Json(Value),
-    /// Anything else, with its media type.
-    Other {
-        /// The media type, such as `text/plain`.
-        content_type: String,
-        /// The bytes.
-        content: Bytes,
-    },
+    /// The bytes of anything else.
+    Other(Bytes),
 }
 
 impl Reply {

@@ -224,8 +224,8 @@ fn assert_told(what: &str, response: &Response, result: Result<medplum_client::R
         assert_eq!((reply.version.as_deref(), reply.location.as_deref()), (version, header("location")), "{what}");
         match reply.body {
             Body::Json(body) => assert_eq!(body, response.body, "{what}"),
-            Body::Other { content_type, content } => {
-                assert_eq!(Some(&*content_type), header("content-type"), "{what}");
+            Body::Other(content) => {
+                assert_eq!(Some(&*reply.content_type), header("content-type"), "{what}");
                 let text = String::from_utf8(content.to_vec()).unwrap();
                 let expected = response.body.as_str().map_or_else(|| response.body.to_string(), str::to_owned);
                 assert_eq!(text, expected, "{what}");

@@ -119,6 +119,35 @@ async fn every_tool_of_the_contract_is_there_with_its_parameters() {
     }
 }
 
+/// What a list of a parameter holds, if it may be one.
+fn held(property: &Value) -> Option<&Value> {
+    let choices = property["anyOf"].as_array().into_iter().flatten().chain([property]);
+    choices.into_iter().find_map(|choice| choice.get("items"))
+}
+
+#[tokio::test]
+async fn a_list_holds_what_it_holds_in_the_contract() {
+    let listed = tools(&[WRITES]).await;
+    for (name, tool) in contract()["tools"].as_object().unwrap() {
+        for (parameter, theirs) in tool["inputSchema"]["properties"].as_object().unwrap() {
+            let mine = properties(named(&listed, name)).get(parameter).and_then(held);
+            let types = |of: Option<&Value>| of.map(|of| types(of, &tool["inputSchema"]["$defs"]));
+            assert_eq!(types(mine), types(held(theirs)), "{name}.{parameter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_raw_body_may_be_any_list() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[WRITES]).await;
+    for body in [json!(["a", 1, null, [true]]), json!([]), json!([{"a": 1}])] {
+        let call = json!({"method": "POST", "path": "fhir/R4/$do-it", "body": body});
+        assert!(!pipe.call("raw_request", call).await.failed, "{body}");
+        assert_eq!(stub.taken().last().unwrap().json(), body);
+    }
+}
+
 #[tokio::test]
 async fn a_patch_operation_has_the_form_of_the_contract() {
     let listed = tools(&[WRITES]).await;

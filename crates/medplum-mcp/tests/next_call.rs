@@ -4,6 +4,8 @@
 
 mod common;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::{Answer, Host, Says, Stub};
 use fhir_definitions::Definitions;
 use medplum_mcp::tool::Tool;
@@ -848,6 +850,35 @@ fn an_error_fits_the_budget_and_counts_what_it_leaves_out() {
     }
 }
 
+/// The arguments of the call that a text names.
+fn named_call(said: &str, tool: &str) -> Value {
+    let (_, call) = said.split_once(&format!("{tool} {{")).unwrap_or_else(|| panic!("{tool} in {said}"));
+    serde_json::Deserializer::from_str(&format!("{{{call}")).into_iter().next().unwrap().unwrap()
+}
+
+/// What is read as it comes says which call reads on, whatever it is.
+#[test]
+fn a_larger_binary_read_by_its_path_says_which_call_reads_on() {
+    let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", "true")]);
+    let text: String = (0..20_000).map(|n| format!("line {n} \"x\"\n")).collect();
+    let json = json!({"resourceType": "Parameters", "parameter": [{"name": "x".repeat(200_000)}]}).to_string();
+    for (kind, content) in [("text/plain", text.as_str()), ("image/png", &text), ("application/json", &json)] {
+        let data = STANDARD.encode(content);
+        let expected = if kind == "image/png" { &data } else { content };
+        let binary = json!({"resource": {"resourceType": "Binary", "contentType": kind, "data": data}});
+        let id = host.call("create_resource", binary).record()["id"].as_str().unwrap().to_owned();
+        for budget in [1_000, 40_000] {
+            let raw = json!({"method": "GET", "path": format!("fhir/R4/Binary/{id}"), "budget": budget});
+            let mut call = named_call(host.call("raw_request", raw).note(), "read_resource");
+            call["budget"] = budget.into();
+            let field = call["fields"][0].as_str().unwrap().trim_start_matches("data.substring(").to_owned();
+            let from: usize = field.split(',').next().unwrap().parse().unwrap();
+            let part = host.call("read_resource", call).record()["rows"][0][0].as_str().unwrap().to_owned();
+            assert!(part.len() > 100 && expected.get(from..).unwrap().starts_with(&part), "{kind} {field}: {part}");
+        }
+    }
+}
+
 /// A file is read part by part, by what its answer says.
 #[test]
 fn a_larger_binary_is_read_by_its_fields() {
@@ -860,13 +891,24 @@ fn a_larger_binary_is_read_by_its_fields() {
         host.call("read_resource", arguments)
     };
     let image = || Says::bytes(200, "image/png", (0..=255_u8).cycle().take(256_000).collect::<Vec<_>>());
-    let first = read(image(), json!({}));
-    assert!(first.note().contains("The rest: fields, such as data.substring(0,20000)"), "{:?}", first.blocks);
-    let part = read(image(), json!({"fields": ["data.substring(0,20000)"]}));
-    let part = part.record()["rows"][0][0].as_str().unwrap().to_owned();
-    assert!(part.starts_with("AAECAwQF") && part.len() == 20_000, "{}", part.len());
-    let kind = read(image(), json!({"fields": ["contentType", "id"]}));
-    assert_eq!(kind.record()["rows"], json!([["image/png", "1"]]));
+    for budget in [1_000, 5_000, 40_000] {
+        for whole in [json!({}), json!({"fields": ["data"]})] {
+            let with_budget = |mut arguments: Value| {
+                arguments["budget"] = budget.into();
+                arguments
+            };
+            let first = read(image(), with_budget(whole));
+            let field = first.note().split_inclusive(')').find_map(|said| said.split(' ').find(|w| w.contains(".sub")));
+            let field = field.unwrap_or_else(|| panic!("{first:?}"));
+            let part = read(image(), with_budget(json!({"fields": [field]})));
+            let part = part.record()["rows"][0][0].as_str().unwrap().to_owned();
+            assert!(part.starts_with("AAECAwQF") && part.len() >= budget / 5, "{}", part.len());
+        }
+    }
+    for (kind, content) in [("image/png", "\0"), ("text/plain", "a"), ("application/fhir+json", "{}")] {
+        let answer = read(Says::bytes(200, kind, content), json!({"fields": ["contentType", "id"]}));
+        assert_eq!(answer.record()["rows"], json!([[kind, "1"]]));
+    }
 
     let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
     let patient = json!({"resourceType": "Patient", "id": "9", "name": [{"family": "x".repeat(60_000)}]});
@@ -876,9 +918,10 @@ fn a_larger_binary_is_read_by_its_fields() {
             let first = read(says(), json!({"budget": budget}));
             let (start, note) = (first.blocks[0].clone(), first.note().to_owned());
             assert!(content.starts_with(&start), "{start}");
-            let field = note.split("fields, such as ").nth(1).and_then(|rest| rest.split(". ").next()).unwrap();
-            let field = field.trim_end_matches('.').lines().next().unwrap().trim_end_matches('.').to_owned();
-            let next = read(says(), json!({"budget": budget, "fields": [field]}));
+            let mut call = named_call(&note, "read_resource");
+            call["budget"] = budget.into();
+            let field = call["fields"][0].clone();
+            let next = read(says(), call);
             let part = next.record()["rows"][0][0].as_str().unwrap().to_owned();
             assert!(part.len() > 100 && content.starts_with(&format!("{start}{part}")), "{field}: {part}");
             assert!(next.note().contains("data is the text itself"), "{}", next.note());

@@ -4,6 +4,8 @@
 
 mod common;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::attempt::{all_refused, attempt};
 use common::pipe::server;
 use common::{Answer, Pipe, SECRET, Says, Stub, TOKEN, VERSION};
@@ -136,6 +138,28 @@ async fn a_text_that_is_no_json_loses_its_secrets_too() {
         }
         let answer = answered(&mut pipe, &stub, tool, &arguments, Says::bytes(200, "text/plain", text.clone())).await;
         assert_eq!(answer.text(), "client_secret=[secret left out]&x=1 Authorization: Bearer [secret left out]\nnext");
+    }
+}
+
+/// Whatever the bytes of an image look like, they are not ours to change.
+#[tokio::test]
+async fn bytes_come_as_they_are_whatever_they_spell() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let binary = json!({"resource_type": "Binary", "resource_id": "1"});
+    let raw = json!({"method": "GET", "path": "fhir/R4/Binary/1"});
+    let content = format!("\0\0\u{202e}\u{7}client_secret={MARK}");
+    for kind in ["image/bmp", "application/octet-stream", "application/dicom"] {
+        let says = || Says::bytes(200, kind, content.clone());
+        let read = answered(&mut pipe, &stub, "read_resource", &binary, says()).await;
+        assert_eq!(read.record()["data"], STANDARD.encode(&content));
+        assert_eq!(answered(&mut pipe, &stub, "raw_request", &raw, says()).await.text(), STANDARD.encode(&content));
+    }
+    for kind in
+        ["text/csv", "application/json", "application/ndjson", "application/fhir+xml", "x-application/hl7-v2+er7"]
+    {
+        let read = answered(&mut pipe, &stub, "read_resource", &binary, Says::bytes(200, kind, content.clone())).await;
+        assert_eq!(read.text(), "client_secret=[secret left out]", "{kind}");
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) 
     let content_type = text(CONTENT_TYPE).unwrap_or_default().to_owned();
     let sent = if interaction.effect().is_read() { Sent::No } else { sent_by(status, &answer.headers) };
     let body = body_of(interaction, status, &content_type, answer.body, sent)?;
-    let reply = Reply { status, body, version, location, replayed: uncertain };
+    let reply = Reply { status, body, content_type, version, location, replayed: uncertain };
     match misses(interaction, &reply) {
         Some(reason) => {
             let sent = if interaction.effect().is_read() { Sent::No } else { Sent::Maybe };
@@ -162,7 +162,7 @@ fn body_of(
         }
     }
     if anything {
-        return Ok(Body::Other { content_type: content_type.to_owned(), content });
+        return Ok(Body::Other(content));
     }
     Err(Error::NotFhir { status, reason: not_json(&media_type), sent })
 }

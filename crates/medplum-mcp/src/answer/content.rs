@@ -11,18 +11,26 @@ pub fn media_type(content_type: &str) -> String {
 
 /// Text, if the media type says so and the bytes are.
 pub fn text(content_type: &str, content: &[u8]) -> Option<String> {
+    if is_text(content_type) { std::str::from_utf8(content).ok().map(str::to_owned) } else { None }
+}
+
+/// Whether a media type is one of text.
+fn is_text(content_type: &str) -> bool {
+    const TEXTS: &[&str] = &[
+        "application/json",
+        "application/xml",
+        "application/ndjson",
+        "application/x-ndjson",
+        "application/csv",
+        "application/hl7-v2",
+        "x-application/hl7-v2+er7",
+        "application/javascript",
+        "application/x-www-form-urlencoded",
+    ];
     let media_type = media_type(content_type).to_ascii_lowercase();
-    let textual = media_type.starts_with("text/")
-        || media_type.ends_with("+xml")
-        || [
-            "application/xml",
-            "application/x-ndjson",
-            "application/hl7-v2",
-            "x-application/hl7-v2+er7",
-            "application/javascript",
-        ]
-        .contains(&media_type.as_str());
-    if textual { std::str::from_utf8(content).ok().map(str::to_owned) } else { None }
+    media_type.starts_with("text/")
+        || ["+json", "+xml", "+ndjson"].iter().any(|suffix| media_type.ends_with(suffix))
+        || TEXTS.contains(&media_type.as_str())
 }
 
 /// The bytes as base64.

@@ -18,7 +18,7 @@ pub fn how_many(items: &[String], budget: usize) -> usize {
 /// the room that is left is shared among what is large. A list keeps its beginning, the answer of a batch the place and
 /// status of every entry.
 pub fn prune(value: &mut Value, budget: usize) -> Vec<LeftOut> {
-    let mut cut = Cut::default();
+    let mut cut = Cut { budget, ..Cut::default() };
     if !cut.fit(value, budget, "") {
         *value = Value::Object(Map::new());
         cut.leave_out(0, "everything".to_owned(), String::new());
@@ -38,7 +38,7 @@ pub struct LeftOut {
 }
 
 /// Empties the largest cells of a row until its JSON fits, and says which columns they were of, and how large.
-pub fn blank(row: &mut [Value], columns: &[String], budget: usize) -> Vec<String> {
+pub fn blank(row: &mut [Value], columns: &[String], budget: usize) -> Vec<LeftOut> {
     let mut sizes: Vec<(usize, usize)> = row.iter().map(size).enumerate().collect();
     sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let mut all = sizes.iter().map(|(_, size)| size.saturating_add(1)).sum::<usize>();
@@ -48,10 +48,13 @@ pub fn blank(row: &mut [Value], columns: &[String], budget: usize) -> Vec<String
             break;
         }
         if let Some(cell) = row.get_mut(at) {
+            let name = columns.get(at).map_or("", String::as_str);
+            let is_path =
+                name.len() <= 60 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._()[],".contains(&b));
+            let ask = if cell.is_string() && is_path { part_of(name, budget) } else { String::new() };
+            cut.push(LeftOut { size, what: format!("{} ({size} characters)", shown(name)), ask });
             *cell = Value::Null;
             all = all.saturating_sub(size).saturating_add(4);
-            let name = columns.get(at).map_or("", String::as_str);
-            cut.push(format!("{} ({size} characters)", shown(name)));
         }
     }
     cut
@@ -72,6 +75,8 @@ fn size(value: &Value) -> usize {
 #[derive(Default)]
 struct Cut {
     left_out: Vec<LeftOut>,
+    /// The room for all of it.
+    budget: usize,
 }
 
 impl Cut {
@@ -81,8 +86,8 @@ impl Cut {
 
     /// The same for all of a branch; of a long text a part can be asked for.
     fn leave_out_all(&mut self, path: &str, value: &Value, size: usize) {
-        let part = if value.is_string() { ".substring(0,20000)" } else { "" };
-        self.leave_out(size, shown(path), format!("{}{part}", shown(path)));
+        let ask = if value.is_string() { part_of(&shown(path), self.budget) } else { shown(path) };
+        self.leave_out(size, shown(path), ask);
     }
 
     /// The same for the end of a list.
@@ -307,6 +312,11 @@ fn shown(path: &str) -> String {
     path.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
+/// The beginning of a text that is too long, as much as fits: in a table's cell a sign may become two.
+fn part_of(path: &str, budget: usize) -> String {
+    format!("{path}.substring(0,{})", budget / 2)
+}
+
 /// FHIR's own mark of a resource with elements missing: such a one is never written back.
 fn mark_subsetted(object: &mut Map<String, Value>) {
     if !object.contains_key("resourceType") || !object.contains_key("id") {
@@ -346,7 +356,7 @@ mod tests {
         let left = super::prune(&mut value, 1_000);
         let kept = value["item"].as_array().unwrap().len();
         let ask: Vec<&str> = left.iter().map(|left| left.ask.as_str()).collect();
-        assert_eq!(ask, ["description.substring(0,20000)".to_owned(), format!("item.skip({kept})")]);
+        assert_eq!(ask, ["description.substring(0,500)".to_owned(), format!("item.skip({kept})")]);
     }
 
     #[test]
@@ -489,7 +499,9 @@ mod tests {
     fn the_largest_cells_of_a_row_are_emptied_and_named() {
         let columns = ["id", "text", "note"].map(str::to_owned);
         let mut row = vec![json!("1"), json!("x".repeat(500)), json!("y".repeat(80))];
-        assert_eq!(blank(&mut row, &columns, 100), ["text (502 characters)"]);
+        let cut = blank(&mut row, &columns, 100);
+        let cut: Vec<(&str, &str)> = cut.iter().map(|left| (left.what.as_str(), left.ask.as_str())).collect();
+        assert_eq!(cut, [("text (502 characters)", "text.substring(0,50)")]);
         assert_eq!(row, [json!("1"), Value::Null, json!("y".repeat(80))]);
         assert!(blank(&mut row, &columns, 100).is_empty());
     }

@@ -15,8 +15,9 @@ pub mod notes;
 mod page;
 mod paths;
 
+use medplum_client::ResourceId;
 use rmcp::model::{CallToolResult, ContentBlock};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use cursor::Position;
 use fields::Fields;
@@ -69,8 +70,8 @@ pub struct View {
     pub shown: Shown,
     /// As the server sent it.
     pub whole: bool,
-    /// A text that is this element of a resource: `fields` bring its parts.
-    pub text_of: Option<&'static str>,
+    /// The Binary of which it is the content: `read_resource` brings its parts.
+    pub content_of: Option<ResourceId>,
     /// As the most frequent of so many rows.
     pub most_frequent_of: Option<usize>,
 }
@@ -138,6 +139,13 @@ impl Answer {
         self
     }
 
+    /// The same answer as the content of a Binary.
+    #[must_use]
+    pub fn content_of(mut self, binary: &ResourceId) -> Self {
+        self.view.content_of = Some(binary.clone());
+        self
+    }
+
     /// The same table as the most frequent of so many rows: said if they are not all here.
     #[must_use]
     pub fn most_frequent_of(mut self, rows: usize) -> Self {
@@ -187,7 +195,7 @@ impl Answer {
             Record::Resource(resource) => resource_block(&resource, &view, room, limits)?,
             Record::Page(page) => page::block(&page, &view, room, limits)?,
             Record::Table { columns, rows } => table_block(&columns, &rows, &view, room, limits),
-            Record::Text(text) | Record::Ours(text) => text_block(text, room, view.text_of, limits),
+            Record::Text(text) | Record::Ours(text) => text_block(text, room, view.content_of.as_ref(), limits),
         };
         (limits.left_out)().into_iter().for_each(|note| notes.missing(note));
         let mut notes = without_closed(&notes.into_text(fitted.note), limits.closed);
@@ -263,9 +271,10 @@ fn json_block(
     let is_resource = !view.whole && value.get("id").is_some() && value.get("resourceType").is_some();
     let cut = fit::prune(&mut value, room.saturating_sub(PRUNE_NOTE).max(SMALLEST_RECORD));
     let ask = cut.first().filter(|left| is_resource && !left.ask.is_empty());
-    let rest = match ask {
-        Some(left) => format!("The rest: fields, such as {}", left.ask),
-        None => "Ask for less at once".to_owned(),
+    let rest = match (ask, &view.content_of) {
+        (Some(left), _) => format!("The rest: fields, such as {}", left.ask),
+        (None, Some(binary)) => format!("All of it, as text: {}", part_of(binary, 0, room / 2)),
+        (None, None) => "Ask for less at once".to_owned(),
     };
     let note = format!("{} {rest}{}.", left_out(&cut), or_raise(limits));
     Ok(Fitted { block: value.to_string(), note: Some(note) })
@@ -286,6 +295,15 @@ fn left_out(cut: &[fit::LeftOut]) -> String {
     format!("Left out to fit: {}{more}.", named.join(", "))
 }
 
+/// Makes a row fit that does not fit alone, and says what was left out of it.
+fn blank(row: &mut [Value], columns: &[String], room: usize) -> String {
+    let cut = fit::blank(row, columns, room);
+    let what: Vec<&str> = cut.iter().map(|left| left.what.as_str()).collect();
+    let ask = cut.iter().find(|left| !left.ask.is_empty());
+    let ask = ask.map(|left| format!(" Ask for a part: {}.", left.ask));
+    format!("The row is too large; left out of it: {}.{}", what.join(", "), ask.unwrap_or_default())
+}
+
 fn table_block(columns: &[String], rows: &[Vec<Value>], view: &View, room: usize, limits: &Limits<'_>) -> Fitted {
     let head = format!("{{\"columns\":{},\"rows\":[", visible(columns.to_vec().into()));
     let items: Vec<String> = rows.iter().map(|row| visible(row.clone().into()).to_string()).collect();
@@ -296,6 +314,12 @@ fn table_block(columns: &[String], rows: &[Vec<Value>], view: &View, room: usize
     } else {
         fit::how_many(&items, room.saturating_sub(frame).saturating_sub(CUT_NOTE))
     };
+    if let (0, [first]) = (shown, rows) {
+        let mut row = first.clone();
+        let room = room.saturating_sub(frame).saturating_sub(PRUNE_NOTE).max(SMALLEST_RECORD);
+        let note = blank(&mut row, columns, room);
+        return Fitted { block: format!("{head}{}]}}", visible(row.into())), note: Some(note) };
+    }
     let note = match view.most_frequent_of {
         Some(all) if shown < all => {
             Some(format!("The {shown} most frequent of {all}. The others: narrow params, such as by category or date."))
@@ -308,14 +332,23 @@ fn table_block(columns: &[String], rows: &[Vec<Value>], view: &View, room: usize
     Fitted { block: format!("{head}{}]}}", items.get(..shown).unwrap_or_default().join(",")), note }
 }
 
-fn text_block(text: String, room: usize, of: Option<&str>, limits: &Limits<'_>) -> Fitted {
+/// The call that brings a part of a Binary's content.
+fn part_of(binary: &ResourceId, from: usize, length: usize) -> String {
+    let fields = format!("data.substring({from},{length})");
+    format!(
+        "read_resource {}",
+        json!({ "resource_type": "Binary", "resource_id": binary.as_str(), "fields": [fields] })
+    )
+}
+
+fn text_block(text: String, room: usize, of: Option<&ResourceId>, limits: &Limits<'_>) -> Fitted {
     match fit::cut_text(&text, room) {
         None => Fitted::whole(text),
         Some(_) => {
             let start = fit::cut_text(&text, room.saturating_sub(CUT_NOTE).max(SMALLEST_RECORD)).unwrap_or_default();
             let shown = start.chars().count();
             // Half as much as was shown: in a table's cell a sign may become two.
-            let rest = of.map(|of| format!(" The rest: fields, such as {of}.substring({shown},{}).", shown / 2));
+            let rest = of.map(|binary| format!(" The rest: {}.", part_of(binary, shown, shown / 2)));
             let note = format!(
                 "The first {shown} of {} characters.{}{}",
                 text.chars().count(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::cursor::Position;
-use super::{CUT_NOTE, Fitted, Limits, PRUNE_NOTE, View, fit, lean, left_out, visible};
+use super::{CUT_NOTE, Fitted, Limits, PRUNE_NOTE, View, blank, fit, lean, left_out, visible};
 use crate::failure::Failure;
 use crate::page::Entry;
 
@@ -133,8 +133,7 @@ fn cut_item(entry: &Entry, view: &View, room: usize) -> Result<(String, String),
     let mut resource = entry.resource()?;
     if let Some(fields) = &view.fields {
         let mut row: Vec<Value> = fields.row(&resource)?;
-        let cut = fit::blank(&mut row, &fields.columns(), room);
-        let note = format!("The row is too large; left out of it: {}.", cut.join(", "));
+        let note = blank(&mut row, &fields.columns(), room);
         return Ok((visible(row.into()).to_string(), note));
     }
     lean::lean(&mut resource, view.shown);

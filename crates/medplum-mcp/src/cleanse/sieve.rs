@@ -6,11 +6,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use medplum_client::{Body, Interaction, OwnSecrets};
+use medplum_client::{Body, Interaction, OwnSecrets, Reply};
 use serde_json::Value;
 
 use super::{FREE_TEXT, clean, cleanse, cleanse_text, closed, free_text, secrets};
 use crate::allowed_types::AllowedTypes;
+use crate::answer::content;
 use crate::failure::Failure;
 use crate::settings::{self, ALLOWED_TYPES, FreeText, Limits};
 
@@ -56,9 +57,9 @@ impl Sieve {
         }
     }
 
-    /// Takes out of an answer what must not be shown.
-    pub(crate) fn sift_answer(&self, interaction: &Interaction, body: &mut Body) {
-        match body {
+    /// Takes out of an answer what must not be shown. Bytes that are no text stay as they are.
+    pub(crate) fn sift_answer(&self, interaction: &Interaction, reply: &mut Reply) {
+        match &mut reply.body {
             Body::Json(value) => match interaction {
                 // Its fields go by the names that the document gives them.
                 Interaction::GraphQl(document) => {
@@ -69,14 +70,13 @@ impl Sieve {
                 }
                 _ => self.sift_but(value, free_text::is_free_of_it(interaction, value)),
             },
-            Body::Other { content_type, content } if self.free_text == FreeText::Drop => {
-                "text/plain".clone_into(content_type);
+            Body::Other(content) if self.free_text == FreeText::Drop => {
+                "text/plain".clone_into(&mut reply.content_type);
                 *content = FREE_TEXT.into();
                 self.left_out.free_text.store(true, Ordering::Relaxed);
             }
-            Body::Other { content, .. } => {
-                if let Ok(text) = std::str::from_utf8(content) {
-                    let mut text = text.to_owned();
+            Body::Other(content) => {
+                if let Some(mut text) = content::text(&reply.content_type, content) {
                     leave_out_own(&mut text, &self.own);
                     cleanse_text(&mut text);
                     *content = text.into();

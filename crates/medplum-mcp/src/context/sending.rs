@@ -102,7 +102,7 @@ impl Context<'_> {
     async fn deliver(&self, interaction: &Interaction) -> Result<Reply, Failure> {
         self.sieve.refuse(interaction)?;
         let mut reply = self.ask_uncleansed(interaction).await?;
-        self.sieve().sift_answer(interaction, &mut reply.body);
+        self.sieve().sift_answer(interaction, &mut reply);
         Ok(reply)
     }
 

@@ -112,17 +112,16 @@ fn body(level: &Level, name: &OperationName, params: Map<String, Value>) -> Resu
 
 /// Whatever an operation, a bot or a raw path answers.
 pub(super) fn any_answer(reply: Reply, cx: &Context<'_>) -> Answer {
-    let status = reply.status;
+    let (status, kind) = (reply.status, content::media_type(&reply.content_type));
     let answer = match reply.body {
         Body::Json(value) => Answer::json(value),
         Body::Empty => Answer::json(Value::Null).note(format!("Medplum answered {status} without a body.")),
-        Body::Other { content_type, content } => match content::text(&content_type, &content) {
-            Some(text) => Answer::text(text).note(format!("Answered as {}.", content::media_type(&content_type))),
-            None => Answer::text(content::base64(&content)).note(format!(
-                "{} bytes of {}, as base64.",
-                content.len(),
-                content::media_type(&content_type)
-            )),
+        Body::Other(content) => match content::text(&kind, &content) {
+            Some(text) => Answer::text(text).note(format!("Answered as {kind}.")),
+            None => {
+                let bytes = content.len();
+                Answer::text(content::base64(&content)).note(format!("{bytes} bytes of {kind}, as base64."))
+            }
         },
     };
     match reply.location {

@@ -44,7 +44,7 @@ impl JsonSchema for Payload {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "anyOf": [{ "type": "object" }, { "type": "array", "items": { "type": "object" } }] })
+        schemars::json_schema!({ "anyOf": [{ "type": "object" }, { "type": "array", "items": {} }] })
     }
 
     fn inline_schema() -> bool {
@@ -94,7 +94,10 @@ impl Run for RawRequest {
         }
         let interaction =
             Interaction::from_path(cx.fhir_path(), method, &self.path, query, self.body.map(|body| body.0))?;
-        let reply = cx.send(&interaction).await?;
-        Ok(any_answer(reply, cx).whole())
+        let answer = any_answer(cx.send(&interaction).await?, cx).whole();
+        Ok(match &interaction {
+            Interaction::Read { resource_type, id, .. } if resource_type.as_str() == "Binary" => answer.content_of(id),
+            _ => answer,
+        })
     }
 }

@@ -92,24 +92,21 @@ fn binary_answer(id: &ResourceId, reply: Reply, view: View) -> Answer {
         }
         Answer::json(binary)
     };
-    let (text, kind) = match reply.body {
-        Body::Other { content_type, content } => match content::text(&content_type, &content) {
-            Some(text) => (text, Some(content::media_type(&content_type))),
+    let kind = content::media_type(&reply.content_type);
+    let text = match reply.body {
+        Body::Other(content) => match content::text(&kind, &content) {
+            Some(text) => text,
             None => {
-                let (kind, data) = (content::media_type(&content_type), content::base64(&content));
-                return resource(json!({ "contentType": kind, "data": data })).view(view);
+                return resource(json!({ "contentType": kind, "data": content::base64(&content) })).view(view);
             }
         },
-        Body::Json(value) => (value.to_string(), None),
+        Body::Json(value) => value.to_string(),
         Body::Empty => return resource(Value::Null).view(view).note("This Binary has no content."),
     };
-    let is_text = format!("The content of this Binary: {}", kind.as_deref().unwrap_or("JSON"));
+    let is_text = format!("The content of this Binary: {kind}");
     if view.fields.is_none() {
-        return Answer::text(text).view(View { text_of: Some("data"), ..view }).note(format!("{is_text}."));
+        return Answer::text(text).view(view).content_of(id).note(format!("{is_text}."));
     }
-    let binary = match kind {
-        Some(kind) => resource(json!({ "contentType": kind, "data": text })),
-        None => resource(json!({ "data": text })),
-    };
+    let binary = resource(json!({ "contentType": kind, "data": text }));
     binary.view(view).note(format!("{is_text}; data is the text itself, not base64."))
 }
