@@ -238,6 +238,36 @@ async fn a_filter_is_never_left_out_silently() {
     all_refused(&[], rows).await;
 }
 
+/// A document asks for what it means, as a search does.
+#[tokio::test]
+async fn a_filter_of_a_document_is_looked_at_like_any_other() {
+    let rows = [
+        (
+            "value_quantity: \"72kg\"",
+            "ObservationList: value-quantity: \"72kg\" is not a quantity. Write value-quantity=72||kg",
+        ),
+        ("value_quantity: \"7.0,7.2\"", "which Medplum does not take in a quantity"),
+        ("date: \"yesterday\"", "is not a date"),
+        ("date: \"2025-03-03\"", "date=2025-03-03 means date=ge2025-03-03 and date=lt2025-03-04, and only one"),
+        ("date: \"le2025-03-03\"", "Write date=lt2025-03-04. Nothing was sent."),
+        ("date: \"2025-03-03T10:00Z\"", "means date=ge2025-03-03T10:00:00Z and date=lt2025-03-03T10:01:00Z"),
+        ("subject: \"Pateint/1\"", "Nearest: Patient"),
+    ];
+    let documents = rows.into_iter().flat_map(|(filter, says)| {
+        let query = format!("{{ Patient(id: \"1\") {{ ObservationList(_reference: patient, {filter}) {{ id }} }} }}");
+        let raw = json!({"method": "POST", "path": "fhir/R4/$graphql", "body": {"query": query}});
+        [attempt("execute_graphql", json!({"query": query}), says), attempt("raw_request", raw, says)]
+    });
+    all_refused(&[], documents.collect()).await;
+    let fine = [
+        "{ ObservationList(value_quantity: 72, date: \"ge2025-03-03\", code: \"a\", bogus: \"x\") { id } }",
+        "{ ObservationList(value_quantity: \"gt7.0\", patient: \"1\", _lastUpdated: \"gt2025-03-03T10:00:00Z\") { id } }",
+        "{ RiskAssessmentConnection(probability: 0.5) { count } }",
+    ];
+    let calls = fine.map(|query| ("execute_graphql", json!({"query": query}), line("POST", "fhir/R4/$graphql")));
+    all_pass(&[], calls.into()).await;
+}
+
 #[tokio::test]
 async fn a_parameter_of_an_operation_is_never_left_out_silently() {
     let rows = ["GET", "POST"].into_iter().flat_map(|method| {

@@ -1,4 +1,4 @@
-//! Dates mean what people mean: a day is the whole day, a month the whole month.
+//! Dates mean what people mean: a day is the whole day, a month the whole month, a minute the whole minute.
 //!
 //! Medplum takes a day for the instant of its midnight where times are stored, and refuses months and years.
 
@@ -16,9 +16,12 @@ pub(super) fn rewrite(name: &str, value: &str, only_days: bool) -> Result<Vec<St
     }
     let (prefix, rest) = prefix_of(value);
     if let Some((date, time)) = rest.split_once('T') {
-        let time = time_of(time).filter(|_| date.len() == 10 && day_of(date.as_bytes()) == Some(true));
+        let time = Time::parse(time).filter(|_| date.len() == 10 && day_of(date.as_bytes()) == Some(true));
         let time = time.ok_or_else(|| malformed(name, value))?;
-        return Ok(vec![format!("{}{date}T{time}", if prefix == "eq" { "" } else { prefix })]);
+        return match time.minute_of(date).filter(|_| !only_days) {
+            Some((start, next)) => within(name, value, prefix, &start, &next),
+            None => Ok(vec![format!("{}{}", if prefix == "eq" { "" } else { prefix }, time.on(date))]),
+        };
     }
     match day_of(rest.as_bytes()) {
         Some(true) => {}
@@ -29,6 +32,11 @@ pub(super) fn rewrite(name: &str, value: &str, only_days: bool) -> Result<Vec<St
         return Ok(vec![value.to_owned()]);
     }
     let (start, next) = bounds(rest).ok_or_else(|| malformed(name, value))?;
+    within(name, value, prefix, &start, &next)
+}
+
+/// What is asked of a range, by its start and the start of what is behind it.
+fn within(name: &str, value: &str, prefix: &str, start: &str, next: &str) -> Result<Vec<String>, String> {
     Ok(match prefix {
         "eq" | "ap" => vec![format!("ge{start}"), format!("lt{next}")],
         "ge" => vec![format!("ge{start}")],
@@ -69,15 +77,37 @@ fn bounds(date: &str) -> Option<(String, String)> {
     })
 }
 
-/// A time of day with seconds; they are added where they are left out.
-fn time_of(time: &str) -> Option<String> {
-    let at = time.find(['Z', '+', '-', ' ']).unwrap_or(time.len());
-    let (clock, zone) = (time.get(..at)?, time.get(at..)?);
-    // A plus that was not encoded comes as a space.
-    let zone = zone.replace(' ', "+");
-    let clock = if clock.len() == 5 { format!("{clock}:00") } else { clock.to_owned() };
-    let whole = format!("2000-01-01T{clock}{}", if zone.is_empty() { "Z" } else { &zone });
-    crate::validate::is_instant(&whole).then(|| format!("{clock}{zone}"))
+/// A time of day: to the minute, `08:30`, or more exactly.
+struct Time<'v> {
+    clock: &'v str,
+    zone: String,
+}
+
+impl<'v> Time<'v> {
+    fn parse(time: &'v str) -> Option<Self> {
+        let at = time.find(['Z', '+', '-', ' ']).unwrap_or(time.len());
+        let (clock, zone) = time.split_at_checked(at)?;
+        // A plus that was not encoded comes as a space.
+        let time = Self { clock, zone: zone.replace(' ', "+") };
+        let zone = if zone.is_empty() { "Z" } else { "" };
+        crate::validate::is_instant(&format!("{}{zone}", time.on("2000-01-01"))).then_some(time)
+    }
+
+    /// The instant on a day: seconds are added where they are left out.
+    fn on(&self, date: &str) -> String {
+        let seconds = if self.clock.len() == 5 { ":00" } else { "" };
+        format!("{date}T{}{seconds}{}", self.clock, self.zone)
+    }
+
+    /// The minute that it is on a day, by its start and the start of the next; none for one that is more exact.
+    fn minute_of(&self, date: &str) -> Option<(String, String)> {
+        let (hours, minutes) = self.clock.split_once(':').filter(|(_, minutes)| minutes.len() == 2)?;
+        let next = hours.parse::<u32>().ok()? * 60 + minutes.parse::<u32>().ok()? + 1;
+        let (_, tomorrow) = bounds(date)?;
+        let date_of_next = if next == 24 * 60 { tomorrow.as_str() } else { date };
+        let clock = format!("{:02}:{:02}", next / 60 % 24, next % 60);
+        Some((self.on(date), Time { clock: &clock, zone: self.zone.clone() }.on(date_of_next)))
+    }
 }
 
 fn malformed(name: &str, value: &str) -> String {

@@ -88,6 +88,27 @@ pub fn no_such_code(info: &TypeInfo, parameter: &str, value: &str) -> Option<Str
     values::no_such_code_in(defs, parameter, value)
 }
 
+/// What is wrong with the value of a filter where only one can be asked; none for a parameter that is not known here. A
+/// date that means a range is two.
+pub fn fault_of_one(info: &TypeInfo, parameter: &str, value: &str) -> Option<String> {
+    let defs = Definitions::get();
+    let kind = defs.search_parameter(info, parameter)?.kind;
+    let mut checker = Checker { defs, info, statement: None, out: Rewritten::default() };
+    if let Err(fault) = checker.filter(info, parameter, value, "", true) {
+        return Some(fault);
+    }
+    let meant: Vec<String> = checker.out.params.iter().map(|(_, value)| format!("{parameter}={value}")).collect();
+    let (same, value) = (meant == [format!("{parameter}={value}")], clipped(value));
+    match meant.as_slice() {
+        _ if kind != ParameterKind::Date || same => None,
+        [only] => Some(format!("{parameter}={value} would be compared with its first instant. Write {only}")),
+        several => Some(format!(
+            "{parameter}={value} means {}, and only one of them can be asked here. search_resources asks for both.",
+            several.join(" and ")
+        )),
+    }
+}
+
 fn searched_type<'a>(defs: &'a Definitions, name: &str) -> Result<&'a TypeInfo, SearchFault> {
     let fault = |message| Err(SearchFault { parameter: String::new(), message });
     match defs.type_info(name) {

@@ -12,7 +12,7 @@ const MOST_OFFSET: u64 = 10_000;
 /// Looks at one of them; the answer is something to note, if there is.
 pub(super) fn check(defs: &Definitions, info: &TypeInfo, key: &str, value: &str) -> Result<Option<String>, String> {
     let (name, modifier) = key::split_modifier(key);
-    if value.trim().is_empty() {
+    if value.trim_matches([',', ' ']).is_empty() {
         return Err(format!("{} is empty. Give it a value, or leave it out.", clipped(key)));
     }
     if let Some(modifier) = modifier
@@ -61,8 +61,19 @@ fn one_of(name: &str, value: &str, allowed: &[&str]) -> Result<(), String> {
 
 /// `-date,_id`. Medplum takes `date:desc` for `date` and says nothing.
 fn sort(defs: &Definitions, info: &TypeInfo, value: &str) -> Result<(), String> {
-    for rule in value.split(',') {
+    let meant: Vec<&str> = value.split(',').map(str::trim).filter(|rule| !rule.is_empty()).collect();
+    if meant.join(",") != value {
+        return Err(format!(
+            "_sort: \"{}\" has an empty part or a space. Write _sort={}",
+            clipped(value),
+            meant.join(",")
+        ));
+    }
+    for rule in meant {
         let code = rule.trim_start_matches(['-', '+']);
+        if rule.starts_with("--") {
+            return Err(format!("_sort takes one minus for descending: _sort=-{}", clipped(code)));
+        }
         if let Some((code, direction)) = code.split_once([':', ' ']) {
             let minus = if direction.eq_ignore_ascii_case("desc") { "-" } else { "" };
             return Err(format!("_sort takes a minus for descending: _sort={minus}{}", clipped(code)));

@@ -22,7 +22,7 @@ pub(super) fn check(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, va
         return Err(format!("{}: \"{}\" {empty}.", p.code, clipped(value)));
     }
     match p.kind {
-        ParameterKind::Number => each(value, |part| number(p.code, part)).map(|()| Checked::default()),
+        ParameterKind::Number => numbers(p.code, value).map(|()| Checked::default()),
         ParameterKind::Quantity => quantity(p.code, value),
         ParameterKind::Token => token(defs, p, value),
         ParameterKind::Reference => reference(defs, info, p, value),
@@ -56,6 +56,19 @@ fn each(value: &str, mut check: impl FnMut(&str) -> Result<(), String>) -> Resul
 fn is_number(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+')
         && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// Medplum takes the prefix of the first number for that of all, and one of a later number for a part of it.
+fn numbers(code: &str, value: &str) -> Result<(), String> {
+    let parts = split(value, ',');
+    if parts.len() > 1 && parts.iter().any(|part| date::has_prefix(part)) {
+        return Err(format!(
+            "{code}: \"{}\" has a prefix in a list, which Medplum does not take. Search them one by one: {code}={}. For a range repeat it: {code}=ge5 and {code}=lt8.",
+            clipped(value),
+            clipped(parts.first().copied().unwrap_or_default())
+        ));
+    }
+    parts.into_iter().try_for_each(|part| number(code, part))
 }
 
 fn number(code: &str, part: &str) -> Result<(), String> {

@@ -51,6 +51,19 @@ impl Selected<'_> {
         named(self.name).map(|named| named.known().ok_or(self.name))
     }
 
+    /// The filters of a search with the names of their parameters, which have underscores in a document. A list is each of
+    /// its items; what cannot be told is left out.
+    pub fn filters(&self) -> Vec<(String, String)> {
+        let is_search = named(self.name).is_some_and(|named| named.is_search());
+        let arguments = self.arguments.iter().filter(|_| is_search);
+        let values = arguments.flat_map(|(name, value)| {
+            let values =
+                value.as_ref().map_or(&[][..], |v| v.as_array().map_or(std::slice::from_ref(v), Vec::as_slice));
+            values.iter().filter_map(move |value| Some((parameter(name), text(value)?)))
+        });
+        values.collect()
+    }
+
     /// The first argument of a search that filters and has no value.
     fn empty_filter(&self) -> Option<&str> {
         named(self.name).filter(|named| named.is_search())?;
@@ -60,6 +73,21 @@ impl Selected<'_> {
             value.as_ref().map_or(filters, |value| is_nothing(name, value, filters))
         });
         empty.map(|(name, _)| *name)
+    }
+}
+
+/// `value-quantity` for `value_quantity`, `_id` as it is.
+fn parameter(argument: &str) -> String {
+    let (start, rest) = argument.split_at_checked(1).unwrap_or((argument, ""));
+    format!("{start}{}", rest.replace('_', "-"))
+}
+
+/// A value as it stands in a URL.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -284,6 +312,16 @@ mod tests {
             .map(|to| to.map_or_else(|unknown| format!("{unknown}?"), |info| info.name.to_owned()))
             .collect();
         assert_eq!(leads, ["Patient", "BogusList?"]);
+    }
+
+    #[test]
+    fn filters_go_by_the_names_of_their_parameters() {
+        let query = "query($n: String) { ObservationList(value_quantity: 7.5, code: [\"a\", \"b\"], _id: \"1\", date: $n, status: null)
+            { id } Patient(id: \"1\") { id } }";
+        let document = GraphQl::parse(query, None, None).unwrap();
+        let filters: Vec<_> = document.selected().iter().flat_map(Selected::filters).collect();
+        let expected = [("value-quantity", "7.5"), ("code", "a"), ("code", "b"), ("_id", "1")];
+        assert_eq!(filters, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]

@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 
 use fhir_definitions::Definitions;
-use fhir_definitions::search::{EmptyPart, Rewritten, asks_for_nothing};
-use medplum_client::{BatchEntry, Interaction, Level, Operation, Query, ResourceType, Search as MedplumSearch};
+use fhir_definitions::search::{EmptyPart, Rewritten, asks_for_nothing, fault_of_one};
+use medplum_client::{
+    BatchEntry, GraphQl, Interaction, Level, Operation, Query, ResourceType, Search as MedplumSearch,
+};
 use serde_json::Value;
 
 use super::{dropped, entries, link, looked_at, nothing_searched, obeyed, thrown_away};
@@ -108,6 +110,15 @@ fn asking(mut interaction: Interaction, parameters: Query) -> Interaction {
     interaction
 }
 
+/// The first filter of a document that asks for something else than it means.
+fn fault_in(document: &GraphQl) -> Option<Failure> {
+    document.selected().iter().find_map(|field| {
+        let info = field.leads_to()?.ok()?;
+        let fault = field.filters().iter().find_map(|(name, value)| fault_of_one(info, name, value))?;
+        Some(Failure::not_sent(format!("{}: {fault}", field.name)))
+    })
+}
+
 /// Refuses a search, be it a `$csv`, an entry of a batch or a field of a GraphQL document, one of whose filters has no value:
 /// Medplum would take it for no filter, and answer for everyone.
 ///
@@ -117,7 +128,10 @@ pub(crate) fn refuse_empty(interaction: &Interaction) -> Result<(), Failure> {
     let empty = match interaction {
         Interaction::Search(search) => without_value(&search.query),
         Interaction::Operation(operation) if operation.name.as_str() == "csv" => without_value(&operation.query),
-        Interaction::GraphQl(document) => document.empty_filter().map(|name| (name, None)),
+        Interaction::GraphQl(document) => match document.empty_filter() {
+            Some(name) => Some((name, None)),
+            None => return fault_in(document).map_or(Ok(()), Err),
+        },
         Interaction::Batch(batch) => {
             let refuse = |(index, entry): (usize, &BatchEntry)| {
                 refuse_empty(&entry.interaction).map_err(|failure| failure.in_entry(Some(index)))

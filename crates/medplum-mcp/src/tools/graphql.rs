@@ -68,9 +68,7 @@ impl Run for ExecuteGraphql {
 fn codes_that_are_none(document: &GraphQl) -> BTreeSet<String> {
     let of_field = |field: &Selected<'_>| -> Vec<String> {
         let Some(Ok(info)) = field.leads_to() else { return Vec::new() };
-        let arguments = field.arguments.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_str()?)));
-        // A parameter's name has underscores here.
-        arguments.filter_map(|(name, value)| no_such_code(info, &name.replace('_', "-"), value)).collect()
+        field.filters().iter().filter_map(|(name, value)| no_such_code(info, name, value)).collect()
     };
     document.selected().iter().flat_map(of_field).collect()
 }
