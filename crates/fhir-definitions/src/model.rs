@@ -83,6 +83,13 @@ pub struct Element {
     pub(crate) constraints: Span,
 }
 
+impl Element {
+    /// The name as FHIR writes it: `value[x]`.
+    pub fn full_name(&self) -> String {
+        if self.choice { format!("{}[x]", self.name) } else { self.name.to_owned() }
+    }
+}
+
 /// One of the types that an element may have.
 #[derive(Debug, Clone, Copy)]
 pub struct ElementType {

@@ -4,6 +4,12 @@ use serde_json::Value;
 
 use crate::names::{ResourceId, ResourceType};
 
+/// The reference to a resource: `Patient/123`. None for one without a type or id.
+pub fn reference_to(resource: &Value) -> Option<String> {
+    let text = |key: &str| resource.get(key).and_then(Value::as_str);
+    Some(format!("{}/{}", text("resourceType")?, text("id")?))
+}
+
 /// What a reference's text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form<'a> {

@@ -10,112 +10,136 @@ pub(crate) enum Arguments {
 }
 
 macro_rules! functions {
-    ($($variant:ident $name:literal $arguments:expr;)*) => {
+    ($($family:ident { $($variant:ident $name:literal $arguments:expr;)* })*) => {
         /// A function of FHIRPath (§5), or of FHIR's additions to it (FHIR R4 §2.9.1.5).
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Function { $($variant,)* }
+        pub(crate) enum Function { $($($variant,)*)* }
+
+        /// Functions of one sort: each family is a file.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Family { $($family,)* }
 
         impl Function {
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &'static [Self] = &[$($(Self::$variant,)*)*];
 
             /// As it is written.
             pub(crate) fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $($(Self::$variant => $name,)*)* }
             }
 
             pub(crate) fn arguments(self) -> Arguments {
                 use Arguments::{Between, TypeName};
-                match self { $(Self::$variant => $arguments,)* }
+                match self { $($(Self::$variant => $arguments,)*)* }
+            }
+
+            pub(crate) fn family(self) -> Family {
+                match self { $($(Self::$variant)|* => Family::$family,)* }
             }
         }
     };
 }
 
 functions! {
-    Abs "abs" Between(0, 0);
-    Aggregate "aggregate" Between(1, 2);
-    All "all" Between(1, 1);
-    AllFalse "allFalse" Between(0, 0);
-    AllTrue "allTrue" Between(0, 0);
-    AnyFalse "anyFalse" Between(0, 0);
-    AnyTrue "anyTrue" Between(0, 0);
-    As "as" TypeName;
-    Avg "avg" Between(0, 0);
-    Ceiling "ceiling" Between(0, 0);
-    Children "children" Between(0, 0);
-    Combine "combine" Between(1, 1);
-    Contains "contains" Between(1, 1);
-    ConvertsToBoolean "convertsToBoolean" Between(0, 0);
-    ConvertsToDate "convertsToDate" Between(0, 0);
-    ConvertsToDateTime "convertsToDateTime" Between(0, 0);
-    ConvertsToDecimal "convertsToDecimal" Between(0, 0);
-    ConvertsToInteger "convertsToInteger" Between(0, 0);
-    ConvertsToQuantity "convertsToQuantity" Between(0, 0);
-    ConvertsToString "convertsToString" Between(0, 0);
-    ConvertsToTime "convertsToTime" Between(0, 0);
-    Count "count" Between(0, 0);
-    Descendants "descendants" Between(0, 0);
-    Distinct "distinct" Between(0, 0);
-    Empty "empty" Between(0, 0);
-    EndsWith "endsWith" Between(1, 1);
-    Exclude "exclude" Between(1, 1);
-    Exists "exists" Between(0, 1);
-    Extension "extension" Between(1, 1);
-    First "first" Between(0, 0);
-    Floor "floor" Between(0, 0);
-    GetValue "getValue" Between(0, 0);
-    HasValue "hasValue" Between(0, 0);
-    HtmlChecks "htmlChecks" Between(0, 0);
-    Iif "iif" Between(2, 3);
-    IndexOf "indexOf" Between(1, 1);
-    Intersect "intersect" Between(1, 1);
-    Is "is" TypeName;
-    IsDistinct "isDistinct" Between(0, 0);
-    Join "join" Between(0, 1);
-    Last "last" Between(0, 0);
-    LastIndexOf "lastIndexOf" Between(1, 1);
-    Length "length" Between(0, 0);
-    Lower "lower" Between(0, 0);
-    Matches "matches" Between(1, 1);
-    MatchesFull "matchesFull" Between(1, 1);
-    Max "max" Between(0, 0);
-    Min "min" Between(0, 0);
-    Not "not" Between(0, 0);
-    Now "now" Between(0, 0);
-    OfType "ofType" TypeName;
-    Repeat "repeat" Between(1, 1);
-    Replace "replace" Between(2, 2);
-    ReplaceMatches "replaceMatches" Between(2, 2);
-    Resolve "resolve" Between(0, 0);
-    Round "round" Between(0, 1);
-    Select "select" Between(1, 1);
-    Single "single" Between(0, 0);
-    Skip "skip" Between(1, 1);
-    Split "split" Between(1, 1);
-    StartsWith "startsWith" Between(1, 1);
-    SubsetOf "subsetOf" Between(1, 1);
-    Substring "substring" Between(1, 2);
-    Sum "sum" Between(0, 0);
-    SupersetOf "supersetOf" Between(1, 1);
-    Tail "tail" Between(0, 0);
-    Take "take" Between(1, 1);
-    TimeOfDay "timeOfDay" Between(0, 0);
-    ToBoolean "toBoolean" Between(0, 0);
-    ToChars "toChars" Between(0, 0);
-    ToDate "toDate" Between(0, 0);
-    ToDateTime "toDateTime" Between(0, 0);
-    ToDecimal "toDecimal" Between(0, 0);
-    ToInteger "toInteger" Between(0, 0);
-    ToQuantity "toQuantity" Between(0, 0);
-    ToString "toString" Between(0, 0);
-    ToTime "toTime" Between(0, 0);
-    Today "today" Between(0, 0);
-    Trace "trace" Between(1, 2);
-    Trim "trim" Between(0, 0);
-    Truncate "truncate" Between(0, 0);
-    Union "union" Between(1, 1);
-    Upper "upper" Between(0, 0);
-    Where "where" Between(1, 1);
+    Existence {
+        All "all" Between(1, 1);
+        AllFalse "allFalse" Between(0, 0);
+        AllTrue "allTrue" Between(0, 0);
+        AnyFalse "anyFalse" Between(0, 0);
+        AnyTrue "anyTrue" Between(0, 0);
+        Count "count" Between(0, 0);
+        Empty "empty" Between(0, 0);
+        Exists "exists" Between(0, 1);
+        Is "is" TypeName;
+        Not "not" Between(0, 0);
+    }
+    Filter {
+        As "as" TypeName;
+        First "first" Between(0, 0);
+        Last "last" Between(0, 0);
+        OfType "ofType" TypeName;
+        Repeat "repeat" Between(1, 1);
+        Select "select" Between(1, 1);
+        Single "single" Between(0, 0);
+        Skip "skip" Between(1, 1);
+        Tail "tail" Between(0, 0);
+        Take "take" Between(1, 1);
+        Where "where" Between(1, 1);
+    }
+    Sets {
+        Combine "combine" Between(1, 1);
+        Distinct "distinct" Between(0, 0);
+        Exclude "exclude" Between(1, 1);
+        Intersect "intersect" Between(1, 1);
+        IsDistinct "isDistinct" Between(0, 0);
+        SubsetOf "subsetOf" Between(1, 1);
+        SupersetOf "supersetOf" Between(1, 1);
+        Union "union" Between(1, 1);
+    }
+    Convert {
+        ConvertsToBoolean "convertsToBoolean" Between(0, 0);
+        ConvertsToDate "convertsToDate" Between(0, 0);
+        ConvertsToDateTime "convertsToDateTime" Between(0, 0);
+        ConvertsToDecimal "convertsToDecimal" Between(0, 0);
+        ConvertsToInteger "convertsToInteger" Between(0, 0);
+        ConvertsToQuantity "convertsToQuantity" Between(0, 0);
+        ConvertsToString "convertsToString" Between(0, 0);
+        ConvertsToTime "convertsToTime" Between(0, 0);
+        ToBoolean "toBoolean" Between(0, 0);
+        ToDate "toDate" Between(0, 0);
+        ToDateTime "toDateTime" Between(0, 0);
+        ToDecimal "toDecimal" Between(0, 0);
+        ToInteger "toInteger" Between(0, 0);
+        ToQuantity "toQuantity" Between(0, 0);
+        ToString "toString" Between(0, 0);
+        ToTime "toTime" Between(0, 0);
+    }
+    Strings {
+        Contains "contains" Between(1, 1);
+        EndsWith "endsWith" Between(1, 1);
+        IndexOf "indexOf" Between(1, 1);
+        Join "join" Between(0, 1);
+        LastIndexOf "lastIndexOf" Between(1, 1);
+        Length "length" Between(0, 0);
+        Lower "lower" Between(0, 0);
+        Matches "matches" Between(1, 1);
+        MatchesFull "matchesFull" Between(1, 1);
+        Replace "replace" Between(2, 2);
+        ReplaceMatches "replaceMatches" Between(2, 2);
+        Split "split" Between(1, 1);
+        StartsWith "startsWith" Between(1, 1);
+        Substring "substring" Between(1, 2);
+        ToChars "toChars" Between(0, 0);
+        Trim "trim" Between(0, 0);
+        Upper "upper" Between(0, 0);
+    }
+    Math {
+        Abs "abs" Between(0, 0);
+        Aggregate "aggregate" Between(1, 2);
+        Avg "avg" Between(0, 0);
+        Ceiling "ceiling" Between(0, 0);
+        Floor "floor" Between(0, 0);
+        Max "max" Between(0, 0);
+        Min "min" Between(0, 0);
+        Round "round" Between(0, 1);
+        Sum "sum" Between(0, 0);
+        Truncate "truncate" Between(0, 0);
+    }
+    Utility {
+        Children "children" Between(0, 0);
+        Descendants "descendants" Between(0, 0);
+        Iif "iif" Between(2, 3);
+        Now "now" Between(0, 0);
+        TimeOfDay "timeOfDay" Between(0, 0);
+        Today "today" Between(0, 0);
+        Trace "trace" Between(1, 2);
+    }
+    Fhir {
+        Extension "extension" Between(1, 1);
+        GetValue "getValue" Between(0, 0);
+        HasValue "hasValue" Between(0, 0);
+        HtmlChecks "htmlChecks" Between(0, 0);
+        Resolve "resolve" Between(0, 0);
+    }
 }
 
 impl Function {
@@ -139,7 +163,8 @@ impl Function {
             Some((distance, nearest)) if distance <= 2.max(name.len() / 4) => format!("did you mean {nearest}()? "),
             _ => String::new(),
         };
-        let names: Vec<_> = Self::ALL.iter().map(|function| function.name()).collect();
+        let mut names: Vec<_> = Self::ALL.iter().map(|function| function.name()).collect();
+        names.sort_unstable();
         format!("the function {name}() is not known; {hint}There are: {}", names.join(", "))
     }
 }

@@ -353,13 +353,7 @@ impl Interaction {
                 Request::new(Method::Patch, format!("{resource_type}/{id}")).json(JSON_PATCH, &patch.to_value())
             }
             Self::Delete { resource_type, id } => Request::new(Method::Delete, format!("{resource_type}/{id}")),
-            Self::Operation(operation) => {
-                let request = Request::new(operation.method, operation.path()).query(&operation.query);
-                match &operation.body {
-                    Some(body) => request.json(FHIR_JSON, body),
-                    None => request,
-                }
-            }
+            Self::Operation(operation) => operation_request(operation),
             Self::GraphQl(document) => Request::new(Method::Post, "$graphql").json(FHIR_JSON, &document.to_body()),
             Self::Batch(batch) => Request::new(Method::Post, "").json(FHIR_JSON, &batch.to_bundle()),
             Self::ExecuteBot { bot, input, content_type } => Request {
@@ -399,6 +393,14 @@ impl Interaction {
             };
         }
         Request::new(Method::Get, path).query(&search.query)
+    }
+}
+
+fn operation_request(operation: &Operation) -> Request {
+    let request = Request::new(operation.method, operation.path()).query(&operation.query);
+    match &operation.body {
+        Some(body) => request.json(FHIR_JSON, body),
+        None => request,
     }
 }
 

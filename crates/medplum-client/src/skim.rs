@@ -161,62 +161,58 @@ fn value<'a>(mut rest: &'a [u8], open: &mut Vec<u8>, seen: &mut Seen) -> Option<
     loop {
         let (byte, after) = next(rest, seen)?;
         rest = match byte {
-            b'"' => {
-                seen.empty |= after.first() == Some(&b'"');
-                string(after)?
-            }
-            b'{' => match behind(after, b'}', seen) {
-                Some(behind) => {
-                    seen.empty = true;
-                    behind
-                }
-                None => {
-                    open.push(b'{');
-                    rest = name(after, seen)?;
+            b'{' | b'[' => {
+                let end = if byte == b'{' { b'}' } else { b']' };
+                let Some(behind) = behind(after, end, seen) else {
+                    open.push(byte);
+                    rest = if byte == b'{' { name(after, seen)? } else { after };
                     continue;
-                }
-            },
-            b'[' => match behind(after, b']', seen) {
-                Some(behind) => {
-                    seen.empty = true;
-                    behind
-                }
-                None => {
-                    open.push(b'[');
-                    rest = after;
-                    continue;
-                }
-            },
-            b'-' | b'0'..=b'9' => number(visible(rest))?,
-            b't' => after.strip_prefix(b"rue")?,
-            b'f' => after.strip_prefix(b"alse")?,
-            b'n' => {
+                };
                 seen.empty = true;
-                after.strip_prefix(b"ull")?
+                behind
             }
-            _ => return None,
+            _ => simple(byte, rest, after, seen)?,
         };
-        // Closes what ends with it; where something is still open, another value follows.
-        loop {
-            let Some(&bracket) = open.last() else { return Some(rest) };
-            let (byte, after) = next(rest, seen)?;
-            match (byte, bracket) {
-                (b',', b'{') => {
-                    rest = name(after, seen)?;
-                    break;
-                }
-                (b',', _) => {
-                    rest = after;
-                    break;
-                }
-                (b'}', b'{') | (b']', b'[') => {
-                    open.pop();
-                    rest = after;
-                }
-                _ => return None,
-            }
+        rest = closed(rest, open, seen)?;
+        if open.is_empty() {
+            return Some(rest);
         }
     }
+}
+
+/// What stands behind a value that holds no other: it begins with this byte.
+#[inline]
+fn simple<'a>(byte: u8, rest: &'a [u8], after: &'a [u8], seen: &mut Seen) -> Option<&'a [u8]> {
+    match byte {
+        b'"' => {
+            seen.empty |= after.first() == Some(&b'"');
+            string(after)
+        }
+        b'-' | b'0'..=b'9' => number(visible(rest)),
+        b't' => after.strip_prefix(b"rue"),
+        b'f' => after.strip_prefix(b"alse"),
+        b'n' => {
+            seen.empty = true;
+            after.strip_prefix(b"ull")
+        }
+        _ => None,
+    }
+}
+
+/// Closes what ends with a value; where something is still open, another value stands behind.
+#[inline]
+fn closed<'a>(mut rest: &'a [u8], open: &mut Vec<u8>, seen: &mut Seen) -> Option<&'a [u8]> {
+    while let Some(&bracket) = open.last() {
+        let (byte, after) = next(rest, seen)?;
+        rest = match (byte, bracket) {
+            (b',', b'{') => return name(after, seen),
+            (b',', _) => return Some(after),
+            (b'}', b'{') | (b']', b'[') => after,
+            _ => return None,
+        };
+        open.pop();
+    }
+    Some(rest)
 }
 
 /// What stands behind a name and its colon.

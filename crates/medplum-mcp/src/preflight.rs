@@ -9,6 +9,7 @@ mod references;
 
 use std::collections::BTreeSet;
 
+use fhir_definitions::references::reference_to;
 use fhir_definitions::validate::{Fault, FaultKind, Report, list, validate};
 use medplum_client::{Batch, Interaction, Query, ResourceId, ResourceType};
 use serde_json::Value;
@@ -100,36 +101,13 @@ async fn collect(
             }
         }
         Interaction::Update { resource_type, id, resource, if_match } => {
-            let found = cx.look_up(resource_type, id).await?;
-            let again = matches!(found, Stored::Deleted);
-            let stored = found.there();
-            let resource = put_back(cx, resource.clone(), stored.as_ref())?;
-            // Whatever says which version this is about: the caller, the resource, or what was just looked at. It is
-            // Medplum's to compare where that could not be looked at.
-            let version = if_match.clone().or_else(|| version_of(&resource));
-            let if_match = match again {
-                false => version.or_else(|| stored.as_ref().and_then(version_of)),
-                true if allowed.overwriting => {
-                    cx.note(format!("{resource_type}/{id} was deleted; it is stored again."));
-                    None
-                }
-                true => return Err(deleted(resource_type, id, version.as_ref())),
-            };
-            let gone = stored.as_ref().map(|stored| removed(&resource, &cx.shown(stored))).unwrap_or_default();
-            changes.push(Change { gone, ..Change::new(entry, stored, Some(resource.clone())) });
+            let (change, if_match) = updated(cx, (resource_type, id), resource, if_match.as_ref(), allowed).await?;
+            let resource = change.then.clone().unwrap_or_default();
+            changes.push(Change { entry, ..change });
             Ok(Some(Interaction::Update { resource_type: resource_type.clone(), id: id.clone(), resource, if_match }))
         }
         Interaction::Patch { resource_type, id, patch } => {
-            let stored = match cx.look_up(resource_type, id).await? {
-                Stored::There(stored) => stored,
-                // Medplum says so.
-                Stored::Unknown | Stored::Deleted => return Ok(None),
-                Stored::Unreadable => {
-                    return Err(Failure::teach(format!(
-                        "{resource_type}/{id} cannot be read here, so what a patch would make of it cannot be looked at before it is sent. Nothing was sent."
-                    )));
-                }
-            };
+            let Some(stored) = to_be_patched(cx, resource_type, id).await? else { return Ok(None) };
             let resource = patched(cx, &stored, patch)?;
             adds_nothing_closed(cx, &resource, &stored)?;
             let patch = bound_to_version(&stored, patch);
@@ -143,6 +121,48 @@ async fn collect(
         }
         Interaction::Batch(batch) => collect_batch(cx, batch, allowed, changes).await.map(Some),
         other => cannot_be_looked_at(other).map_or(Ok(None), |why| Err(Failure::teach(why))),
+    }
+}
+
+/// What an update changes, and the version that it is bound to.
+async fn updated(
+    cx: &Context<'_>,
+    (resource_type, id): (&ResourceType, &ResourceId),
+    given: &Value,
+    if_match: Option<&ResourceId>,
+    allowed: Allowed,
+) -> Result<(Change, Option<ResourceId>), Failure> {
+    let found = cx.look_up(resource_type, id).await?;
+    let again = matches!(found, Stored::Deleted);
+    let stored = found.there();
+    let resource = put_back(cx, given.clone(), stored.as_ref())?;
+    // Whatever says which version this is about: the caller, the resource, or what was just looked at. It is Medplum's to
+    // compare where that could not be looked at.
+    let version = if_match.cloned().or_else(|| version_of(&resource));
+    let if_match = match again {
+        false => version.or_else(|| stored.as_ref().and_then(version_of)),
+        true if allowed.overwriting => {
+            cx.note(format!("{resource_type}/{id} was deleted; it is stored again."));
+            None
+        }
+        true => return Err(deleted(resource_type, id, version.as_ref())),
+    };
+    let gone = stored.as_ref().map(|stored| removed(&resource, &cx.shown(stored))).unwrap_or_default();
+    Ok((Change { gone, ..Change::new(None, stored, Some(resource)) }, if_match))
+}
+
+/// The resource that a patch changes; none where there is none, which Medplum says.
+async fn to_be_patched(
+    cx: &Context<'_>,
+    resource_type: &ResourceType,
+    id: &ResourceId,
+) -> Result<Option<Value>, Failure> {
+    match cx.look_up(resource_type, id).await? {
+        Stored::There(stored) => Ok(Some(stored)),
+        Stored::Unknown | Stored::Deleted => Ok(None),
+        Stored::Unreadable => Err(Failure::teach(format!(
+            "{resource_type}/{id} cannot be read here, so what a patch would make of it cannot be looked at before it is sent. Nothing was sent."
+        ))),
     }
 }
 
@@ -221,7 +241,7 @@ pub(crate) fn deleted(resource_type: &ResourceType, id: &ResourceId, read: Optio
 /// An update that passes a part takes the rest away. Where that is most of it, it was hardly meant.
 fn tell_what_goes(cx: &Context<'_>, change: &Change, allowed: Allowed) -> Result<(), Failure> {
     let Change { entry, stored: Some(stored), then: Some(then), gone } = change else { return Ok(()) };
-    let name = named(then);
+    let name = reference_to(then).unwrap_or_default();
     let elements = gone.join(", ");
     // Its type, id and meta it keeps in any case.
     let kept = then.as_object().map_or(0, |then| then.len().saturating_sub(3));
@@ -237,12 +257,6 @@ fn tell_what_goes(cx: &Context<'_>, change: &Change, allowed: Allowed) -> Result
     let at = entry.map(|index| format!("{}: ", entry_path(index))).unwrap_or_default();
     cx.note(format!("{at}Removed from {name}, for {for_it} not passed: {elements}.{before}"));
     Ok(())
-}
-
-/// `Patient/7f…`
-fn named(resource: &Value) -> String {
-    let text = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or_default();
-    format!("{}/{}", text("resourceType"), text("id"))
 }
 
 /// The version that a resource says it is.

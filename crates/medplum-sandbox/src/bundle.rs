@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fhir_definitions::references::reference_to;
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -68,7 +69,7 @@ fn entry_response(outcome: &Outcome, resource: Option<Value>) -> Value {
     let mut response = Map::new();
     response.insert("outcome".into(), outcome.body());
     response.insert("status".into(), json!(outcome.status.to_string()));
-    let reference = resource.as_ref().and_then(reference_of);
+    let reference = resource.as_ref().and_then(reference_to);
     if let Some(reference) = reference.filter(|_| outcome.is_ok()) {
         response.insert("location".into(), json!(reference));
     }
@@ -78,11 +79,6 @@ fn entry_response(outcome: &Outcome, resource: Option<Value>) -> Value {
         entry.insert("resource".into(), resource);
     }
     Value::Object(entry)
-}
-
-fn reference_of(resource: &Value) -> Option<String> {
-    let id = resource.get("id")?.as_str()?;
-    Some(format!("{}/{id}", resource.get("resourceType")?.as_str()?))
 }
 
 /// Carries the entries out. With `atomic`, the first failure ends it.

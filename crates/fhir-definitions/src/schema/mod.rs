@@ -110,7 +110,7 @@ fn shown<'a>(defs: &'a Definitions, info: &'a TypeInfo) -> impl Iterator<Item = 
 
 /// `Patient  (write: no element is required)`.
 fn header(defs: &Definitions, info: &TypeInfo) -> String {
-    let required: Vec<String> = shown(defs, info).filter(|e| e.min > 0).map(notation::full_name).collect();
+    let required: Vec<String> = shown(defs, info).filter(|e| e.min > 0).map(Element::full_name).collect();
     let whose = if info.medplum { "Medplum's own; " } else { "" };
     match info.kind {
         TypeKind::Primitive => format!("{}  (one JSON value: {})", info.name, info.short),
@@ -153,7 +153,7 @@ fn find_element<'a>(
                 nearest,
             });
         };
-        names.push(notation::full_name(element));
+        names.push(element.full_name());
         found = Some(element);
         if let Some(next) = defs.types_of(element).first().and_then(|t| defs.resolve(t)) {
             owner = next;

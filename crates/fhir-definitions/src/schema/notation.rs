@@ -28,14 +28,9 @@ impl Detail {
     }
 }
 
-/// The name as FHIR writes it: `value[x]`.
-pub(super) fn full_name(element: &Element) -> String {
-    if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() }
-}
-
 /// `gender            code: male | female | other | unknown`.
 pub(super) fn line(defs: &Definitions, element: &Element, column: usize, detail: Detail) -> String {
-    line_named(defs, &full_name(element), element, column, detail)
+    line_named(defs, &element.full_name(), element, column, detail)
 }
 
 /// The same, with another name in front: a path.
@@ -63,7 +58,7 @@ pub(super) fn fields<'a>(
 ) -> String {
     let parts: Vec<String> = elements
         .filter(|e| e.max > 0)
-        .map(|e| format!("{}{} {}", full_name(e), required(e), of_element(defs, e, depth, detail)))
+        .map(|e| format!("{}{} {}", e.full_name(), required(e), of_element(defs, e, depth, detail)))
         .collect();
     parts.join(", ")
 }

@@ -254,37 +254,11 @@ fn word_hint(defs: &Definitions, info: &TypeInfo, p: &SearchParameter, part: &st
 
 fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<String, String> {
     let targets: Vec<&str> = p.targets().collect();
-    let any = targets.is_empty() || targets.contains(&"Resource");
     if part.contains("://") || part.starts_with("urn:") {
         return Ok(part.to_owned());
     }
     if let Some((name, id)) = part.split_once('/') {
-        let mut rest = id.split('/');
-        let (id, behind) = (rest.next().unwrap_or(id), rest.next());
-        if let (true, Some(id)) = (id == name, behind) {
-            return Err(format!(
-                "{}: \"{}\" says its type twice. Write {name}/{}.",
-                p.code,
-                clipped(part),
-                clipped(id)
-            ));
-        }
-        let is_version = behind.is_none_or(|behind| behind == "_history");
-        if ResourceType::parse(name).is_err() || ResourceId::parse(id).is_err() || !is_version {
-            return Err(not_a_reference(defs, p, &targets, part));
-        }
-        if !defs.is_resource_type(name) {
-            return Err(format!(
-                "{}: there is no resource type \"{}\".{}",
-                p.code,
-                clipped(name),
-                super::hint(&defs.nearest_types(name))
-            ));
-        }
-        if !any && !targets.contains(&name) {
-            return Err(format!("{} leads to {}, not to {name}.", p.code, targets.join(" | ")));
-        }
-        return Ok(part.to_owned());
+        return typed_reference(defs, p, name, id).map(|()| part.to_owned());
     }
     if ResourceId::parse(part).is_err() {
         return Err(not_a_reference(defs, p, &targets, part));
@@ -304,6 +278,30 @@ fn one_reference(defs: &Definitions, p: &SearchParameter, part: &str) -> Result<
             Err(format!("{}: \"{}\" does not say its type. Write {shown}.", p.code, clipped(part)))
         }
     }
+}
+
+/// `Patient/123`, and one of its versions.
+fn typed_reference(defs: &Definitions, p: &SearchParameter, name: &str, behind: &str) -> Result<(), String> {
+    let targets: Vec<&str> = p.targets().collect();
+    let mut rest = behind.split('/');
+    let (id, behind_id) = (rest.next().unwrap_or(behind), rest.next());
+    let part = || format!("{name}/{behind}");
+    if let (true, Some(id)) = (id == name, behind_id) {
+        return Err(format!("{}: \"{}\" says its type twice. Write {name}/{}.", p.code, clipped(&part()), clipped(id)));
+    }
+    let is_version = behind_id.is_none_or(|behind| behind == "_history");
+    if ResourceType::parse(name).is_err() || ResourceId::parse(id).is_err() || !is_version {
+        return Err(not_a_reference(defs, p, &targets, &part()));
+    }
+    if !defs.is_resource_type(name) {
+        let nearest = super::hint(&defs.nearest_types(name));
+        return Err(format!("{}: there is no resource type \"{}\".{nearest}", p.code, clipped(name)));
+    }
+    let any = targets.is_empty() || targets.contains(&"Resource");
+    if !any && !targets.contains(&name) {
+        return Err(format!("{} leads to {}, not to {name}.", p.code, targets.join(" | ")));
+    }
+    Ok(())
 }
 
 fn not_a_reference(defs: &Definitions, p: &SearchParameter, targets: &[&str], part: &str) -> String {

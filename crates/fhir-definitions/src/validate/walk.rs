@@ -359,7 +359,7 @@ impl<'a> Walk<'a> {
                 object.contains_key(element.name) || object.keys().any(|k| k.strip_prefix('_') == Some(element.name))
             };
             if !there {
-                let name = if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() };
+                let name = element.full_name();
                 let message = repair::required(self.defs, element);
                 self.fault(&path.name(&name), FaultKind::Required, message);
             }

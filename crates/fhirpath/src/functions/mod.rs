@@ -12,7 +12,7 @@ mod utility;
 use crate::ast::{Call, Expr};
 use crate::error::EvalError;
 use crate::eval::{Collection, Engine, Outcome, Scope};
-use crate::function::Function;
+use crate::function::Family;
 
 /// Everything that a function may look at.
 pub(crate) struct Invocation<'i, 'a, 'c> {
@@ -54,78 +54,16 @@ pub(crate) fn call<'a>(
     input: Collection<'a>,
     scope: &Scope<'_, 'a>,
 ) -> Outcome<'a> {
-    use Function as F;
     engine.charge(1)?;
     let invocation = &Invocation { engine, call, scope, what: call.function.name() };
-    match call.function {
-        F::Where
-        | F::Select
-        | F::Repeat
-        | F::OfType
-        | F::As
-        | F::Single
-        | F::First
-        | F::Last
-        | F::Tail
-        | F::Skip
-        | F::Take => filter::call(invocation, input),
-        F::Empty
-        | F::Exists
-        | F::All
-        | F::AllTrue
-        | F::AnyTrue
-        | F::AllFalse
-        | F::AnyFalse
-        | F::Count
-        | F::Not
-        | F::Is => existence::call(invocation, &input),
-        F::Distinct
-        | F::IsDistinct
-        | F::Union
-        | F::Combine
-        | F::Intersect
-        | F::Exclude
-        | F::SubsetOf
-        | F::SupersetOf => sets::call(invocation, input),
-        F::IndexOf
-        | F::LastIndexOf
-        | F::Substring
-        | F::StartsWith
-        | F::EndsWith
-        | F::Contains
-        | F::Upper
-        | F::Lower
-        | F::Replace
-        | F::Matches
-        | F::MatchesFull
-        | F::ReplaceMatches
-        | F::Length
-        | F::ToChars
-        | F::Split
-        | F::Join
-        | F::Trim => strings::call(invocation, &input),
-        F::Abs | F::Ceiling | F::Floor | F::Round | F::Truncate | F::Sum | F::Min | F::Max | F::Avg | F::Aggregate => {
-            math::call(invocation, input)
-        }
-        F::Extension | F::HasValue | F::GetValue | F::Resolve | F::HtmlChecks => fhir::call(invocation, input),
-        F::Iif | F::Trace | F::Now | F::Today | F::TimeOfDay | F::Children | F::Descendants => {
-            utility::call(invocation, input)
-        }
-        F::ToBoolean
-        | F::ToInteger
-        | F::ToDecimal
-        | F::ToString
-        | F::ToDate
-        | F::ToDateTime
-        | F::ToTime
-        | F::ToQuantity
-        | F::ConvertsToBoolean
-        | F::ConvertsToInteger
-        | F::ConvertsToDecimal
-        | F::ConvertsToString
-        | F::ConvertsToDate
-        | F::ConvertsToDateTime
-        | F::ConvertsToTime
-        | F::ConvertsToQuantity => convert::call(invocation, &input),
+    match call.function.family() {
+        Family::Existence => existence::call(invocation, &input),
+        Family::Filter => filter::call(invocation, input),
+        Family::Sets => sets::call(invocation, input),
+        Family::Convert => convert::call(invocation, &input),
+        Family::Strings => strings::call(invocation, &input),
+        Family::Math => math::call(invocation, input),
+        Family::Utility => utility::call(invocation, input),
+        Family::Fhir => fhir::call(invocation, input),
     }
 }

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fhir_definitions::references::reference_to;
 use medplum_client::{Body, Interaction, OwnSecrets, Reply};
 use serde_json::Value;
 
@@ -205,10 +206,7 @@ fn leave_out_all_own(value: &mut Value, own: &OwnSecrets) {
 
 /// A resource by its type and id; by itself where it is part of another, whose parts go by names of their own.
 fn name_of(resource: &Value) -> String {
-    match (resource.get("resourceType").and_then(Value::as_str), resource.get("id").and_then(Value::as_str)) {
-        (Some(of), Some(id)) if resource.get("meta").is_some() => format!("{of}/{id}"),
-        _ => resource.to_string(),
-    }
+    reference_to(resource).filter(|_| resource.get("meta").is_some()).unwrap_or_else(|| resource.to_string())
 }
 
 #[cfg(test)]

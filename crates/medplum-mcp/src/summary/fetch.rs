@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use fhir_definitions::references::reference_to;
 use medplum_client::{Interaction, Query, ResourceType};
 use serde_json::Value;
 
@@ -94,7 +95,7 @@ pub(super) struct Names(HashMap<String, String>);
 impl Names {
     pub(super) fn of<'p>(pages: impl IntoIterator<Item = &'p Page>) -> Self {
         let included = pages.into_iter().flat_map(|page| &page.included);
-        Self(included.filter_map(|resource| Some((text::reference_to(resource)?, text::name_of(resource)?))).collect())
+        Self(included.filter_map(|resource| Some((reference_to(resource)?, text::name_of(resource)?))).collect())
     }
 
     /// What a reference is called: by its display, by the name of what it leads to, or by itself.

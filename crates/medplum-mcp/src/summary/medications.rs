@@ -1,10 +1,11 @@
 //! Medications that are ordered or taken now.
 
+use fhir_definitions::references::reference_to;
 use serde_json::Value;
 
 use super::fetch::Names;
 use super::merge::{Dated, Entry, merged};
-use super::text::{cell, concept, list, quantity, reference_to, string};
+use super::text::{cell, concept, list, quantity, string};
 use super::{Rows, Sources, dates};
 
 /// Orders and statements. The same medication at the same dose is one row, however often it was ordered.

@@ -56,11 +56,6 @@ pub(super) fn is_entered_in_error(resource: &Value) -> bool {
     string(resource, "/status") == Some("entered-in-error") || verification == Some("entered-in-error")
 }
 
-/// `Patient/1`
-pub(super) fn reference_to(resource: &Value) -> Option<String> {
-    Some(format!("{}/{}", string(resource, "/resourceType")?, string(resource, "/id")?))
-}
-
 /// What a resource is called: a person, an organization, a medication.
 pub(crate) fn name_of(resource: &Value) -> Option<String> {
     match resource.get("name") {

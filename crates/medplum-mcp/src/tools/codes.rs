@@ -114,12 +114,12 @@ impl Places {
         let Some((within, main)) = main else {
             return Err(no_such_element(resource_type, element, &coded, &inner));
         };
-        let date = |element: &Element| Date { element: shown(element), names: defs.json_names(element) };
+        let date = |element: &Element| Date { element: element.full_name(), names: defs.json_names(element) };
         let dates = dates_of(defs, info).into_iter().map(date).collect();
         let others = coded.iter().filter(|other| other.name != main.name).map(|other| other.name.to_owned()).collect();
         // Whoever asks for one element by its name knows of the others.
         let inner = if element.is_none() { inner } else { Vec::new() };
-        let element = within.iter().cloned().chain([shown(main)]).collect::<Vec<_>>().join(".");
+        let element = within.iter().cloned().chain([main.full_name()]).collect::<Vec<_>>().join(".");
         Ok(Self { element, within, codes: defs.json_names(main), inner, others, dates })
     }
 
@@ -201,10 +201,6 @@ fn inner_codes(defs: &'static Definitions, info: &TypeInfo) -> Vec<&'static str>
             .any(|of| defs.own_elements(of).iter().any(|e| e.name == "code" && is_coded(defs, e)))
     };
     defs.own_elements(info).iter().filter(has_code).map(|element| element.name).collect()
-}
-
-fn shown(element: &Element) -> String {
-    if element.choice { format!("{}[x]", element.name) } else { element.name.to_owned() }
 }
 
 fn is_coded(defs: &Definitions, element: &Element) -> bool {

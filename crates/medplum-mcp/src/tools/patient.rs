@@ -78,26 +78,7 @@ impl Run for GetPatientEverything {
             &mut narrowing,
         )?;
         let mut chart = Chart { room: cx.budget(), before, rows_of, ..Chart::default() };
-        let mut offset = first;
-        cx.progress().begin();
-        loop {
-            let (page, _) = cx.page(&everything(&id, &narrowing, offset)?).await?;
-            // Its next link is another search, which loses what the chart refers to: only that it is there counts.
-            chart.more = page.has_next;
-            let fetched = chart.seen.len();
-            chart.take(page, offset, if offset == first { skip } else { 0 });
-            offset = offset.saturating_add(LARGEST_PAGE);
-            if chart.more && offset > LAST_OFFSET {
-                cx.missing(NO_FURTHER);
-                chart.more = false;
-                break;
-            }
-            // The first call counts the whole chart; those behind it take what fits.
-            if !chart.more || (before > 0 && chart.is_full()) {
-                break;
-            }
-            cx.progress().fetched(chart.seen.len().saturating_sub(fetched), None).await;
-        }
+        chart.fetch(cx, (&id, &narrowing), first, skip).await?;
         let note = if before == 0 { chart.by_type(&types) } else { String::new() };
         Ok(Answer::page(chart.into_page()).view(view).note(note).note(only))
     }
@@ -233,6 +214,35 @@ struct Chart {
 }
 
 impl Chart {
+    /// Takes the pages from an offset on, but for so many matches of the first.
+    async fn fetch(
+        &mut self,
+        cx: &Context<'_>,
+        (id, narrowing): (&ResourceId, &Query),
+        first: usize,
+        skip: usize,
+    ) -> Result<(), Failure> {
+        let mut offset = first;
+        cx.progress().begin();
+        loop {
+            let (page, _) = cx.page(&everything(id, narrowing, offset)?).await?;
+            // Its next link is another search, which loses what the chart refers to: only that it is there counts.
+            self.more = page.has_next;
+            let fetched = self.seen.len();
+            self.take(page, offset, if offset == first { skip } else { 0 });
+            offset = offset.saturating_add(LARGEST_PAGE);
+            if self.more && offset > LAST_OFFSET {
+                cx.missing(NO_FURTHER);
+                self.more = false;
+            }
+            // The first call counts the whole chart; those behind it take what fits.
+            if !self.more || (self.before > 0 && self.is_full()) {
+                return Ok(());
+            }
+            cx.progress().fetched(self.seen.len().saturating_sub(fetched), None).await;
+        }
+    }
+
     /// Takes the page that begins at an offset, but for so many of its matches.
     fn take(&mut self, page: Found, offset: usize, skip: usize) {
         let mut on_page = 0_usize;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use fhir_definitions::references::reference_to;
 use serde_json::Value;
 
 use super::filter::{parameter, reference_of};
@@ -16,11 +17,6 @@ const DEEPEST: usize = 5;
 /// The most entries that a bundle may come to hold.
 const MOST: usize = 1000;
 
-fn reference(resource: &Value) -> String {
-    let text = |key: &str| resource.get(key).and_then(Value::as_str).unwrap_or_default();
-    format!("{}/{}", text("resourceType"), text("id"))
-}
-
 impl Call<'_> {
     /// Adds to the entries what was asked to be included.
     pub(super) fn add_included(&mut self, request: &Request, entries: &mut Vec<Value>) -> Result<()> {
@@ -28,7 +24,7 @@ impl Call<'_> {
             entries.iter().filter_map(|entry| entry.get("resource").cloned()).collect()
         };
         let mut base = resources(entries);
-        let mut seen: HashSet<String> = base.iter().map(reference).collect();
+        let mut seen: HashSet<String> = base.iter().filter_map(reference_to).collect();
         let mut depth = 0;
         while !base.is_empty() {
             if depth >= DEEPEST || entries.len() > MOST {
@@ -47,7 +43,7 @@ impl Call<'_> {
             }
             base = resources(&added);
             for entry in added {
-                if entry.get("resource").is_some_and(|resource| seen.insert(reference(resource))) {
+                if entry.get("resource").and_then(reference_to).is_some_and(|reference| seen.insert(reference)) {
                     entries.push(entry);
                 }
             }
@@ -89,7 +85,7 @@ impl Call<'_> {
         let of_type = include.resource_type.as_str();
         parameter(self.engine.definitions(), of_type, &include.code).ok_or_else(|| invalid(include))?;
         self.check_allowed(of_type, Interaction::Search)?;
-        let references: Vec<String> = base.iter().map(reference).collect();
+        let references: Vec<String> = base.iter().filter_map(reference_to).collect();
         let filter = Filter { code: include.code.clone(), operator: "eq".to_owned(), value: references.join(",") };
         let mut found = self.filtered(of_type, &[filter])?;
         if let Some(permitted) = self.permitted(of_type, Interaction::Search)? {

@@ -49,7 +49,7 @@ fn is_choice_like(element: &Element, key: &str) -> bool {
 }
 
 fn short_names(defs: &Definitions, element: &Element) -> Vec<String> {
-    if element.choice { vec![format!("{}[x]", element.name)] } else { defs.json_names(element) }
+    if element.choice { vec![element.full_name()] } else { defs.json_names(element) }
 }
 
 /// Those names of a choice that could hold the value given; all if none could.
