@@ -41,6 +41,13 @@ impl Interaction {
 
     /// Takes the URL of a bundle's entry, which is relative to the FHIR base.
     pub(crate) fn from_entry(method: Method, url: &str, body: Option<Value>) -> Result<Self, InvalidRequest> {
+        // A search of several types has no path there.
+        if let Some(query) = url.strip_prefix('/').unwrap_or(url).strip_prefix('?') {
+            let query = Query::parse(query)?;
+            if method == Method::Get && query.get("_type").is_some() {
+                return recognise(method, &[], query, body);
+            }
+        }
         let RelativePath { segments, query } = RelativePath::parse(url)?;
         recognise(method, &segments, query, body)
     }

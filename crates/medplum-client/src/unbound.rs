@@ -2,7 +2,7 @@
 //! OperationDefinition of that name, and runs the bot that it names.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fhir_definitions::OperationName;
@@ -23,25 +23,48 @@ type Key = (Option<Membership>, OperationName);
 
 /// The names that no bot was bound to when they were looked for.
 #[derive(Debug, Default)]
-pub(crate) struct Unbound(Mutex<HashMap<Key, Instant>>);
+pub(crate) struct Unbound(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    names: HashMap<Key, Instant>,
+    /// How often something was written.
+    writes: u64,
+}
+
+/// What had been written when a name was looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before(u64);
 
 impl Unbound {
-    pub(crate) fn knows(&self, key: &Key, now: Instant) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).is_some_and(|when| now.saturating_duration_since(*when) < KEPT_FOR)
+    /// Whether a name is known to be free of bots; what had been written by now, if it is not.
+    pub(crate) fn knows(&self, key: &Key, now: Instant) -> Result<(), Before> {
+        let known = self.known();
+        let kept = known.names.get(key).is_some_and(|when| now.saturating_duration_since(*when) < KEPT_FOR);
+        if kept { Ok(()) } else { Err(Before(known.writes)) }
     }
 
-    pub(crate) fn keep(&self, key: Key, now: Instant) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
+    /// Keeps what a look found, unless something was written while it was under way.
+    pub(crate) fn keep(&self, key: Key, now: Instant, Before(writes): Before) {
+        let mut known = self.known();
+        if known.writes != writes {
+            return;
         }
-        known.insert(key, now);
+        if known.names.len() >= MOST {
+            known.names.clear();
+        }
+        known.names.insert(key, now);
     }
 
     /// Whatever was written may have bound one.
     pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut known = self.known();
+        known.names.clear();
+        known.writes = known.writes.wrapping_add(1);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -583,12 +583,14 @@ const READING_ENTRIES: &[(&str, &str)] = &[
     ("%50atient/1", "Patient/1"),
     ("metadata", "metadata"),
     ("CodeSystem/$lookup?code=a", "CodeSystem/$lookup?code=a"),
+    ("?_type=Patient,Practitioner", "?_type=Patient,Practitioner"),
+    ("/?_type=Patient&name=/$my-op", "?_type=Patient&name=%2F%24my-op"),
 ];
 
 /// URLs of GET entries that are refused.
 #[rustfmt::skip]
 const REFUSED_ENTRIES: &[&str] = &[
-    "", "/", "?", "//", "//x", "//evil.example/x", "?_type=Patient", "Patient//1", "Patient/", "Patient/1/",
+    "", "/", "?", "//", "//x", "//evil.example/x", "?name=x", "??_type=Patient", "//?_type=Patient", "Patient//1", "Patient/", "Patient/1/",
     "Patient/../Bot/1/$execute", "Patient/1/$everything/../x", "Patient/1/$everything/..", "./Patient/1", "..",
     "https://h.example/fhir/R4/Patient/1", "http://127.0.0.1/fhir/R4/Patient/1",
     "urn:uuid:11111111-1111-4111-8111-111111111111", "Patient/urn:uuid:1", "Bot/1/$execute", "Bot/1/%24execute",
@@ -728,6 +730,33 @@ async fn a_bot_is_looked_for_before_an_operation() {
     client.send(&call(), &create_patient()).await.unwrap();
     ask(&call()).await;
     assert_eq!(server.looks().len(), 4, "what was written may have bound one");
+}
+
+#[tokio::test]
+async fn what_was_found_before_a_write_is_not_kept_behind_it() {
+    let (answer, held) = tokio::sync::watch::channel(false);
+    let no_bot = || Answer::fhir(200, json!({"resourceType": "Bundle", "type": "searchset"}));
+    let server = Server::with_looks(
+        move |look| if look.nth == 0 { Answer::Once(held.clone(), Box::new(no_bot())) } else { no_bot() },
+        |request| match request.method.as_str() {
+            "POST" => Answer::patient(),
+            _ => Answer::fhir(200, json!({"resourceType": "Parameters"})),
+        },
+    )
+    .await;
+    let client = server.client();
+    let lookup = recognise(Get, "fhir/R4/CodeSystem/$lookup?code=a", None).unwrap();
+    let (call, asked) = (call(), async {
+        while server.looks().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        client.send(&Call::default(), &create_patient()).await.unwrap();
+        answer.send(true).unwrap();
+    });
+    let (first, ()) = tokio::join!(client.send(&call, &lookup), asked);
+    first.unwrap();
+    client.send(&call, &lookup).await.unwrap();
+    assert_eq!(server.looks().len(), 2, "what was written meanwhile may have bound one");
 }
 
 #[tokio::test]

@@ -194,6 +194,18 @@ async fn an_unavailable_server_is_asked_twice_more_if_that_is_safe() {
 }
 
 #[tokio::test]
+async fn what_is_asked_once_is_asked_once() {
+    for answer in [|_| throttled(None), |_| Answer::empty(503), |_| Answer::Reset] {
+        for (name, interaction) in safe() {
+            let server = server(answer).await;
+            let clock = FakeClock::new();
+            server.client_at(&clock).send(&call().once(), &interaction).await.unwrap_err();
+            assert_eq!((server.requests().len(), clock.sleeps()), (1, vec![]), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unavailable_server_is_not_asked_again_if_that_is_not_safe() {
     for status in [502, 503, 504] {
         for (name, interaction) in unsafe_to_replay() {

@@ -86,6 +86,7 @@ impl Client {
                 self.renew(&token).await.map_err(|error| after(so_far.fate, error))?;
                 continue;
             }
+            let failure = failure.filter(|_| !call.once);
             if let Some(wait) = failure.and_then(|f| retries.next(f, safe, so_far.attempts, clock.chance())) {
                 // A 429 is waited for at the gate, by everyone.
                 if !matches!(failure, Some(Failure::Throttled(_))) {

@@ -38,18 +38,25 @@ pub struct Call {
     /// On whose behalf, instead of the configured membership.
     pub on_behalf_of: Option<Membership>,
     watched: Watched,
+    once: bool,
 }
 
 impl Call {
     /// A call on this membership's behalf; on that of the configured one, or nobody's, without.
     pub fn on_behalf_of(membership: Option<Membership>) -> Self {
-        Self { on_behalf_of: membership, watched: Watched::default() }
+        Self { on_behalf_of: membership, ..Self::default() }
     }
 
     /// The same call, before the eyes of a witness.
     #[must_use]
     pub fn watched_by(self, witness: Arc<dyn Witness>) -> Self {
         Self { watched: Watched::by(witness), ..self }
+    }
+
+    /// The same call, whose requests are not sent again after a failure: nobody waits for that.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// Tells the witness that an interaction is not sent after all, because whoever calls refuses it.
@@ -172,16 +179,14 @@ impl Client {
     /// Makes sure that no bot is bound to the name of an operation.
     async fn is_unbound(&self, call: &Call, look: &Interaction, name: &OperationName) -> Result<(), Error> {
         let key = (self.behalf(call).cloned(), name.clone());
-        if self.inner.unbound.knows(&key, self.now()) {
-            return Ok(());
-        }
+        let Err(before) = self.inner.unbound.knows(&key, self.now()) else { return Ok(()) };
         match self.exchange(call, look, WHOLE).await {
             Ok(page) => proven_by(page.json(), name)?,
             // Medplum would look for the bot on the same behalf, which may not.
             Err(Error::Outcome(outcome)) if outcome.status == 403 => {}
             Err(error) => return Err(error),
         }
-        self.inner.unbound.keep(key, self.now());
+        self.inner.unbound.keep(key, self.now(), before);
         Ok(())
     }
 
