@@ -12,8 +12,8 @@ use common::Then::{Again, Close, Drip, GoOn, Zeros};
 use common::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use medplum_client::{Client, Config, Error, Interaction, Open, Reply};
-use serde_json::json;
+use medplum_client::{Batch, Client, Config, Error, Interaction, Open, Reply};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// Long enough for any machine; a test that gets here has failed.
@@ -323,6 +323,57 @@ async fn a_write_is_answered_with_what_was_written_or_it_is_in_doubt() {
             assert!(error.to_string().contains("may have been carried out"), "{name}: {error}");
         }
         assert_eq!(server.requests().len(), 3, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_is_answered_with_what_it_asked_for_or_the_whole_is_no_answer() {
+    let patient = |id: &str| json!({"response": {"status": "200"}, "resource": {"resourceType": "Patient", "id": id}});
+    let batch = |kind: &str, entries: Vec<Value>| json!({"resourceType": "Bundle", "type": kind, "entry": entries});
+    let created = || patient("new");
+    let read = || patient(PATIENT);
+    let refused = json!({"response": {"status": "404"}, "resource": {"resourceType": "OperationOutcome"}});
+    let yes = json!({"response": {"status": "200"}, "resource": {"resourceType": "OperationOutcome"}});
+    let other_type = json!({"response": {"status": "201"}, "resource": {"resourceType": "Observation", "id": "new"}});
+    let found = |of_type: &str| {
+        json!({"response": {"status": "200"}, "resource": {"resourceType": "Bundle", "type": "searchset",
+        "entry": [{"resource": {"resourceType": of_type, "id": "1"}}]}})
+    };
+    let asked = json!({"type": "batch", "entry": [
+        {"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Patient"}},
+        entry("GET", &format!("Patient/{PATIENT}")),
+        entry("GET", "Observation?status=final"),
+    ]});
+    let asked = Interaction::Batch(Batch::parse(&asked).unwrap());
+    let observations = || found("Observation");
+    for (name, body, says) in [
+        ("all as asked", batch("batch-response", vec![created(), read(), observations()]), None),
+        ("of a transaction", batch("transaction-response", vec![created(), read(), observations()]), None),
+        ("refused, with the outcome", batch("batch-response", vec![created(), refused.clone(), observations()]), None),
+        ("without what was stored", batch("batch-response", vec![json!({"response": {"status": "201"}})]), None),
+        ("another patient", batch("batch-response", vec![created(), patient("other")]), Some("another resource")),
+        ("swapped", batch("batch-response", vec![read(), created()]), Some("another resource")),
+        ("created of another type", batch("batch-response", vec![other_type, read()]), Some("another resource")),
+        ("an outcome for a record", batch("batch-response", vec![created(), yes]), Some("another resource")),
+        (
+            "found of another type",
+            batch("batch-response", vec![created(), read(), found("Patient")]),
+            Some("another resource"),
+        ),
+        ("a resource for a search", batch("batch-response", vec![created(), read(), read()]), Some("another resource")),
+        ("what a search finds", batch("searchset", vec![created(), read()]), Some("no answer to a batch")),
+        ("nothing of a kind", json!({"resourceType": "Bundle"}), Some("no answer to a batch")),
+        ("a Patient", json!({"resourceType": "Patient", "id": "1"}), Some("no Bundle")),
+    ] {
+        let server = Server::new(move |_| Answer::fhir(200, body.clone())).await;
+        let reply = send(&server, &asked).await;
+        match (reply, says) {
+            (Ok(_), None) => {}
+            (Err(error), Some(says)) => {
+                assert!(error.to_string().contains(says) && error.may_have_acted(), "{name}: {error}");
+            }
+            (reply, _) => panic!("{name}: {reply:?}"),
+        }
     }
 }
 

@@ -430,11 +430,17 @@ async fn an_empty_answer_is_empty_where_there_is_nothing_to_say() {
 async fn what_is_new_or_gone_is_not_unchanged() {
     let batch = json!({"type": "batch", "entry": [{"request": {"method": "DELETE", "url": "Patient/1"}}]});
     let delete = Interaction::Delete { resource_type: "Patient".parse().unwrap(), id: PATIENT.parse().unwrap() };
-    for interaction in [create_patient(), delete, Interaction::Batch(Batch::parse(&batch).unwrap())] {
-        let server = Server::new(|_| Answer::empty(304)).await;
+    let execute =
+        Interaction::ExecuteBot { bot: BOT.parse().unwrap(), input: Bytes::new(), content_type: "text/plain".into() };
+    for interaction in [create_patient(), delete, Interaction::Batch(Batch::parse(&batch).unwrap()), execute] {
+        let server = Server::new(|request| match request.method.as_str() {
+            "GET" => Answer::named_by(request),
+            _ => Answer::empty(304),
+        })
+        .await;
         let error = server.client().send(&call(), &interaction).await.unwrap_err();
         assert!(matches!(error, Error::NotFhir { status: 304, .. }) && error.may_have_acted(), "{error:?}");
-        assert_eq!(server.requests().len(), 1, "{error}");
+        assert_eq!(server.requests().iter().filter(|request| request.method != "GET").count(), 1, "{error}");
     }
 }
 

@@ -322,10 +322,12 @@ async fn what_comes_back_of_others_is_left_out_and_said() {
     let answer = pipe.call("read_resource", json!({"resource_type": "Patient", "resource_id": "1"})).await;
     assert!(answer.error().contains("another resource than the one that was asked for"), "{answer:?}");
 
+    let other = json!({"resourceType": "Bundle", "type": "searchset", "entry": [included("3")]});
     let responses = json!({"resourceType": "Bundle", "type": "batch-response", "entry": [
-        {"response": {"status": "200"}, "resource": found}, {"response": {"status": "200"}, "resource": practitioner("3")}]});
+        {"response": {"status": "200"}, "resource": found}, {"response": {"status": "200"}, "resource": other}]});
     stub.say(Says::json(200, &responses));
-    let bundle = json!({"type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/1"}}, {"request": {"method": "GET", "url": "Patient/2"}}]});
+    let get = json!({"request": {"method": "GET", "url": "Observation?_include=Observation:subject"}});
+    let bundle = json!({"type": "batch", "entry": [get, get]});
     let answer = pipe.call("execute_batch", json!({"bundle": bundle})).await;
     assert!(!answer.text().contains("Closed"), "{answer:?}");
     assert!(answer.note().contains("3 Practitioner resources left out"), "{answer:?}");

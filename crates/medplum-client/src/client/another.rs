@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::bundle::Batch;
 use crate::interaction::{Interaction, Search};
 use crate::operation::{Level, Operation};
 use crate::searchset::{Unread, is_outcome};
@@ -10,6 +11,8 @@ use crate::searchset::{Unread, is_outcome};
 /// Why such an answer is none.
 pub(super) const ANOTHER: &str = "it is another resource than the one that was asked for";
 const ANOTHER_TYPE: &str = "it holds matches of another type than the one that was searched";
+/// The place of an entry is all that ties it to its request: where one does not fit, none can be trusted.
+const ANOTHER_ENTRY: &str = "an entry of it is another resource than the one that was asked for or written";
 const ANOTHER_PATIENT: &str = "it is the record of another patient than the one that was asked for";
 /// The operations that answer with a patient's record.
 const CHARTS: [&str; 2] = ["everything", "summary"];
@@ -84,6 +87,35 @@ pub(super) fn holds_another<'a, R: Told + 'a>(
         }
         _ => None,
     }
+}
+
+/// What is wrong with the answer to a bundle, if it is none, or if what an entry brings cannot belong in its place.
+pub(super) fn answers_another(batch: &Batch, answer: &Value) -> Option<&'static str> {
+    if text(answer, "resourceType") != "Bundle" {
+        return Some("it is no Bundle");
+    }
+    if !["batch-response", "transaction-response"].contains(&text(answer, "type")) {
+        return Some("it is no answer to a batch or transaction");
+    }
+    let answers = answer.get("entry").and_then(Value::as_array).into_iter().flatten();
+    let mut pairs = batch.entries().iter().map(|entry| &entry.interaction).zip(answers);
+    pairs.any(|(asked, entry)| brings_another(asked, entry)).then_some(ANOTHER_ENTRY)
+}
+
+fn brings_another(asked: &Interaction, entry: &Value) -> bool {
+    let Some(brought) = entry.get("resource").filter(|brought| !brought.is_null()) else { return false };
+    let done = entry.pointer("/response/status").and_then(Value::as_str).is_some_and(|status| status.starts_with('2'));
+    if !done && brought.of_type() == "OperationOutcome" {
+        return false;
+    }
+    let of_type = match asked {
+        Interaction::Create { resource_type, .. } => Some(resource_type.as_str()),
+        Interaction::Search(_) | Interaction::History { .. } => Some("Bundle"),
+        _ => None,
+    };
+    of_type.is_some_and(|of_type| of_type != brought.of_type())
+        || is_another(asked, brought.of_type(), brought.id())
+        || holds_another(asked, matches_of(brought)).is_some()
 }
 
 /// A search of a type finds that type, and one by id nothing but those ids.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
 use serde_json::Value;
 
-use super::another::{ANOTHER, holds_another, is_another, matches_of};
+use super::another::{ANOTHER, answers_another, holds_another, is_another, matches_of};
 use super::http::{Answer, sent_by};
 use crate::error::{Error, Sent};
 use crate::halves::mended;
@@ -50,14 +50,12 @@ pub(super) fn reply(interaction: &Interaction, answer: Answer, uncertain: bool) 
 /// the word of somebody who never passed the request on.
 fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
     if !matches!(reply.status, 200..=299) {
-        // Medplum says 304 of an update that changes nothing. What is new or gone has changed something.
-        let changes = matches!(
-            interaction,
-            Interaction::Create { .. }
-                | Interaction::CreateBinary { .. }
-                | Interaction::Delete { .. }
-                | Interaction::Batch(_)
-        );
+        // Medplum says 304 of an update that changes nothing. What is new, gone or run has changed something.
+        let changes = match interaction {
+            Interaction::Update { .. } | Interaction::Patch { .. } | Interaction::Raw(_) => false,
+            Interaction::Batch(_) => true,
+            other => !other.effect().is_read(),
+        };
         return changes.then_some("it says that nothing has changed");
     }
     if reply.body == Body::Empty {
@@ -78,7 +76,7 @@ fn misses(interaction: &Interaction, reply: &Reply) -> Option<&'static str> {
             (resource_type.as_str(), "it is not the resource that was written")
         }
         Interaction::CreateBinary { .. } => ("Binary", "it is not the resource that was written"),
-        Interaction::Batch(_) => ("Bundle", "it is no Bundle"),
+        Interaction::Batch(batch) => return answers_another(batch, reply.json()),
         _ => return None,
     };
     (text("resourceType") != of_type).then_some(reason)

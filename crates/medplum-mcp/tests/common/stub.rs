@@ -78,6 +78,8 @@ struct Desk {
     asked: Mutex<Vec<Asked>>,
     /// What is said next, before anything usual.
     next: Mutex<VecDeque<Says>>,
+    /// What is said to requests that begin like this.
+    given: Mutex<Vec<(String, Says)>>,
     /// What the answer that is lost is to.
     lost: Mutex<Option<String>>,
     /// What is said where somebody asks whether a bot is bound to an operation's name; none is, usually.
@@ -121,6 +123,11 @@ impl Stub {
     /// What is said to the next request that is not for a token.
     pub fn say(&self, says: Says) {
         self.desk.next.lock().unwrap().push_back(says);
+    }
+
+    /// What is said from now on to requests that begin like this: `POST /fhir/R4/Patient`.
+    pub fn say_to(&self, start: &str, says: Says) {
+        self.desk.given.lock().unwrap().push((start.to_owned(), says));
     }
 
     /// The answers to requests that begin like this are lost at a gateway, until [`Stub::taken`].
@@ -207,7 +214,11 @@ async fn answer(State((desk, url)): State<(Arc<Desk>, String)>, request: Request
     if asked.target != "/oauth2/token" {
         let _ = desk.held.subscribe().wait_for(|held| !held).await;
     }
-    let told = || desk.next.lock().unwrap().pop_front();
+    let given = |desk: &Desk| {
+        let given = desk.given.lock().unwrap();
+        given.iter().rfind(|(start, _)| asked.line().starts_with(start)).map(|(_, says)| says.clone())
+    };
+    let told = || given(&desk).or_else(|| desk.next.lock().unwrap().pop_front());
     let says = match asked.target.as_str() {
         "/oauth2/token" => token(&asked),
         _ if is_lost(&desk, &asked) => Says::bytes(503, "text/html", "<h1>Service Unavailable</h1>"),
@@ -296,8 +307,19 @@ fn usual(asked: &Asked, url: &str) -> Says {
 
 /// An entry's answer: a search by ids finds them all, and nobody refers to anything.
 fn entry_answer(entry: &Value) -> Value {
-    let url = entry["request"]["url"].as_str().unwrap_or_default();
+    let text = |name: &str| entry["request"][name].as_str().unwrap_or_default();
+    let url = text("url");
     let (of_type, query) = url.split_once('?').unwrap_or((url, ""));
+    let named = of_type.split_once('/').filter(|(_, id)| !id.contains(['$', '/']));
+    let brought = match (text("method"), named) {
+        ("GET" | "PUT" | "PATCH", Some((of_type, id))) => Some(resource(of_type, id)),
+        ("POST", None) if !of_type.contains('$') => Some(resource(of_type, "1")),
+        ("DELETE", _) => return json!({"response": {"status": "200"}}),
+        _ => None,
+    };
+    if let Some(brought) = brought {
+        return json!({"response": {"status": "200"}, "resource": brought});
+    }
     let ids = query.split('&').find_map(|pair| pair.strip_prefix("_id=")).unwrap_or_default();
     let found = ids.split(',').filter(|id| !id.is_empty()).map(|id| json!({"resource": resource(of_type, id)}));
     let mut found = json!({"resourceType": "Bundle", "type": "searchset", "entry": found.collect::<Vec<_>>()});
