@@ -1,6 +1,6 @@
 //! A write whose answer was lost: the call that shows whether it was carried out.
 
-use medplum_client::{Error, Interaction, Level, ResourceId, ResourceType};
+use medplum_client::{Effect, Error, Interaction, Level, ResourceId, ResourceType};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -25,6 +25,16 @@ pub(crate) fn explained(failure: Failure, interaction: &Interaction) -> Failure 
         }
     };
     failure.hint(hint)
+}
+
+/// What is said of a write that Medplum has accepted and need not have carried out: 202.
+pub(crate) fn accepted(interaction: &Interaction) -> String {
+    match look(interaction).filter(|_| interaction.effect() == Effect::Write) {
+        Some(call) => {
+            format!("Medplum has accepted this and may not have carried it out yet (202). What came of it: {call}.")
+        }
+        None => String::new(),
+    }
 }
 
 fn may_have_run(interaction: &Interaction) -> bool {
@@ -106,13 +116,22 @@ fn runs_of(bot: &ResourceId) -> String {
     )
 }
 
+/// A token as a search writes it: a bare comma would be "or".
+pub(crate) fn token(system: Option<&str>, value: &str) -> String {
+    let escaped = |part: &str| part.replace('\\', "\\\\").replace(',', "\\,");
+    match system {
+        Some(system) => format!("{}|{}", escaped(system), escaped(value)),
+        None => escaped(value),
+    }
+}
+
 /// The search that would find a resource that may have been created: by its identifier, or among the newest.
 fn search_for(resource: &Value) -> Option<String> {
     let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
     let resource_type = text("/resourceType")?;
     Some(match (text("/identifier/0/system"), text("/identifier/0/value")) {
         (Some(system), Some(value)) => {
-            let params = json!({"identifier": format!("{system}|{value}")});
+            let params = json!({"identifier": token(Some(system), value)});
             format!("search_one {}", json!({"resource_type": resource_type, "params": params}))
         }
         _ => format!(

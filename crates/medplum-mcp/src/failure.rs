@@ -12,6 +12,9 @@ use crate::{flags, shown};
 /// So much of what the server says is repeated.
 const SAID: usize = 1_000;
 
+/// What is said where Medplum's quota shows in a part of an answer, which does not say for how long.
+pub(crate) const WAIT: &str = "These were too many requests: wait 60 s before the next call.";
+
 /// A call that failed. What an agent reads of it is made by [`Failure::explain`].
 #[derive(Debug)]
 pub struct Failure {

@@ -84,6 +84,35 @@ pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: A
     Ok(Looked { interaction, changes, referrers })
 }
 
+/// Medplum heeds no version on a DELETE: what was looked at is compared with what is there once more, right before it goes.
+///
+/// # Errors
+/// [`Failure`] if somebody changed or deleted it in between, or if that cannot be found out; nothing was sent.
+pub(crate) async fn still_as_looked_at(cx: &Context<'_>, looked: &[Looked]) -> Result<(), Failure> {
+    for looked in looked {
+        for change in &looked.changes {
+            let interaction = match (&looked.interaction, change.entry) {
+                (Interaction::Batch(batch), Some(index)) => batch.entries().get(index).map(|entry| &entry.interaction),
+                (one, _) => Some(one),
+            };
+            let (Some(Interaction::Delete { resource_type, id }), Some(stored)) = (interaction, &change.stored) else {
+                continue;
+            };
+            let became = match cx.look_up_now(resource_type, id).await? {
+                Stored::There(now) if version_of(&now) == version_of(stored) => continue,
+                Stored::There(_) => "was changed",
+                Stored::Unreadable => "cannot be read any more",
+                Stored::Unknown | Stored::Deleted => "was deleted",
+            };
+            let failure = Failure::teach(format!(
+                "{resource_type}/{id} {became} after it was looked at for this deletion. Nothing was sent. Read it again before you delete it."
+            ));
+            return Err(failure.in_entry(change.entry));
+        }
+    }
+    Ok(())
+}
+
 /// Takes down what an interaction changes; what is sent in its place, if it is not sent as it is.
 async fn collect(
     cx: &Context<'_>,

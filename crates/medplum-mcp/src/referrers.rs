@@ -11,7 +11,7 @@ use medplum_client::{Batch, Interaction, Query, ResourceId, ResourceType};
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, WAIT};
 use crate::search::{entries, link, obeyed};
 use crate::settings::ALLOWED_TYPES;
 
@@ -192,11 +192,12 @@ impl Referrers {
                 self.unseen.insert(name);
                 return Ok(());
             }
-            return Err(Failure::teach(format!(
+            let failure = Failure::teach(format!(
                 "Who refers to {} could not be counted ({name}: {}). Nothing was deleted. Make the call again, or pass confirm_references: true to delete_resource.",
                 self.targets.join(", "),
                 if status.is_empty() { "no answer" } else { status }
-            )));
+            ));
+            return Err(if status.starts_with("429") { failure.hint(WAIT) } else { failure });
         };
         let leaving = deleted.get(&asked.resource_type);
         let ids = entries(bundle).iter().filter_map(|e| ResourceId::parse(e.pointer("/resource/id")?.as_str()?).ok());

@@ -28,6 +28,8 @@ pub(crate) struct Walk {
     pub(crate) matched: usize,
     /// Whether more match.
     pub(crate) more: bool,
+    /// Why it ended although more may match, if it did not end because it was full.
+    pub(crate) stopped: Option<&'static str>,
     /// How many the server counted, if it was asked.
     total: Option<u64>,
 }
@@ -86,9 +88,9 @@ impl Walk {
     }
 
     /// It ends here although more may match, for this reason.
-    pub(crate) fn stopped(self, why: &str, cx: &Context<'_>) -> Self {
+    pub(crate) fn stopped(self, why: &'static str, cx: &Context<'_>) -> Self {
         cx.missing(why);
-        Self { more: true, ..self }
+        Self { more: true, stopped: Some(why), ..self }
     }
 
     /// Whether more match, and Medplum has no page for them.

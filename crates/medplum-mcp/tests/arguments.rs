@@ -469,6 +469,90 @@ async fn a_bundle_needs_no_type_of_its_own_and_its_failures_are_reported() {
     assert!(answer.note().contains("1 of 2 entries failed: [1] 404 \"Not found\" (Patient.id)"), "{answer:?}");
 }
 
+#[tokio::test]
+async fn an_entry_that_is_another_record_is_no_answer() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let other = json!({"response": {"status": "200"}, "resource": {"resourceType": "Patient", "id": "2", "name": [{"family": "Other"}]}});
+    let answer_of = |entries: Value| {
+        Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": entries}))
+    };
+    let get = json!({"request": {"method": "GET", "url": "Patient/1"}});
+    let create = json!({"request": {"method": "POST", "url": "Basic"}, "resource": {"resourceType": "Basic", "code": {"text": "x"}}});
+    let another = "an entry of it is another resource than the one that was asked for or written";
+    stub.say(answer_of(json!([other])));
+    let answer = pipe.call("execute_batch", json!({"bundle": {"type": "batch", "entry": [get]}})).await;
+    assert!(answer.error().contains(another) && !answer.error().contains("carried out"), "{answer:?}");
+    assert!(!answer.error().contains("Other"), "{answer:?}");
+    stub.say(answer_of(json!([{"response": {"status": "201"}}, other])));
+    let body = json!({"resourceType": "Bundle", "type": "batch", "entry": [create, get]});
+    let answer = pipe.call("raw_request", json!({"method": "POST", "path": "fhir/R4", "body": body})).await;
+    for said in [another, "may have been carried out", "Look before you try again: [0] search_resources"] {
+        assert!(answer.error().contains(said), "{answer:?}");
+    }
+}
+
+/// Medplum's quota shows as a part of an answer whose status is 200.
+#[tokio::test]
+async fn a_part_that_was_one_of_too_many_requests_says_to_wait() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let outcome = json!({"resourceType": "OperationOutcome", "issue": [{"details": {"text": "Too Many Requests"}}]});
+    let refused = json!({"response": {"status": "429", "outcome": outcome}});
+    let create = json!({"request": {"method": "POST", "url": "Basic"}, "resource": {"resourceType": "Basic", "code": {"text": "x"}}});
+    let wait = " These were too many requests: wait 60 s before the next call.";
+    for (asked, note) in [
+        (
+            json!({"request": {"method": "GET", "url": "Patient/1"}}),
+            "1 of 1 entries failed: [0] 429 \"Too Many Requests\".",
+        ),
+        (create, "1 of 1 entries failed. Refused: [0] 429 \"Too Many Requests\". None was carried out."),
+    ] {
+        stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": [refused]})));
+        let answer = pipe.call("execute_batch", json!({"bundle": {"type": "batch", "entry": [asked]}})).await;
+        assert_eq!(answer.note(), format!("{note}{wait}"));
+    }
+    let errors = json!([{"message": "Too Many Requests", "path": ["PatientList"]}]);
+    let query = || json!({"query": "{ PatientList { id } ObservationList { id } }"});
+    stub.say(Says::json(200, &json!({"data": {"PatientList": null}, "errors": errors})));
+    assert!(pipe.call("execute_graphql", query()).await.error().contains(wait));
+    stub.say(Says::json(200, &json!({"data": {"PatientList": null, "ObservationList": []}, "errors": errors})));
+    assert!(pipe.call("execute_graphql", query()).await.note().contains(wait));
+}
+
+#[tokio::test]
+async fn what_was_not_deployed_is_not_told_as_deployed() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let code = || json!({"bot_id": "1", "source_code": "a", "compiled_code": "b"});
+    for (says, said) in [
+        (
+            Says::outcome(200, None, "No such runtime"),
+            "The source was saved; the deployment failed: \"No such runtime\". Deploy again",
+        ),
+        (Says::bytes(304, "application/fhir+json", ""), "Whether the code was deployed is not known"),
+    ] {
+        stub.say_to("POST /fhir/R4/Bot/1/$deploy", says);
+        let answer = pipe.call("save_and_deploy_bot", code()).await;
+        assert!(answer.error().contains(said), "{answer:?}");
+    }
+    let ok = json!({"resourceType": "OperationOutcome", "id": "ok", "issue": [{"severity": "information", "code": "informational"}]});
+    stub.say_to("POST /fhir/R4/Bot/1/$deploy", Says::json(200, &ok));
+    assert_eq!(pipe.call("save_and_deploy_bot", code()).await.note(), "Saved and deployed.");
+}
+
+#[tokio::test]
+async fn the_search_for_what_may_have_been_created_finds_that_identifier_alone() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    stub.lose("POST /fhir/R4/Patient");
+    let identifier = json!([{"system": "http://h", "value": "A,B\\C"}]);
+    let create = json!({"resource": {"resourceType": "Patient", "identifier": identifier}});
+    let answer = pipe.call("create_resource", create).await;
+    let search = json!({"resource_type": "Patient", "params": {"identifier": "http://h|A\\,B\\\\C"}});
+    assert!(answer.error().ends_with(&format!("search_one {search}.")), "{answer:?}");
+}
+
 /// What may have been done is not said to have been done by none.
 #[tokio::test]
 async fn an_entry_without_an_answer_is_in_doubt_and_nothing_else_is_said() {

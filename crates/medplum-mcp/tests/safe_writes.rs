@@ -503,6 +503,80 @@ async fn a_deletion_reads_first() {
     assert_eq!(world.acts(), 0);
 }
 
+/// Each way to delete `Basic/1`.
+fn deletions() -> [(&'static str, Value); 3] {
+    [
+        ("delete_resource", json!({"resource_type": "Basic", "resource_id": "1"})),
+        ("raw_request", json!({"method": "DELETE", "path": "fhir/R4/Basic/1"})),
+        ("execute_batch", bundle("batch", vec![entry("DELETE", "Basic/1", None)])),
+    ]
+}
+
+fn basic(version: &str) -> Says {
+    Says::json(200, &json!({"resourceType": "Basic", "id": "1", "meta": {"versionId": version}}))
+}
+
+/// Nobody refers to it.
+fn nobody() -> Says {
+    let none =
+        json!({"response": {"status": "200"}, "resource": {"resourceType": "Bundle", "type": "searchset", "total": 0}});
+    Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": vec![none; 100]}))
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_the_version_that_was_looked_at() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let gone = || Says::outcome(410, Some("gone"), "Gone");
+    let closed = || Says::outcome(403, Some("forbidden"), "Forbidden");
+    for (tool, arguments) in deletions() {
+        for (now, became) in
+            [(basic("v2"), "was changed"), (gone(), "was deleted"), (closed(), "cannot be read any more")]
+        {
+            [basic("v1"), nobody(), now].into_iter().for_each(|says| stub.say(says));
+            let told = pipe.call(tool, arguments.clone()).await;
+            let said = format!("Basic/1 {became} after it was looked at for this deletion. Nothing was sent.");
+            assert!(told.error().contains(&said), "{tool}: {told:?}");
+            let asked = stub.taken();
+            let deletes = |asked: &common::Asked| {
+                asked.method == "DELETE" || String::from_utf8_lossy(&asked.body).contains("DELETE")
+            };
+            assert!(!asked.iter().any(deletes), "{tool}");
+        }
+        // As it was, it goes; what cannot be read at all is Medplum's to judge.
+        [basic("v1"), nobody(), basic("v1")].into_iter().for_each(|says| stub.say(says));
+        let told = pipe.call(tool, arguments).await;
+        assert!(
+            !told.failed && (tool != "delete_resource" || told.note().contains("version v1 is deleted")),
+            "{told:?}"
+        );
+        stub.taken();
+    }
+    stub.say_to("GET /fhir/R4/Basic/1", closed());
+    let told = pipe.call("raw_request", json!({"method": "DELETE", "path": "fhir/R4/Basic/1"})).await;
+    assert!(!told.failed && stub.lines().iter().any(|line| line == "DELETE /fhir/R4/Basic/1"), "{told:?}");
+}
+
+/// 202 is a promise.
+#[tokio::test]
+async fn what_is_accepted_is_not_told_as_done() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    stub.say_to("DELETE ", Says::bytes(202, "application/fhir+json", ""));
+    for (tool, arguments) in deletions() {
+        if tool == "execute_batch" {
+            let accepted =
+                json!({"resourceType": "Bundle", "type": "batch-response", "entry": [{"response": {"status": "202"}}]});
+            [basic("v1"), nobody(), basic("v1"), Says::json(200, &accepted)]
+                .into_iter()
+                .for_each(|says| stub.say(says));
+        }
+        let told = pipe.call(tool, arguments).await;
+        assert!(told.note().contains("202") && told.note().contains("410 says that it is deleted"), "{tool}: {told:?}");
+        assert!(!told.note().contains("is deleted; its history"), "{tool}: {told:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_could_not_be_looked_at_is_said() {
     let world = World::new();
@@ -527,6 +601,7 @@ async fn a_count_that_failed_is_not_taken_for_none() {
         stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": entries})));
         let told = pipe.call("delete_resource", delete.clone()).await;
         assert!(told.error().contains("could not be counted") && told.error().contains(status), "{told:?}");
+        assert_eq!(told.error().contains("wait 60 s"), status == "429", "{told:?}");
         assert!(stub.lines().iter().all(|line| !line.starts_with("DELETE")));
     }
     // Fewer answers than questions are no answers.
@@ -615,13 +690,14 @@ async fn a_batch_reports_each_entry() {
         {"response": {"status": "500"}},
         {"response": {"status": "201"}}
     ]});
-    // What is stored of the two that are there, who refers to the one that goes, and then the batch itself.
+    // What is stored of the two that are there, who refers to the one that goes, that once more, and then the batch itself.
     stub.say(Says::json(200, &json!({"resourceType": "Patient", "id": common::PATIENT, "meta": {"versionId": "1"}})));
     stub.say(Says::json(200, &json!({"resourceType": "Basic", "id": "1", "meta": {"versionId": "1"}})));
     let nobody =
         json!({"response": {"status": "200"}, "resource": {"resourceType": "Bundle", "type": "searchset", "total": 0}});
     let count = json!({"resourceType": "Bundle", "type": "batch-response", "entry": vec![nobody; 100]});
     stub.say(Says::json(200, &count));
+    stub.say(Says::json(200, &json!({"resourceType": "Basic", "id": "1", "meta": {"versionId": "1"}})));
     stub.say(Says::json(200, &answered));
     let told = pipe.call("execute_batch", bundle("batch", entries)).await;
     assert_eq!(
@@ -695,10 +771,12 @@ async fn a_reference_by_a_search_is_looked_at_like_a_search() {
 
 // A patient who may be there already
 
+const NOT_LOOKED: &str = "Whether another Patient has the same identifier was not found out: a search by it tells.";
+
 #[tokio::test]
 async fn the_look_for_another_with_the_identifier_fails_no_write() {
     let world = World::new();
-    let patient = || json!({"resource": {"resourceType": "Patient", "identifier": [{"system": "http://a.example/mrn", "value": "1,2"}]}});
+    let patient = || json!({"resource": {"resourceType": "Patient", "identifier": [{"system": "http://a.example/mrn", "value": "1\\2,3"}]}});
     let first = world.call("create_resource", patient()).await.record();
     let told = world.call("create_resource", patient()).await;
     assert!(told.note().starts_with(&format!("Patient/{} has the same identifier", id(&first))), "{told:?}");
@@ -709,5 +787,23 @@ async fn the_look_for_another_with_the_identifier_fails_no_write() {
     world.acts();
     let told = world.call("create_resource", patient()).await;
     assert_ne!(id(&told.record()), id(&first));
-    assert_eq!((told.note(), world.acts()), ("", 1));
+    assert_eq!((told.note(), world.acts()), (NOT_LOOKED, 1));
+}
+
+/// A host that waits too long makes the call again, which is the very double that is looked for.
+#[tokio::test]
+async fn the_answer_to_a_write_that_is_done_waits_for_no_look() {
+    let stub = Stub::start();
+    let holder = stub.holder();
+    stub.look(move |asked| {
+        if asked.target.starts_with("/fhir/R4/Patient?identifier=") {
+            holder.send_replace(true);
+        }
+    });
+    let server = common::pipe::server_in(common::clock::hurried(), &stub, WRITES);
+    let mut pipe = Pipe::with(server, json!({})).await;
+    let identifier = json!([{"system": "http://a.example/mrn", "value": "1"}]);
+    let patient = json!({"resourceType": "Patient", "identifier": identifier});
+    let told = pipe.call("create_resource", json!({"resource": patient})).await;
+    assert_eq!((told.record()["identifier"].clone(), told.note()), (identifier, NOT_LOOKED));
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::host::program;
-use common::{Answer, Host, Says, Stub};
+use common::{Answer, Host, Pipe, Says, Stub};
 use medplum_client::Client;
 use medplum_mcp::policy::Policy;
 use medplum_mcp::server::Server;
@@ -68,6 +68,51 @@ fn page_before(numbers: std::ops::Range<usize>, next: Option<String>) -> Says {
     let link: Vec<Value> = next.iter().map(|next| json!({"relation": "next", "url": next})).collect();
     let entries: Vec<Value> = numbers.map(entry).collect();
     Says::json(200, &json!({"resourceType": "Bundle", "type": "searchset", "link": link, "entry": entries}))
+}
+
+#[tokio::test]
+async fn a_bundle_searches_several_types_at_once() {
+    let ward = Ward::of(3);
+    let entry = json!({"request": {"method": "GET", "url": "?_type=Observation,Condition&_count=2"}});
+    let blocks = ward.blocks("execute_batch", json!({"bundle": {"type": "batch", "entry": [entry]}})).await;
+    let answer: Value = serde_json::from_str(&blocks[0]).unwrap();
+    assert_eq!(answer["entry"][0]["resource"]["entry"].as_array().unwrap().len(), 2, "{answer}");
+}
+
+/// A server whose next link never ends, and whose pages hold next to nothing.
+#[tokio::test]
+async fn a_walk_over_pages_without_end_comes_to_one() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    let ended = "Medplum's pages held few of the matches each, and the walk over them was ended: there may be more than this. Narrow the search.";
+    let mut walked = async |tool: &str, arguments: Value| {
+        for n in 1..300 {
+            let next = format!("Observation?_sort=_lastUpdated&_count=1000&_cursor=2-{n}");
+            stub.say(page(&stub, n..n + 1, Some(&next)));
+        }
+        let answer = pipe.call(tool, arguments).await;
+        (answer, stub.lines().len())
+    };
+    let sql = |partial: bool| json!({"resource_type": "Observation", "sql": "select count(*) n from Observation", "allow_partial": partial});
+    let (answer, pages) = walked("query_resources", sql(false)).await;
+    assert_eq!(pages, 110);
+    assert_eq!(
+        answer.error(),
+        format!(
+            "{ended} Over the 110 Observations that were fetched count() would be wrong. With allow_partial: true it is worked out over those."
+        )
+    );
+    let (answer, _) = walked("query_resources", sql(true)).await;
+    assert_eq!(answer.record()["rows"], json!([[110]]));
+    assert!(answer.note().contains(ended) && answer.note().contains("more match. Narrow params."), "{answer:?}");
+    let all = json!({"resource_type": "Observation", "fields": ["id"], "max_resources": 1000});
+    let (answer, pages) = walked("search_all_resources", all).await;
+    assert_eq!((answer.record()["rows"].as_array().unwrap().len(), pages), (102, 102));
+    assert!(answer.note().contains(ended) && answer.note().contains("next: "), "{answer:?}");
+    // As many as were asked for come, however short the pages are.
+    let some = json!({"resource_type": "Observation", "fields": ["id"], "max_resources": 30});
+    let (answer, pages) = walked("search_all_resources", some).await;
+    assert_eq!((answer.record()["rows"].as_array().unwrap().len(), pages), (30, 30));
 }
 
 #[tokio::test]

@@ -124,7 +124,6 @@ pub(crate) async fn confirm(cx: &Context<'_>, looked: &[Looked], allowed: Allowe
             let question = Question::about(cx, looked).await?;
             let action = ask_and_wait(cx, request, question.text()).await?;
             accepted(&action)?;
-            still_as_shown(cx, looked).await?;
             Ok(Confirmed::Person)
         }
         (_, Way::Result { state, answer }) => {
@@ -202,21 +201,6 @@ impl Drop for Open {
             runtime.spawn(asked.cancel(Some("the question is not waited for any more".to_owned())));
         }
     }
-}
-
-/// Medplum heeds no version on a DELETE: what was shown is compared with what is there once more.
-async fn still_as_shown(cx: &Context<'_>, looked: &[Looked]) -> Result<(), Failure> {
-    for (_, step) in looked.iter().flat_map(question::steps) {
-        let Interaction::Delete { resource_type, id } = step.interaction else { continue };
-        let shown = step.change.and_then(|change| change.stored.as_ref()).and_then(version_of);
-        let now = cx.look_up_now(resource_type, id).await?.there().as_ref().and_then(version_of);
-        if shown != now {
-            return Err(Failure::teach(format!(
-                "{resource_type}/{id} changed while the person was asked. Nothing was deleted. Make the call again."
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Asks by the result of this call, or takes the answer that this call brings.

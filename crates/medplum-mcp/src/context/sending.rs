@@ -2,9 +2,10 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fhir_definitions::Definitions;
-use medplum_client::{Error, Interaction, Reply, ResourceId, ResourceType};
+use medplum_client::{Call, Error, Interaction, Reply, ResourceId, ResourceType};
 use serde_json::Value;
 
 use super::{Allowed, Context, Ready, Stored};
@@ -14,6 +15,11 @@ use crate::page::{Entry, Found};
 use crate::policy::READS;
 use crate::search::{compare, look_at, refuse_empty, said};
 use crate::{confirm, doubt, graphql_lists, operations, preflight, whole_reads};
+
+/// So long waits whoever has what was asked for already.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// So long waits whoever was refused, to be told why. A host gives up after a minute, and its agent knows of no refusal.
+const EXPLAINED: Duration = Duration::from_secs(10);
 
 impl Context<'_> {
     /// Sends an interaction. What it would do is looked at first, and the person is asked, whichever tool it comes from.
@@ -62,7 +68,12 @@ impl Context<'_> {
         for step in steps {
             looked.push(preflight::look(self, step, allowed).await.inspect_err(|_| self.call.refused(step))?);
         }
-        let confirmed = confirm::confirm(self, &looked, allowed).await;
+        let mut confirmed = confirm::confirm(self, &looked, allowed).await;
+        if confirmed.is_ok()
+            && let Err(changed) = preflight::still_as_looked_at(self, &looked).await
+        {
+            confirmed = Err(changed);
+        }
         let confirmed = confirmed.inspect_err(|_| steps.iter().for_each(|step| self.call.refused(step)))?;
         self.caller.record.confirmed(confirmed);
         Ok(looked.into_iter().map(|looked| Ready(looked.interaction)).collect())
@@ -77,6 +88,9 @@ impl Context<'_> {
         let reply = self.deliver(&interaction).await.map_err(|failure| doubt::explained(failure, &interaction));
         if reply.as_ref().is_err_and(Failure::is_of_a_look) {
             self.acted.store(acted_before, Ordering::Relaxed);
+        }
+        if let Ok(Reply { status: 202, .. }) = &reply {
+            self.note(doubt::accepted(&interaction));
         }
         // Whatever was stored before is not any more.
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -125,8 +139,32 @@ impl Context<'_> {
     /// # Errors
     /// As [`Context::send`].
     pub(crate) async fn page(&self, interaction: &Interaction) -> Result<(Found, Option<Interaction>), Failure> {
+        self.page_of(&self.call, interaction).await
+    }
+
+    /// A page of what an answer can do without, because what it was for is done: asked for once, and not waited for. None
+    /// if it does not come at once.
+    pub(crate) async fn page_at_once(&self, interaction: &Interaction) -> Option<Found> {
+        let call = self.call.clone().once();
+        self.within(AT_ONCE, self.page_of(&call, interaction)).await?.ok().map(|(found, _)| found)
+    }
+
+    /// What is looked at to explain a write's refusal. None where that takes longer than an explanation is worth.
+    pub(crate) async fn explaining<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        self.within(EXPLAINED, look).await
+    }
+
+    async fn within<T>(&self, within: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.clock().sleep(within) => None,
+        }
+    }
+
+    async fn page_of(&self, call: &Call, interaction: &Interaction) -> Result<(Found, Option<Interaction>), Failure> {
         self.only_reads(interaction)?;
-        let page = self.client.page(&self.call, interaction).await;
+        let page = self.client.page(call, interaction).await;
         let page = page.map_err(|error| self.with_nearest_type(interaction, error))?;
         let next = self.client.next_page(&page).ok().flatten();
         let found = Found::new(page, &self.sieve());

@@ -22,6 +22,10 @@ pub(crate) const LAST_OFFSET: usize = 10_000;
 pub(crate) const NO_FURTHER: &str = "Medplum gives no page beyond offset 10000 in an order of the caller's: leave sort out to walk further, or narrow the search.";
 /// The way around a page by time that fails.
 const ONE_INSTANT: &str = "More than a page was written in one instant, which Medplum's order of time does not get past. Search again with sort: _id, without cursor.";
+/// Where pages hold next to nothing, so many of them are followed beyond twice those that full ones would be.
+const SHORT_PAGES: usize = 100;
+/// What is said then.
+const SHORT: &str = "Medplum's pages held few of the matches each, and the walk over them was ended: there may be more than this. Narrow the search.";
 /// How many bytes are fetched for a character of the answer: rows of a table are much smaller than what they are of.
 const FETCHED_FOR_SHOWN: usize = 16;
 /// A page, where nobody says how large.
@@ -120,6 +124,7 @@ impl Search {
         let mut pages = Pages::new(cx);
         let (mut page, mut next) = self.page_and_next(cx).await?;
         let mut asked = self.interaction();
+        let mut left = most_pages(&self.query, most);
         loop {
             let (before, matched, total) = (walk.len(), walk.matched, page.total);
             let leads_elsewhere = page.has_next && next.is_none();
@@ -138,6 +143,10 @@ impl Search {
             }
             if beyond_last_offset(&link) {
                 return Ok(walk.stopped(NO_FURTHER, cx));
+            }
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return Ok(walk.stopped(SHORT, cx));
             }
             let of = total.filter(|_| walk.is_whole()).map(|total| total.min(most as u64));
             cx.progress().fetched(walk.matched.saturating_sub(matched), of).await;
@@ -191,6 +200,12 @@ fn with_count(query: Query, count: usize) -> Query {
 /// Whether its pages cannot be larger.
 fn has_largest_pages(query: &Query) -> bool {
     query.get("_count").and_then(|count| count.parse().ok()).is_some_and(|count: usize| count >= LARGEST_PAGE)
+}
+
+/// How many pages are followed: no search is without an end, whatever its links say.
+fn most_pages(query: &Query, most: usize) -> usize {
+    let count = query.get("_count").and_then(|count| count.parse().ok()).unwrap_or(PAGE);
+    most.div_ceil(count.max(1)).saturating_mul(2).saturating_add(SHORT_PAGES)
 }
 
 fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {

@@ -1,7 +1,7 @@
 //! Bots: Medplum's own functions.
 
 use bytes::Bytes;
-use medplum_client::{Interaction, Level, Method, Operation, OperationName, Query, ResourceId, ResourceType};
+use medplum_client::{Interaction, Level, Method, Operation, OperationName, Outcome, Query, ResourceId, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,8 +11,12 @@ use super::read::{id, needed};
 use crate::answer::Answer;
 use crate::context::{Allowed, Context};
 use crate::failure::Failure;
+use crate::shown;
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
+
+/// So much of what Medplum says of a deployment is repeated.
+const SAID: usize = 300;
 
 const fn facts(
     name: &'static str,
@@ -212,12 +216,20 @@ impl Run for SaveAndDeployBot {
             saved.map_err(|failure| failure.first("This was about saving the source; nothing was deployed."))?;
         let saved = saved.into_json();
         let deployed = cx.carry_out(deploy).await;
-        deployed.map_err(|failure| match failure.may_have_acted() {
+        let deployed = deployed.map_err(|failure| match failure.may_have_acted() {
             true => failure.hint(
                 "The source was saved. Whether the code was deployed is not known; deploying the same code again does no harm.",
             ),
             false => failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot."),
         })?;
+        let outcome = Outcome::new(deployed.status, Some(deployed.json()));
+        let failed = outcome.issues.iter().find(|issue| ["error", "fatal"].contains(&issue.severity.as_str()));
+        if let Some(issue) = failed.filter(|_| !outcome.is("ok")) {
+            return Err(Failure::teach(format!(
+                "The source was saved; the deployment failed: {}. Deploy again with save_and_deploy_bot.",
+                shown::text(&issue.text, SAID)
+            )));
+        }
         Ok(Answer::json(saved).note("Saved and deployed."))
     }
 }

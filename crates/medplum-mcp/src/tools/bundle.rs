@@ -13,7 +13,7 @@ use crate::answer::fields::Fields;
 use crate::answer::{Answer, batch};
 use crate::context::{Allowed, Context};
 use crate::doubt::{self, listed};
-use crate::failure::{Failure, entry_path};
+use crate::failure::{Failure, WAIT, entry_path};
 use crate::search::entries;
 use crate::shown;
 use crate::tool::{Does, Facts, Run};
@@ -70,7 +70,10 @@ impl Run for ExecuteBatch {
         let reply = match sent {
             Ok(reply) => reply.into_json(),
             Err(failure) => {
-                let missing = if kind == BatchKind::Transaction { missing(cx, &failure, &targets).await } else { None };
+                let missing = match kind {
+                    BatchKind::Transaction => cx.explaining(missing(cx, &failure, &targets)).await.flatten(),
+                    BatchKind::Batch => None,
+                };
                 return Err(explain(failure, kind, missing));
             }
         };
@@ -196,11 +199,12 @@ fn report(asked: &[Asked], reply: &Value, kind: BatchKind) -> String {
     if refused.is_empty() && unknown.is_empty() {
         return String::new();
     }
+    let throttled = entries(reply).iter().any(|entry| status_of(entry).starts_with("429"));
     let unknown_count = unknown.len();
     let failed = refused.len().saturating_add(unknown_count);
     let head = format!("{failed} of {} entries failed", asked.len());
     if !asked.iter().any(|asked| asked.acts) {
-        return format!("{head}: {}.", listed(refused));
+        return format!("{head}: {}.{}", listed(refused), if throttled { format!(" {WAIT}") } else { String::new() });
     }
     let mut said = vec![head];
     if !refused.is_empty() {
@@ -218,14 +222,22 @@ fn report(asked: &[Asked], reply: &Value, kind: BatchKind) -> String {
     if kept {
         said.push("This project does not carry transactions out as one: what is done stays".to_owned());
     }
-    said.iter().map(|sentence| format!("{sentence}.")).collect::<Vec<_>>().join(" ")
+    let mut said: Vec<String> = said.iter().map(|sentence| format!("{sentence}.")).collect();
+    said.extend(throttled.then(|| WAIT.to_owned()));
+    said.join(" ")
+}
+
+fn status_of(entry: &Value) -> &str {
+    entry.pointer("/response/status").and_then(Value::as_str).unwrap_or("no answer")
 }
 
 /// Medplum's word on one entry, with its place.
 fn fate(index: usize, asked: &Asked, entry: Option<&Value>) -> Fate {
     let text = |pointer: &str| entry.and_then(|entry| entry.pointer(pointer)).and_then(Value::as_str);
-    let status = text("/response/status").unwrap_or("no answer");
-    if status.starts_with('2') || status.starts_with('3') {
+    let status = entry.map_or("no answer", status_of);
+    // 202 is accepted, and need not be done.
+    let accepted = asked.acts && status.starts_with("202");
+    if !accepted && (status.starts_with('2') || status.starts_with('3')) {
         return Fate::Done;
     }
     // In quotes: it may repeat what somebody stored.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::Answer;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, WAIT};
 use crate::tool::{Does, Facts, Run};
 use crate::toolset::Toolset;
 use crate::{flags, shown};
@@ -51,16 +51,21 @@ impl Run for ExecuteGraphql {
                 )),
             };
         }
+        let wait = if errors.iter().any(|error| error.contains("Too Many Requests")) {
+            format!(" {WAIT}")
+        } else {
+            String::new()
+        };
         let errors = shown::some_of(&errors, "; ", cx.budget() / 2);
         if reply.get("data").is_none_or(holds_nothing) {
             let said: Vec<&str> = errors_of(&reply).filter_map(|error| error.get("message")?.as_str()).collect();
-            let failure = Failure::teach(format!("GraphQL gave no data: {errors}."));
+            let failure = Failure::teach(format!("GraphQL gave no data: {errors}.{wait}"));
             return Err(match flags::note_of_error(&said) {
                 Some(flag) => failure.hint(flag),
                 None => failure,
             });
         }
-        Ok(Answer::json(reply).missing(format!("Incomplete: {errors}.")))
+        Ok(Answer::json(reply).missing(format!("Incomplete: {errors}.{wait}")))
     }
 }
 

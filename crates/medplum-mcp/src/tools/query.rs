@@ -84,12 +84,12 @@ impl Run for QueryResources {
             && !self.allow_partial
             && !only_a_sample
         {
-            refuse_partial(&fetched.tables, why, most)?;
+            refuse_partial(&fetched, why, most)?;
         }
         let off_the_list = plan.map(|(plan, _)| plan.off_the_list).unwrap_or_default();
         let question = Question { tables: fetched.tables, sql: self.sql.clone(), off_the_list };
         let outcome = on_sqlite(move |watch| question.ask(watch)).await??;
-        Ok(answer(outcome, self.sql.is_none(), &fetched.no_match))
+        Ok(answer(outcome, self.sql.is_none(), fetched.stopped.is_some(), &fetched.no_match))
     }
 }
 
@@ -151,6 +151,8 @@ async fn planned(sql: &str, types: Vec<String>) -> Result<(Plan, Option<String>)
 /// What the searches brought.
 struct Tables {
     tables: Vec<Fetched>,
+    /// Why one of the walks ended early, if a larger number would not help it.
+    stopped: Option<&'static str>,
     /// What to try, for each search that found nothing.
     no_match: Vec<String>,
 }
@@ -168,23 +170,30 @@ async fn fetch(
         let zero = search.zero();
         let walk = search.walk(cx, most).await?;
         let none = if walk.matched == 0 { Some(zero.explain(cx).await) } else { None };
-        Ok::<_, Failure>((name, none, !walk.more, walk.into_entries()))
+        Ok::<_, Failure>((name, none, walk.stopped, !walk.more, walk.into_entries()))
     });
     let mut tables: Vec<Fetched> =
         types.iter().map(|of| Fetched { layout: Layout::of(of), resources: Vec::new(), complete: true }).collect();
-    let mut no_match = Vec::new();
-    for (name, none, complete, resources) in try_join_all(walks).await? {
+    let (mut no_match, mut stopped) = (Vec::new(), None);
+    for (name, none, why, complete, resources) in try_join_all(walks).await? {
         no_match.extend(none);
+        stopped = stopped.or(why);
         if let Some(table) = tables.iter_mut().find(|table| table.layout.table == name) {
             table.complete &= complete;
             table.resources.extend(resources);
         }
     }
-    Ok(Tables { tables, no_match })
+    Ok(Tables { tables, stopped, no_match })
 }
 
-fn refuse_partial(tables: &[Fetched], why: &str, most: usize) -> Result<(), Failure> {
-    let Some(part) = tables.iter().find(|table| !table.complete) else { return Ok(()) };
+fn refuse_partial(fetched: &Tables, why: &str, most: usize) -> Result<(), Failure> {
+    let Some(part) = fetched.tables.iter().find(|table| !table.complete) else { return Ok(()) };
+    if let Some(stopped) = fetched.stopped {
+        return Err(Failure::teach(format!(
+            "{stopped} Over the {} that were fetched {why} would be wrong. With allow_partial: true it is worked out over those",
+            counted(part.resources.len(), &part.layout.table)
+        )));
+    }
     let more = if most < MOST_RESOURCES {
         format!("raise max_resources (now {most}, at most {MOST_RESOURCES}), or narrow params")
     } else {
@@ -197,13 +206,13 @@ fn refuse_partial(tables: &[Fetched], why: &str, most: usize) -> Result<(), Fail
     )))
 }
 
-fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
+fn answer(outcome: Outcome, is_preview: bool, stopped: bool, no_match: &[String]) -> Answer {
     let Outcome { tables, rows, notes } = outcome;
     let Rows { columns, rows, more } = rows;
     let shown = rows.len();
     let rows =
         if is_preview { rows.into_iter().map(|row| row.into_iter().map(shortened).collect()).collect() } else { rows };
-    let mut answer = Answer::table(columns, rows).missing(incomplete(&tables));
+    let mut answer = Answer::table(columns, rows).missing(incomplete(&tables, stopped));
     if more {
         answer = answer
             .missing(format!("The first {shown} rows of more (at most {MOST_ROWS}, 2 MB): aggregate, or LIMIT them."));
@@ -217,7 +226,7 @@ fn answer(outcome: Outcome, is_preview: bool, no_match: &[String]) -> Answer {
 }
 
 /// What a reader must know before the rows.
-fn incomplete(tables: &[Table]) -> String {
+fn incomplete(tables: &[Table], stopped: bool) -> String {
     let part = |table: &&Table| !table.complete;
     let some: Vec<String> = tables
         .iter()
@@ -226,6 +235,7 @@ fn incomplete(tables: &[Table]) -> String {
         .collect();
     match some.as_slice() {
         [] => String::new(),
+        some if stopped => format!("Incomplete: {}. Narrow params.", some.join("; ")),
         some => format!("Incomplete: {}. Raise max_resources, or narrow params.", some.join("; ")),
     }
 }

@@ -9,6 +9,7 @@ use super::read::id;
 use crate::answer::Answer;
 use crate::changes::changes;
 use crate::context::{Allowed, Context, Stored, resource_type};
+use crate::doubt;
 use crate::failure::Failure;
 use crate::page::Entry;
 use crate::preflight::{deleted, version_of};
@@ -55,22 +56,24 @@ impl Run for CreateResource {
     }
 }
 
-/// Who has an identifier of a patient that was created. It is asked behind the write, which does not fail with it, while
-/// the answer waits for it; and two that are created at once are seen by the later look at least.
+/// What is said where the search for a double has no answer in time.
+const NOT_LOOKED: &str = "Whether another Patient has the same identifier was not found out: a search by it tells.";
+
+/// Who else has an identifier of a patient that was created. What was asked for is done by then, so this is asked once and
+/// not waited for; and two that are created at once are seen by the later look at least.
 async fn double(cx: &Context<'_>, stored: &Value) -> Option<String> {
     let patient = ResourceType::parse("Patient").ok().filter(|of| stored["resourceType"] == of.as_str())?;
     let own = format!("{patient}/{}", stored.get("id")?.as_str()?);
-    let token = |identifier: &Value| {
-        let value = token_part(identifier.get("value")?.as_str()?);
-        let system = identifier.get("system").and_then(Value::as_str).map(token_part);
-        Some(system.map_or(value.clone(), |system| format!("{system}|{value}")))
-    };
-    let tokens: Vec<String> = stored.get("identifier")?.as_array()?.iter().filter_map(token).collect();
+    let text = |identifier: &'_ Value, of: &str| identifier.get(of).and_then(Value::as_str).map(str::to_owned);
+    let has = |one: &Value| Some(doubt::token(text(one, "system").as_deref(), &text(one, "value")?));
+    let tokens: Vec<String> = stored.get("identifier")?.as_array()?.iter().filter_map(has).collect();
     if tokens.is_empty() {
         return None;
     }
     let query = Query::new().with("identifier", tokens.join(",")).with("_fields", "id").with("_count", "5");
-    let (found, _) = cx.page(&Interaction::search(patient, query)).await.ok()?;
+    let Some(found) = cx.page_at_once(&Interaction::search(patient, query)).await else {
+        return Some(NOT_LOOKED.to_owned());
+    };
     let others: Vec<String> = found.matches().map(Entry::name).filter(|name| *name != own).collect();
     let have = match others.as_slice() {
         [] => return None,
@@ -81,11 +84,6 @@ async fn double(cx: &Context<'_>, stored: &Value) -> Option<String> {
         "{} {have} the same identifier: perhaps the same person. create_resource_if_none_exist stores nobody twice.",
         others.join(", ")
     ))
-}
-
-/// A part of a token as a search writes it: a comma would be "or".
-fn token_part(text: &str) -> String {
-    text.replace(',', "\\,")
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -135,7 +133,7 @@ impl Run for CreateResourceIfNoneExist {
 async fn several(cx: &Context<'_>, create: &Interaction, condition: Query, failure: Failure) -> Failure {
     let Some(of) = create.label().resource_type.and_then(|of| ResourceType::parse(of).ok()) else { return failure };
     let query = condition.without("_count").with("_count", "5").with("_total", "accurate").with("_fields", "id");
-    let Ok(reply) = cx.ask(&Interaction::search(of.clone(), query)).await else { return failure };
+    let Some(Ok(reply)) = cx.explaining(cx.ask(&Interaction::search(of.clone(), query))).await else { return failure };
     let page = reply.into_json();
     let ids = found(&page).filter_map(|entry| entry.pointer("/resource/id")?.as_str());
     let ids: Vec<String> = ids.map(|id| format!("{of}/{id}")).collect();
@@ -222,13 +220,14 @@ async fn overtaken(
     looked_at: &ResourceId,
     failure: Failure,
 ) -> Failure {
-    match cx.look_up_now(resource_type, id).await {
-        Ok(Stored::Deleted) => deleted(resource_type, id, Some(looked_at)),
-        Ok(Stored::There(stored)) => {
-            stale(cx, resource_type, id, looked_at, &stored, "meanwhile").await.err().unwrap_or(failure)
+    let looked = cx.explaining(async {
+        match cx.look_up_now(resource_type, id).await {
+            Ok(Stored::Deleted) => Some(deleted(resource_type, id, Some(looked_at))),
+            Ok(Stored::There(stored)) => stale(cx, resource_type, id, looked_at, &stored, "meanwhile").await.err(),
+            _ => None,
         }
-        _ => failure,
-    }
+    });
+    looked.await.flatten().unwrap_or(failure)
 }
 
 /// Why what is to be replaced cannot be read: it is unknown, deleted, or not permitted.
@@ -407,7 +406,11 @@ impl Run for DeleteResource {
             .map(|version| format!(", version {version}{}", at.map(|at| format!(" of {at}")).unwrap_or_default()));
         let allowed = Allowed { referred: self.confirm_references == Some(true), ..Allowed::default() };
         let reply = cx.send_with(&delete, allowed).await?;
-        let note = format!("{resource_type}/{id}{} is deleted; its history stays.", version.unwrap_or_default());
+        let note = match reply.status {
+            // It is not done yet, and that is said.
+            202 => String::new(),
+            _ => format!("{resource_type}/{id}{} is deleted; its history stays.", version.unwrap_or_default()),
+        };
         Ok(Answer::json(reply.into_json()).note(note))
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod attempt;
+pub mod clock;
 pub mod host;
 pub mod leaks;
 pub mod pipe;

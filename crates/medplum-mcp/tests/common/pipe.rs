@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use medplum_client::Client;
+use medplum_client::{Client, Surroundings};
 use medplum_mcp::policy::Policy;
 use medplum_mcp::server::Server;
 use medplum_mcp::settings::{Settings, Values};
@@ -26,6 +26,11 @@ pub struct Pipe {
 
 /// The server over a stub, under these variables.
 pub fn server(stub: &Stub, variables: &[(&str, &str)]) -> Server {
+    server_in(Surroundings::default(), stub, variables)
+}
+
+/// The same, with a time of its own.
+pub fn server_in(surroundings: Surroundings, stub: &Stub, variables: &[(&str, &str)]) -> Server {
     let given = |name: &str| match name {
         "MEDPLUM_BASE_URL" => Some(stub.url.clone()),
         "MEDPLUM_CLIENT_ID" => Some("client".to_owned()),
@@ -33,7 +38,8 @@ pub fn server(stub: &Stub, variables: &[(&str, &str)]) -> Server {
         name => variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
     };
     let settings = Settings::new(&Values::find(|_| None, given)).unwrap();
-    let client = Client::new(settings.config().unwrap(), Policy::new(settings.limits.clone()));
+    let policy = Policy::new(settings.limits.clone());
+    let client = Client::with_surroundings(settings.config().unwrap(), policy, surroundings);
     Server::new(client, settings.limits).unwrap()
 }
 

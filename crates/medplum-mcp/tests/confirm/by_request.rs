@@ -151,7 +151,12 @@ fn who_changes_it_while_the_person_thinks_is_not_overwritten() {
             json!({"resource_type": "Patient", "resource_id": alice["id"], "operations": patch}),
             "language. Nothing was written. Read it again",
         ),
-        ("it", "delete_resource", deletion(&alice["id"]), "changed while the person was asked. Nothing was deleted"),
+        (
+            "it",
+            "delete_resource",
+            deletion(&alice["id"]),
+            "was changed after it was looked at for this deletion. Nothing was sent",
+        ),
     ] {
         let id = ward.host.ask("tools/call", json!({"name": tool, "arguments": arguments}));
         let asked = ward.host.asked();

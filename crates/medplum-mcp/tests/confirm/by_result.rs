@@ -227,7 +227,8 @@ fn the_audit_log_tells_a_question_from_an_answer() {
     let of_patch = lines.iter().filter(|line| line["tool"] == "patch_resource" && line["line"] != "intent");
     let outcomes: Vec<&str> = of_patch.map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["asked", "declined", "asked", "answered"]);
-    assert!(!audit.contains("Smith") && !audit.contains("4711"), "{audit}");
+    // Bare digits may stand in any hash.
+    assert!(["Smith", "\"4711", "|4711"].iter().all(|text| !audit.contains(text)), "{audit}");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
-mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod dice;

@@ -11,7 +11,7 @@ use medplum_mcp::settings::Limits;
 use medplum_sandbox::{Fault, FaultRule, Sandbox};
 use serde_json::{Value, json};
 
-use super::clock::hurried;
+use super::common::clock::hurried;
 use super::dice::Dice;
 use super::ledger::{Ledger, Told};
 
