@@ -135,6 +135,13 @@ impl BatchEntry {
         self.if_match.is_some()
     }
 
+    /// Whether Medplum may answer that nothing has changed (304): a read with a version that is known, or what stores what
+    /// is there already.
+    pub fn may_be_unchanged(&self) -> bool {
+        let stores = matches!(self.interaction, Interaction::Update { .. } | Interaction::Patch { .. });
+        self.if_none_match.is_some() || stores
+    }
+
     fn to_value(&self) -> Value {
         let sent = self.interaction.to_entry_request();
         let mut request = Map::new();

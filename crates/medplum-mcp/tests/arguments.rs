@@ -492,6 +492,28 @@ async fn an_entry_that_is_another_record_is_no_answer() {
     }
 }
 
+/// As single calls are: a read brings a record, and what is new or gone has changed something.
+#[tokio::test]
+async fn an_entry_that_brings_nothing_is_not_done() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let get = || json!({"request": {"method": "GET", "url": "Patient/1"}});
+    let get_new = json!({"request": {"method": "GET", "url": "Patient/1", "ifNoneMatch": "W/\"1\""}});
+    let create = json!({"request": {"method": "POST", "url": "Basic"}, "resource": {"resourceType": "Basic", "code": {"text": "x"}}});
+    for (asked, status, says) in [
+        (get(), "200", "1 of 1 entries failed: [0] 200 without a resource."),
+        (get(), "304", "1 of 1 entries failed: [0] 304."),
+        (get_new, "304", ""),
+        (create, "304", "1 of 1 entries failed. Unknown, each may have been carried out: [0] 304: search_resources"),
+    ] {
+        let answer =
+            json!({"resourceType": "Bundle", "type": "batch-response", "entry": [{"response": {"status": status}}]});
+        stub.say(Says::json(200, &answer));
+        let answer = pipe.call("execute_batch", json!({"bundle": {"type": "batch", "entry": [asked]}})).await;
+        assert!(answer.note().starts_with(says) && answer.note().is_empty() == says.is_empty(), "{status}: {answer:?}");
+    }
+}
+
 /// Medplum's quota shows as a part of an answer whose status is 200.
 #[tokio::test]
 async fn a_part_that_was_one_of_too_many_requests_says_to_wait() {

@@ -108,6 +108,7 @@ fn fields_of(cx: &Context<'_>, batch: &Batch, given: Option<Vec<String>>) -> Res
 /// An entry, as far as what became of it must be told.
 struct Asked {
     acts: bool,
+    may_be_unchanged: bool,
     /// How to see whether it was carried out.
     look: String,
 }
@@ -118,7 +119,8 @@ impl Asked {
             let request = entry.interaction.to_request();
             format!("{} {}, which no call shows", request.method.as_str(), request.path)
         });
-        Self { acts: !entry.interaction.effect().is_read(), look }
+        let acts = !entry.interaction.effect().is_read();
+        Self { acts, may_be_unchanged: entry.may_be_unchanged(), look }
     }
 }
 
@@ -235,15 +237,22 @@ fn status_of(entry: &Value) -> &str {
 fn fate(index: usize, asked: &Asked, entry: Option<&Value>) -> Fate {
     let text = |pointer: &str| entry.and_then(|entry| entry.pointer(pointer)).and_then(Value::as_str);
     let status = entry.map_or("no answer", status_of);
-    // 202 is accepted, and need not be done.
-    let accepted = asked.acts && status.starts_with("202");
-    if !accepted && (status.starts_with('2') || status.starts_with('3')) {
+    let done = match (status.get(..3), asked.acts) {
+        (Some("304"), _) => asked.may_be_unchanged,
+        // It is accepted, and need not be done.
+        (Some("202"), true) => false,
+        (_, true) => status.starts_with('2'),
+        (_, false) => status.starts_with('2') && entry.is_some_and(|entry| entry.get("resource").is_some()),
+    };
+    if done {
         return Fate::Done;
     }
     // In quotes: it may repeat what somebody stored.
     let said = text("/response/outcome/issue/0/details/text").map(|said| format!(" {}", shown::text(said, SAID)));
     let at = text("/response/outcome/issue/0/expression/0").map(|at| format!(" ({})", shown::path(at)));
-    let word = format!("[{index}] {}{}{}", shown::status(status), said.unwrap_or_default(), at.unwrap_or_default());
+    let empty = if status.starts_with('2') && !asked.acts { " without a resource" } else { "" };
+    let (said, at) = (said.unwrap_or_default(), at.unwrap_or_default());
+    let word = format!("[{index}] {}{empty}{said}{at}", shown::status(status));
     if asked.acts && !status.starts_with('4') {
         Fate::Unknown(format!("{word}: {}", asked.look))
     } else {
