@@ -326,7 +326,7 @@ impl Interaction {
             Self::Metadata => Request::new(Method::Get, "metadata"),
             Self::Read { resource_type, id, query } => Request {
                 accept: accept_of(resource_type),
-                ..Request::new(Method::Get, format!("{resource_type}/{id}"))
+                ..Request::new(Method::Get, [resource_type.as_str(), "/", id.as_str()].concat())
             }
             .query(query),
             Self::VersionRead { resource_type, id, version } => {

@@ -182,7 +182,8 @@ impl Received {
 /// the request on: only what speaks FHIR is Medplum.
 pub(super) fn sent_by(status: u16, headers: &HeaderMap) -> Sent {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let speaks_fhir = content_type.trim_start().to_ascii_lowercase().starts_with(FHIR_JSON);
+    let type_of = |text: &str| text.get(..FHIR_JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(FHIR_JSON));
+    let speaks_fhir = type_of(content_type.trim_start());
     if (200..300).contains(&status) && speaks_fhir { Sent::Done } else { Sent::Maybe }
 }
 

@@ -11,13 +11,17 @@ const LAST: usize = 4;
 /// How many kinds of last letters are told apart: a power of two.
 const KINDS: usize = 1 << 16;
 const BITS: usize = u64::BITS as usize;
+/// In so many groups a piece is looked for, each of one or two pieces.
+const GROUPS: usize = 256;
 
 /// The pieces of words.
 pub(super) struct Glance {
     /// The kinds of the last letters of all pieces.
     kinds: Box<[u64; KINDS / BITS]>,
-    /// In the order of their last letters.
+    /// In the order of their kinds.
     pieces: Vec<Piece>,
+    /// Where in them each group of kinds begins, and behind the last where it ends.
+    groups: Box<[usize; GROUPS + 1]>,
 }
 
 /// A piece, with the last letter in the lowest byte, and zeros before it if it is short.
@@ -31,7 +35,9 @@ impl Glance {
     /// The pieces of these words, squeezed; none if one of them is too short.
     pub(super) fn of(words: impl IntoIterator<Item = Vec<u8>>) -> Option<Self> {
         let mut pieces: Vec<Piece> = words.into_iter().map(|word| Piece::of(&word)).collect::<Option<_>>()?;
-        pieces.sort_by_key(|piece| last(piece.letters));
+        pieces.sort_by_key(|piece| kind(piece.letters));
+        let begins = |group| pieces.partition_point(|piece| kind(piece.letters) / (KINDS / GROUPS) < group);
+        let groups = Box::new(std::array::from_fn(begins));
         let mut kinds = Box::new([0_u64; KINDS / BITS]);
         for piece in &pieces {
             let kind = kind(piece.letters);
@@ -39,7 +45,7 @@ impl Glance {
                 *bits |= 1 << (kind % BITS);
             }
         }
-        Some(Self { kinds, pieces })
+        Some(Self { kinds, pieces, groups })
     }
 
     /// Whether one of the words may be in a text. It may say yes where none is, never no where one is.
@@ -56,14 +62,14 @@ impl Glance {
     fn may_end(&self, seen: u64) -> bool {
         let kind = kind(seen);
         let is_known = self.kinds.get(kind / BITS).is_some_and(|bits| bits >> (kind % BITS) & 1 == 1);
-        is_known && self.is_piece(seen)
+        is_known && self.is_piece(seen, kind)
     }
 
-    /// Whether these letters end with a piece.
-    fn is_piece(&self, seen: u64) -> bool {
-        let first = self.pieces.partition_point(|piece| last(piece.letters) < last(seen));
-        let mut alike = self.pieces.iter().skip(first).take_while(|piece| last(piece.letters) == last(seen));
-        alike.any(|piece| seen & piece.mask == piece.letters)
+    /// Whether these letters, the last of which are of this kind, end with a piece.
+    fn is_piece(&self, seen: u64, kind: usize) -> bool {
+        let group = self.groups.get(kind / (KINDS / GROUPS)..).and_then(<[usize]>::first_chunk);
+        let pieces = group.and_then(|[from, to]| self.pieces.get(*from..*to)).unwrap_or_default();
+        pieces.iter().any(|piece| seen & piece.mask == piece.letters)
     }
 }
 
