@@ -14,6 +14,15 @@ impl Eight {
         Self(u64::from_le_bytes(*bytes))
     }
 
+    /// The same in small letters.
+    pub(crate) fn small(self) -> [u8; 8] {
+        let without_top = self.0 & every(0x7f);
+        let from_a = without_top.wrapping_add(every(0x80 - b'A'));
+        let behind_z = without_top.wrapping_add(every(0x7f - b'Z'));
+        let capitals = (from_a ^ behind_z) & !self.0 & every(0x80);
+        (self.0 | capitals >> 2).to_le_bytes()
+    }
+
     /// Where this byte is.
     pub(crate) fn equal(self, byte: u8) -> Places {
         Self(self.0 ^ every(byte)).below(1)
@@ -48,12 +57,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_first_is_exact(bytes in prop::array::uniform8(prop_oneof![any::<u8>(), prop::sample::select(vec![0, 1, 31, 32, 33, 34, 92, 127, 128, 255])])) {
+        fn the_first_is_exact(bytes in prop::array::uniform8(prop_oneof![any::<u8>(), prop::sample::select(vec![0, 1, 31, 32, 33, 34, 64, 65, 90, 91, 92, 97, 122, 127, 128, 193, 218, 255])])) {
             let eight = Eight::of(&bytes);
             for byte in [0, 32, 34, 92, 127] {
                 prop_assert_eq!(eight.equal(byte).first(), bytes.iter().position(|b| *b == byte));
                 prop_assert_eq!(eight.below(byte).first(), bytes.iter().position(|b| *b < byte));
             }
+            prop_assert_eq!(eight.small(), bytes.map(|byte| byte.to_ascii_lowercase()));
             let either = eight.below(32).or(eight.equal(34)).first();
             prop_assert_eq!(either, bytes.iter().position(|b| *b < 32 || *b == 34));
         }

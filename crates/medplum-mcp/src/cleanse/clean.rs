@@ -8,6 +8,7 @@ use aho_corasick::packed::Searcher;
 use memchr::{memchr, memchr_iter};
 
 use super::{hidden, secrets, texts};
+use crate::eight::Eight;
 
 /// Whether the text of a JSON value can hold nothing that [`cleanse`](super::cleanse) would take out. It may say no where
 /// nothing would be taken out, never the other way.
@@ -64,8 +65,7 @@ impl Suspects {
         loop {
             let piece = rest.get(..Self::PIECE).unwrap_or(rest);
             let Some(small) = small.get_mut(..piece.len()) else { return true };
-            small.copy_from_slice(piece);
-            small.make_ascii_lowercase();
+            in_small_letters(piece, small);
             if self.search.finds_in(small) {
                 return true;
             }
@@ -77,6 +77,13 @@ impl Suspects {
             rest = rest.get(next..).unwrap_or_default();
         }
     }
+}
+
+/// Writes a text in small letters into a place of its length.
+fn in_small_letters(text: &[u8], place: &mut [u8]) {
+    let ((text, text_end), (place, place_end)) = (text.as_chunks(), place.as_chunks_mut());
+    place.iter_mut().zip(text).for_each(|(place, bytes)| *place = Eight::of(bytes).small());
+    place_end.iter_mut().zip(text_end).for_each(|(place, byte)| *place = byte.to_ascii_lowercase());
 }
 
 impl Search {

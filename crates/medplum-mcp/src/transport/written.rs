@@ -52,40 +52,69 @@ fn record(message: &mut ServerJsonRpcMessage) -> Option<&mut String> {
     }
 }
 
+/// So much of a text is written at a time.
+const PIECE: usize = 512;
+/// The most that a byte becomes: `\u001f`.
+const LONGEST: usize = 6;
+
 /// Writes what stands between the quotes of a JSON string.
 fn escape(text: &str, out: &mut Vec<u8>) {
-    out.reserve(text.len().saturating_add(text.len() / 4));
-    let mut rest = text.as_bytes();
+    out.reserve(text.len().saturating_add(text.len() / 4).saturating_add(LONGEST * PIECE));
+    for piece in text.as_bytes().chunks(PIECE) {
+        let start = out.len();
+        out.resize(start.saturating_add(LONGEST.saturating_mul(piece.len())), 0);
+        let left = escape_into(piece, out.get_mut(start..).unwrap_or_default());
+        out.truncate(out.len().saturating_sub(left));
+    }
+}
+
+/// The same into a place with room for it; how much of the room is left.
+fn escape_into(text: &[u8], mut place: &mut [u8]) -> usize {
+    let mut rest = text;
     loop {
-        let plain = match rest.split_first_chunk::<8>() {
-            Some((bytes, behind)) => {
+        let (plain, behind) = match (rest.split_first_chunk(), place.first_chunk_mut()) {
+            (Some((bytes, _)), Some(room)) => {
                 let eight = Eight::of(bytes);
                 let marks = eight.below(b' ').or(eight.equal(b'"')).or(eight.equal(b'\\'));
                 // All eight are written before it is known how many of them stay.
-                out.extend_from_slice(bytes);
-                let Some(plain) = marks.first() else {
-                    rest = behind;
-                    continue;
-                };
-                out.truncate(out.len().saturating_sub(bytes.len().saturating_sub(plain)));
-                plain
+                *room = *bytes;
+                rest.split_at(marks.first().unwrap_or(bytes.len()))
             }
-            None => 0,
+            _ => rest.split_at(0),
         };
-        let Some((&byte, behind)) = rest.get(plain..).and_then(<[u8]>::split_first) else { return };
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
-        }
+        place = place.get_mut(plain.len()..).unwrap_or_default();
         rest = behind;
+        if plain.len() == size_of::<Eight>() {
+            continue;
+        }
+        let Some((&byte, behind)) = rest.split_first() else { return place.len() };
+        rest = behind;
+        let written = write_byte(byte, place);
+        place = place.get_mut(written..).unwrap_or_default();
     }
+}
+
+/// Writes a byte as it stands in a JSON string; how long that is.
+fn write_byte(byte: u8, place: &mut [u8]) -> usize {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        0..0x20 => {
+            let written = format!("\\u{byte:04x}");
+            place.iter_mut().zip(written.bytes()).for_each(|(place, byte)| *place = byte);
+            return written.len();
+        }
+        _ => {
+            place.first_mut().into_iter().for_each(|place| *place = byte);
+            return 1;
+        }
+    };
+    place.first_chunk_mut().into_iter().for_each(|place| *place = [b'\\', letter]);
+    2
 }
 
 #[cfg(test)]
