@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::base_url::{BaseUrl, FhirPath};
 use crate::membership::Membership;
@@ -19,6 +19,24 @@ pub enum Credentials {
     },
     /// An access token made elsewhere. It is never refreshed.
     AccessToken(SecretString),
+}
+
+/// A secret is longer than a word.
+pub(crate) const SHORTEST_SECRET: usize = 8;
+
+impl Credentials {
+    /// What is shown to the server to sign in.
+    pub(crate) fn secret(&self) -> &SecretString {
+        match self {
+            Self::Client { secret, .. } => secret,
+            Self::AccessToken(token) => token,
+        }
+    }
+
+    /// Whether the secret is too short to be told from other texts: it is not taken out of what a server repeats then.
+    pub fn is_short(&self) -> bool {
+        self.secret().expose_secret().len() < SHORTEST_SECRET
+    }
 }
 
 /// The configuration of a [`Client`](crate::Client).

@@ -7,8 +7,10 @@ use thiserror::Error;
 use crate::gate::Refusal;
 use crate::interaction::Interaction;
 use crate::invalid::InvalidRequest;
+use crate::no_connection::NoConnection;
 use crate::outcome::Outcome;
 use crate::own_secrets::OwnSecrets;
+use crate::proxy::Proxy;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -23,6 +25,16 @@ pub enum ConfigError {
     /// The path of the FHIR base.
     #[error("the FHIR path cannot be used: it is a relative path such as fhir/R4/")]
     FhirPath,
+    /// The proxy that the environment names.
+    #[error(
+        "{variable} cannot be used: {reason}. An example: http://proxy.example:3128. A server that needs no proxy is named in NO_PROXY"
+    )]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        reason: &'static str,
+    },
     /// The HTTP client could not be built: usually the platform's certificates cannot be read.
     #[error("the HTTPS client cannot be set up: {0}")]
     Http(&'static str),
@@ -68,10 +80,12 @@ pub enum Error {
     #[error("{0}")]
     Outcome(Box<Outcome>),
     /// No connection. Nothing was sent.
-    #[error("Medplum cannot be reached ({reason}), after {attempts} attempts. Nothing was sent")]
+    #[error("{}{}. Nothing was sent", no_way(*.why, .proxy.as_deref()), tries(*.attempts))]
     Unreachable {
-        /// What failed: the name, the connection, TLS.
-        reason: &'static str,
+        /// What failed: the name, the connection, TLS, the proxy.
+        why: NoConnection,
+        /// The proxy, if the way leads through one.
+        proxy: Option<Box<Proxy>>,
         /// How often it was tried.
         attempts: u32,
     },
@@ -202,6 +216,21 @@ impl Error {
 
 fn detail(description: &Option<String>) -> String {
     description.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
+}
+
+/// Who cannot be reached, and why.
+fn no_way(why: NoConnection, proxy: Option<&Proxy>) -> String {
+    match proxy.map(|proxy| &proxy.host) {
+        None => format!("Medplum cannot be reached ({why})"),
+        Some(proxy) if why.is_of_the_proxy() => {
+            format!("Medplum cannot be reached, for its proxy {proxy} cannot be used ({why})")
+        }
+        Some(proxy) => format!("Medplum cannot be reached through the proxy {proxy} ({why})"),
+    }
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts > 1 { format!(", after {attempts} attempts") } else { String::new() }
 }
 
 /// Where nobody speaks Medplum's words, it may well not be Medplum.

@@ -11,7 +11,7 @@ pub enum InvalidRequest {
     #[error("{0}")]
     Name(#[from] NameError),
     /// A raw path that cannot be taken as one.
-    #[error("path: {0}. It is relative to the Medplum server, such as fhir/R4/Patient/<id> or auth/me")]
+    #[error("path: {0}. It is relative to the Medplum server")]
     Path(&'static str),
     /// A FHIR path that does not start with the FHIR base; how it is written.
     #[error("path: FHIR paths start with the FHIR base: {0}")]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::*;
 use medplum_client::{
-    Body, Client, Error, FhirPath, GraphQl, Interaction, JsonPatch, Level, Method, Open, Operation, Query, Reply,
-    Search, Sent,
+    Body, Client, Error, FhirPath, GraphQl, Interaction, JsonPatch, Level, Method, NoConnection, Open, Operation,
+    Query, Reply, Search, Sent,
 };
 use serde_json::json;
 
@@ -276,7 +276,7 @@ async fn a_refused_connection_is_tried_twice_more_whatever_the_method() {
             error => error,
         };
         assert_eq!(clock.sleeps(), [350, 600], "{name}");
-        assert_eq!(error, Error::Unreachable { reason: "the connection was refused", attempts: 3 }, "{name}");
+        assert_eq!(error, Error::Unreachable { why: NoConnection::Refused, proxy: None, attempts: 3 }, "{name}");
         assert!(!error.may_have_acted(), "{name}");
         assert!(error.to_string().contains("Nothing was sent"), "{name}");
     }

@@ -14,7 +14,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use medplum_client::{
     BaseUrl, Batch, Body, Client, Config, Credentials, Error, FhirPath, GraphQl, Interaction, Level, Membership,
-    Method, Open, Operation, Query, Sent,
+    Method, NoConnection, Open, Operation, Query, Sent,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -382,6 +382,15 @@ async fn the_record_of_another_patient_is_no_answer() {
     }
 }
 
+/// Some put the mark of UTF-8 in front of their JSON.
+#[tokio::test]
+async fn json_with_a_mark_is_json() {
+    let patient = format!("\u{feff}{{\"resourceType\":\"Patient\",\"id\":\"{PATIENT}\"}}");
+    let server = Server::new(move |_| Answer::of(200, "application/fhir+json", patient.clone())).await;
+    assert_eq!(server.client().send(&call(), &read_patient()).await.unwrap().json()["id"], PATIENT);
+    assert!(server.client().resource(&call(), &read_patient()).await.is_ok());
+}
+
 #[tokio::test]
 async fn what_may_be_anything_is_taken_as_it_is() {
     let bot = || BOT.parse().unwrap();
@@ -569,7 +578,11 @@ async fn a_server_that_speaks_no_tls_gets_nothing() {
     let config = Config { credentials: given("t"), ..config(&base) };
     let client = Client::with_surroundings(config, Open, FakeClock::new().surroundings());
     let error = client.send(&call(), &create_patient()).await.unwrap_err();
-    assert_eq!(error, Error::Unreachable { reason: "the TLS handshake failed", attempts: 3 });
+    assert_eq!(
+        error,
+        Error::Unreachable { why: NoConnection::NoTls, proxy: None, attempts: 1 },
+        "another attempt is no better"
+    );
     assert!(!error.may_have_acted());
 }
 
@@ -581,7 +594,7 @@ async fn a_connection_that_is_not_made_in_time_has_sent_nothing() {
     let config = Config { credentials: given("t"), connect_timeout: Duration::from_millis(50), ..config(&base) };
     let client = Client::with_surroundings(config, Open, FakeClock::new().surroundings());
     let error = client.send(&call(), &create_patient()).await.unwrap_err();
-    assert_eq!(error, Error::Unreachable { reason: "the connection timed out", attempts: 3 });
+    assert_eq!(error, Error::Unreachable { why: NoConnection::TimedOut, proxy: None, attempts: 3 });
     drop(listener);
 }
 
@@ -658,15 +671,15 @@ async fn a_token_at_the_end_of_its_life_is_left_out_too() {
     let issued = AtomicUsize::new(0);
     let issues = move |_: &Received| {
         let n = issued.fetch_add(1, Ordering::SeqCst) + 1;
-        Answer::token(&format!("TOKEN-{n}"), if n == 1 { 3600 } else { 0 })
+        Answer::token(&format!("TOKEN-NO-{n}"), if n == 1 { 3600 } else { 0 })
     };
     let repeats = |request: &Received| {
         let shown = request.header("authorization").unwrap_or_default().to_owned();
         Answer::outcome(
-            if shown.ends_with("TOKEN-1") { 401 } else { 400 },
+            if shown.ends_with("TOKEN-NO-1") { 401 } else { 400 },
             None,
             "invalid",
-            &format!("{shown}, not TOKEN-1"),
+            &format!("{shown}, not TOKEN-NO-1"),
         )
     };
     let server = Server::with_tokens(issues, repeats).await;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use medplum_client::{Call, Client, Clock, Interaction, Membership, ResourceType};
+use medplum_client::{Call, Client, Clock, Interaction, Membership, Proxy, ResourceType};
 use serde_json::Value;
 
 use crate::answer::cursor::{CursorKey, Position};
@@ -325,6 +325,11 @@ impl<'a> Context<'a> {
     /// Where Medplum is.
     pub fn base_url(&self) -> &str {
         self.client.config().base_url.as_str()
+    }
+
+    /// The proxy on the way to it.
+    pub(crate) fn proxy(&self) -> Option<Proxy> {
+        Proxy::to(&self.client.config().base_url).ok().flatten()
     }
 
     /// The path of the FHIR base.

@@ -7,6 +7,7 @@ use medplum_client::{Error, InvalidRequest, NameError, Outcome};
 use rmcp::model::InputRequiredResult;
 
 use crate::context::Context;
+use crate::no_connection::remedy;
 use crate::{flags, shown};
 
 /// So much of what the server says is repeated.
@@ -303,6 +304,9 @@ fn capital(text: String) -> String {
 
 fn client(error: &Error, cx: &Context<'_>) -> String {
     match error {
+        Error::Invalid(invalid @ InvalidRequest::Path(_)) => {
+            not_sent(format!("{invalid}, such as {}Patient/<id> or auth/me", cx.fhir_path().as_str()))
+        }
         Error::Invalid(invalid) => not_sent(invalid),
         Error::Credentials { description } => format!(
             "{}. The operator sets MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET to those of a ClientApplication of this server, and restarts",
@@ -311,14 +315,16 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
         Error::AccessToken => format!(
             "{error}. The operator sets MEDPLUM_ACCESS_TOKEN anew, or MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET, and restarts"
         ),
-        Error::Unreachable { .. } => {
-            format!("{error}. The operator sets MEDPLUM_BASE_URL; now it is {}", cx.base_url())
+        Error::Unreachable { why, proxy, .. } => {
+            let remedy = remedy(*why, proxy.as_deref());
+            format!("{error}. For the operator: MEDPLUM_BASE_URL is {}. {remedy}", cx.base_url())
         }
         Error::NotFhir { .. } | Error::Redirect { .. } => {
             format!(
-                "{}. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?",
+                "{}. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?{}",
                 capital(error.to_string()),
-                cx.base_url()
+                cx.base_url(),
+                between(cx)
             )
         }
         Error::SignIn(outcome) => sign_in(outcome, cx),
@@ -344,14 +350,25 @@ fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
         return format!("{said} {}", wait(outcome));
     }
     let advice = match outcome.status {
+        407 => PROXY_PASSWORD.to_owned(),
         // Where nobody speaks Medplum's words, it may well not be Medplum.
         status if status == 404 || outcome.issues.is_empty() => {
-            format!("Is MEDPLUM_BASE_URL ({}) the Medplum API?", cx.base_url())
+            format!("Is MEDPLUM_BASE_URL ({}) the Medplum API?{}", cx.base_url(), between(cx))
         }
         ..500 => "That is for the operator: the server refuses this client, whatever is asked".to_owned(),
         _ => "The call can be repeated".to_owned(),
     };
     format!("{said} Nothing was sent. {advice}")
+}
+
+/// What a proxy says that is asked without a user, or with another.
+const PROXY_PASSWORD: &str = "The operator puts the user name and password that the proxy asks for into the URL of HTTP_PROXY, in front of its host";
+
+/// The proxy that may have answered in Medplum's place, if there is one.
+fn between(cx: &Context<'_>) -> String {
+    let proxy =
+        cx.proxy().map(|proxy| format!(" The way leads through the proxy {} ({}).", proxy.host, proxy.named_by));
+    proxy.unwrap_or_default()
 }
 
 /// Whether a condition matched several resources.
@@ -364,23 +381,37 @@ fn wait(outcome: &Outcome) -> String {
     format!("Wait {} s before the next call", outcome.retry_after.map_or(60, |wait| wait.as_secs().max(1)))
 }
 
+/// What Medplum answers with an empty 431: the line of a request and its headers may have 16 KB together.
+const TOO_LONG: &str = "The request is too long for Medplum (HTTP 431): path and query may have about 14,000 characters. Ask for less at once: fewer or shorter values, and one resource type at a time, whose long searches go by POST";
+
 /// Medplum's own words come through, and what they mean for the next call behind them.
 fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> String {
+    if outcome.status == 431 {
+        return TOO_LONG.to_owned();
+    }
     let said = sentence(quoted(&without_values(outcome), cx));
     if let Some(means) = means {
         return format!("{said} {means}");
     }
     let advice = match (outcome.status, outcome.id.as_deref()) {
         (401, _) => "The token was refused twice. The operator checks the ClientApplication of MEDPLUM_CLIENT_ID and MEDPLUM_CLIENT_SECRET".into(),
+        // Medplum's own refusal says what it is.
+        (403, _) if outcome.issues.is_empty() => format!(
+            "Medplum's own refusals come with one. For the operator: what stands before MEDPLUM_BASE_URL ({}), such as a firewall, does not let this through.{}",
+            cx.base_url(),
+            between(cx)
+        ),
+        (407, _) => PROXY_PASSWORD.into(),
         (403, _) if cx.acts_on_behalf() => "The membership on whose behalf this is asked may not do that, or this client may not act for it (it must be a project admin)".into(),
         (403, _) => "This client's access policy does not permit it. Another id or type may be permitted; the same call will not be".into(),
         (404, None) if outcome.issues.is_empty() => format!(
-            "There is nothing at that path. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?",
-            cx.base_url()
+            "There is nothing at that path. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?{}",
+            cx.base_url(),
+            between(cx)
         ),
         (404, _) if cx.acts_on_behalf() => "No such id in this project, or not visible to the membership on whose behalf this is asked. Ids come from a search".into(),
         (404, _) => "No such id in this project, or not visible to this client. Ids come from a search, such as search_resources with an identifier".into(),
-        (410, _) => "It was deleted. Its earlier versions: raw_request GET fhir/R4/<Type>/<id>/_history".into(),
+        (410, _) => format!("It was deleted. Its earlier versions: raw_request GET {}<Type>/<id>/_history", cx.fhir_path().as_str()),
         (412, _) if says_several(outcome) => "Several resources match the condition, so nothing was created. Narrow it to an identifier".into(),
         (412, _) if outcome.uncertain => return format!(
             "{} It may have been carried out all the same: the answer to the first attempt was lost, and the second found a newer version, perhaps the one that the first wrote. Read it: if your change is there, it is done",

@@ -20,6 +20,7 @@ mod file_trouble;
 mod flags;
 mod graphql_lists;
 pub mod metadata;
+mod no_connection;
 mod operations;
 pub mod page;
 mod pages;

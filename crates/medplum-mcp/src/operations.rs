@@ -71,7 +71,13 @@ fn on(resource_type: Option<&ResourceType>) -> String {
 fn those(operation: &Operation) -> String {
     let of = operation.resource_type().map_or("<Type>", ResourceType::as_str);
     if operation.name.as_str() == "history" {
-        return format!("The versions of a resource are no operation: raw_request GET fhir/R4/{of}/<id>/_history.");
+        let id = match &operation.level {
+            Level::Instance(_, id) => id.as_str(),
+            Level::Type(_) | Level::System => "<id>",
+        };
+        return format!(
+            "The versions of a resource are no operation: raw_request GET, of {of}/{id}/_history behind the FHIR base."
+        );
     }
     let reads: Vec<String> = match operation.resource_type() {
         Some(of) => Operation::reads_of(of.as_str()).collect(),

@@ -118,7 +118,9 @@ pub(crate) fn read(
     let text = match uri {
         SERVER_INFO => server_info(limits, config),
         TOOL_GUIDE => tool_guide(server),
-        COMMON_ERRORS => server.of_open_tools(include_str!("common_errors.txt")),
+        COMMON_ERRORS => {
+            server.of_open_tools(&include_str!("common_errors.txt").replace("FHIR_BASE/", config.fhir_path.as_str()))
+        }
         _ => {
             return Err(ErrorData::resource_not_found(
                 format!(
@@ -131,12 +133,8 @@ pub(crate) fn read(
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type("text/plain")]).into())
 }
 
-fn writes(limits: &Limits) -> &'static str {
-    match (limits.writes, limits.closed_by_flag) {
-        (true, _) => "open",
-        (false, false) => "closed, read-only (MEDPLUM_ENABLE_WRITES)",
-        (false, true) => "closed, read-only (--enable-writes=false)",
-    }
+fn writes(limits: &Limits) -> String {
+    if limits.writes { "open".to_owned() } else { format!("closed, read-only ({})", limits.closes_writes()) }
 }
 
 fn server_info(limits: &Limits, config: &Config) -> String {

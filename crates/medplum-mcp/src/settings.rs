@@ -109,6 +109,11 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether what it signs in with is too short to be told from other texts.
+    pub fn secret_is_short(&self) -> bool {
+        self.credentials.as_ref().is_some_and(Credentials::is_short)
+    }
+
     /// How the client reaches Medplum.
     ///
     /// # Errors

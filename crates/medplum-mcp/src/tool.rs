@@ -16,7 +16,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::schema;
-use crate::settings::{ENABLE_WRITES, Limits, TOOLSETS};
+use crate::settings::{Limits, TOOLSETS};
 use crate::toolset::{Toolset, without_closed};
 
 /// What a tool does at the most.
@@ -117,7 +117,7 @@ impl Tool {
             return Some(TOOLSETS);
         }
         let reads = matches!(self.facts.does, Does::Reads | Does::ReadsOrActs);
-        (!limits.writes && !reads).then_some(ENABLE_WRITES)
+        (!limits.writes && !reads).then(|| limits.closes_writes())
     }
 
     /// What is said to one who calls it all the same, if it is closed.

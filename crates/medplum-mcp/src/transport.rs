@@ -94,6 +94,8 @@ pub struct StdioTransport<R> {
     /// The host has opened the conversation: from here on rmcp takes notifications too.
     opened: bool,
     ended: bool,
+    /// How many questions to the host have no answer. Behind the end of its input none will come.
+    questions: usize,
 }
 
 impl StdioTransport<Box<dyn AsyncRead + Send + Unpin>> {
@@ -137,6 +139,7 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
             limits,
             opened: false,
             ended: false,
+            questions: 0,
         }
     }
 
@@ -159,7 +162,10 @@ impl<R: AsyncRead + Send + Unpin> StdioTransport<R> {
                 let parked = cancelled(&notification.notification).is_some_and(|id| self.admission.cancelled(id));
                 (!parked).then_some(JsonRpcMessage::Notification(notification))
             }
-            answer => Some(answer),
+            answer => {
+                self.questions = self.questions.saturating_sub(1);
+                Some(answer)
+            }
         }
     }
 
@@ -270,6 +276,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for StdioTrans
 
     fn send(&mut self, mut item: ServerJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         explain(&mut item);
+        if matches!(item, JsonRpcMessage::Request(_)) {
+            self.questions = self.questions.saturating_add(1);
+        }
         if let Some(id) = answered(&item) {
             self.admission.answered(id);
         }
@@ -299,7 +308,12 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for StdioTrans
                 return Some(request);
             }
             if self.ended && self.admission.none_parked() {
-                return self.end().await;
+                if self.admission.none_in_flight() || self.questions > 0 {
+                    return self.end().await;
+                }
+                // rmcp would drop what is not answered a few seconds after the end. Each answer asks here anew.
+                self.outbox.died().await;
+                continue;
             }
             if self.ended || self.admission.is_full() || outbox.flooded {
                 self.outbox.changed().await;

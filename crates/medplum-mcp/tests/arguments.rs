@@ -910,6 +910,8 @@ async fn what_medplum_says_comes_through_with_what_to_do() {
         (Says::outcome(404, Some("not-found"), "Not found"), "Ids come from a search"),
         (Says::outcome(410, Some("gone"), "Deleted"), "_history"),
         (Says::outcome(403, Some("forbidden"), "Forbidden"), "access policy"),
+        (Says::bytes(403, "text/html", "<h1>Forbidden</h1>"), "a firewall"),
+        (Says::bytes(431, "text/plain", ""), "one resource type at a time"),
         (Says::outcome(400, None, "Something odd"), "Something odd"),
         (Says::outcome(400, None, "Unknown resource type"), "get_resource_capabilities"),
         (Says::outcome(500, None, "Internal server error"), "Internal server error"),

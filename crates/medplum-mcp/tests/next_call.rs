@@ -219,7 +219,7 @@ fn a_wrong_path_or_operation_is_not_taken_for_a_wrong_id() {
             (
                 "execute_operation",
                 operation("Patient", "history", Some(MARIA), "GET"),
-                "raw_request GET fhir/R4/Patient/<id>/_history",
+                "raw_request GET, of Patient/5a4d0b0c-0000-4000-8000-000000000201/_history behind the FHIR base",
             ),
             (
                 "execute_operation",
@@ -991,4 +991,24 @@ fn a_job_is_asked_for_by_a_path_of_ours_or_not_at_all() {
     }
     let asked = host.call("raw_request", json!({"method": "GET", "path": "fhir/R4/job/abc/status"}));
     assert!(!asked.failed || !asked.error().contains("Nothing was sent"), "{asked:?}");
+}
+
+/// A path that stands in an answer is the one that works here: of that record, behind the FHIR base of this server.
+#[test]
+fn a_path_in_an_answer_is_one_that_works() {
+    let stub = Stub::start();
+    let mut host = Host::on_stub(&stub, &[("MEDPLUM_FHIR_URL_PATH", "api/fhir")]);
+    let versions = "raw_request GET api/fhir/Patient/p1/_history";
+    let raw = |path: &str| ("raw_request", json!({"method": "GET", "path": path}));
+    let read = ("read_resource", json!({"resource_type": "Patient", "resource_id": "p1"}));
+    for (tool, arguments) in [read, raw("api/fhir/Patient/p1"), raw("api/fhir/Patient/p1/_history/v1")] {
+        stub.say(Says::outcome(410, Some("gone"), "Deleted"));
+        let said = host.call(tool, arguments).error().to_owned();
+        assert!(said.ends_with(&format!("It was deleted. Its earlier versions: {versions}.")), "{said}");
+    }
+    let no_operation = json!({"resource_type": "Patient", "resource_id": "p1", "operation": "_history"});
+    assert!(host.call("execute_operation", no_operation).error().contains(versions));
+    let (tool, arguments) = raw("api/fhir//Patient");
+    assert!(host.call(tool, arguments).error().contains("such as api/fhir/Patient/<id> or auth/me. Nothing was sent."));
+    assert!(host.resource("medplum://common-errors").contains("GET api/fhir/<Type>/<id>/_history"));
 }

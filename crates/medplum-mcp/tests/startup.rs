@@ -147,6 +147,37 @@ fn http_beyond_this_machine_is_opened_by_the_operator_alone() {
     }
 }
 
+/// A call from the shell is warned of what the server is warned of.
+#[test]
+fn a_call_is_warned_of_what_is_open() {
+    let stub = Stub::start();
+    let call = |variables: &[(&str, &str)]| {
+        let here = [("MEDPLUM_BASE_URL", stub.url.as_str())];
+        let variables = [&with(&here)[..], variables].concat();
+        run(&["call", "read_resource", &read(PATIENT)], &variables, "").stderr
+    };
+    assert_eq!(call(&[]), "");
+    assert!(call(&[("MEDPLUM_ENABLE_WRITES", "true")]).starts_with("medplum-mcp: writes are open"));
+    assert_eq!(
+        call(&[("MEDPLUM_ENABLE_WRITE", "true")]),
+        "medplum-mcp: MEDPLUM_ENABLE_WRITE is no setting, so it does nothing: MEDPLUM_ENABLE_WRITES is one.\n"
+    );
+    let elsewhere = [("MEDPLUM_BASE_URL", "http://medplum.invalid/"), ("MEDPLUM_ALLOW_INSECURE_HTTP", "true")];
+    assert!(call(&elsewhere).starts_with("medplum-mcp: http to another machine"));
+}
+
+/// It could be any word: to take it out would spoil whatever is said.
+#[test]
+fn a_short_secret_is_warned_of_and_spoils_no_text() {
+    let stub = Stub::start();
+    let variables =
+        [("MEDPLUM_BASE_URL", stub.url.as_str()), ("MEDPLUM_CLIENT_ID", "client"), ("MEDPLUM_CLIENT_SECRET", "a")];
+    let ended = run(&["call", "read_resource", &read(PATIENT)], &variables, "");
+    let (warned, said) = ended.stderr.split_once('\n').unwrap();
+    assert!(warned.starts_with("medplum-mcp: the client secret or token has fewer than 8 characters"), "{ended:?}");
+    assert!(said.starts_with("Medplum refused the credentials: \"Invalid secret\"."), "{ended:?}");
+}
+
 #[test]
 fn the_secret_may_stand_in_a_file() {
     let stub = Stub::start();
@@ -251,7 +282,7 @@ fn a_flag_wins_over_its_variable() {
     let open = |arguments: &[&str], variables: &[(&str, &str)]| {
         let ended = run(arguments, &with(variables), "");
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        !ended.stdout.contains("(closed: MEDPLUM_ENABLE_WRITES)")
+        !ended.stdout.contains("(closed: ")
     };
     let variable = [("MEDPLUM_ENABLE_WRITES", "true")];
     assert!(open(&["tools"], &variable));
@@ -458,6 +489,9 @@ fn the_tools_are_listed_for_a_person() {
     let closed = listed.stdout.lines().filter(|line| line.ends_with("(closed: MEDPLUM_ENABLE_WRITES)")).count();
     assert_eq!(closed, 8, "{listed:?}");
     assert!(listed.stdout.lines().count() >= 24);
+    let by_flag = run(&["tools", "--enable-writes=false"], &[("MEDPLUM_ENABLE_WRITES", "true")], "").stdout;
+    assert_eq!(by_flag.matches("(closed: --enable-writes=false)\n").count(), 8, "{by_flag}");
+    assert!(!by_flag.contains("closed: MEDPLUM"), "{by_flag}");
     let open = run(&["tools"], &[("MEDPLUM_ENABLE_WRITES", "true")], "");
     assert!(!open.stdout.contains("closed"), "{open:?}");
 }

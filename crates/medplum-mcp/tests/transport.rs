@@ -409,6 +409,21 @@ async fn the_last_line_needs_no_newline() {
     assert!(matches!(host.server.await.unwrap(), Some(QuitReason::Closed)));
 }
 
+/// rmcp itself would drop what is not answered five seconds after the end.
+#[tokio::test]
+async fn what_was_asked_before_the_end_is_answered_however_long_it_takes() {
+    let mut host = Host::open().await;
+    host.say(call(1, "wait", json!({}))).await;
+    host.desk.reaches(&host.desk.started, 1).await;
+    host.writer.take().unwrap().shutdown().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    assert!(!host.server.is_finished());
+    host.desk.release.notify_one();
+    let heard = host.hear_all().await;
+    assert_eq!(heard[0]["result"]["content"][0]["text"], "released");
+    assert!(matches!(host.server.await.unwrap(), Some(QuitReason::Closed)));
+}
+
 #[tokio::test]
 async fn half_a_line_is_answered_and_ends_the_server_cleanly() {
     let mut host = Host::open().await;

@@ -245,6 +245,35 @@ fn a_link_that_leads_nowhere_new_ends_a_walk_and_is_said_first() {
     assert!(host.call("query_resources", sql).error().contains("allow_partial: true"));
 }
 
+/// A server may lose a filter between two pages, in its link or in what it makes of that.
+#[test]
+fn a_page_behind_the_first_that_lost_a_filter_is_thrown_away() {
+    let (first, second) = ("Observation?code=4548-4", "Observation?code=4548-4&_offset=20");
+    for (next, done) in [(second, "Observation?_offset=20"), ("Observation?_offset=20", "Observation?_offset=20")] {
+        let stub = Stub::start();
+        let mut host = Host::on_stub(&stub, &[]);
+        let page = |numbers: std::ops::Range<usize>, of: &str, next: Option<&str>| {
+            let link =
+                |relation: &str, to: &str| json!({"relation": relation, "url": format!("{}fhir/R4/{to}", stub.url)});
+            let links: Vec<Value> = [link("self", of)].into_iter().chain(next.map(|next| link("next", next))).collect();
+            let entry = |n: usize| json!({"resource": {"resourceType": "Observation", "id": format!("o{n}")}});
+            let entries: Vec<Value> = numbers.map(entry).collect();
+            stub.say(Says::json(
+                200,
+                &json!({"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}),
+            ));
+        };
+        let walk = json!({"resource_type": "Observation", "params": {"code": "4548-4", "_count": "20"}, "sort": "_id", "max_resources": 500, "fields": ["id"]});
+        page(0..20, &format!("{first}&_sort=_id"), Some(&format!("{next}&_sort=_id")));
+        page(20..21, &format!("{done}&_sort=_id"), None);
+        let answer = host.call("search_all_resources", walk.clone());
+        assert!(answer.failed && answer.error().starts_with("Medplum ignored \"code=4548-4\""), "{answer:?}");
+        page(0..20, &format!("{first}&_sort=_id"), Some(&format!("{second}&_sort=_id")));
+        page(20..21, &format!("{second}&_sort=_id"), None);
+        assert!(!host.call("search_all_resources", walk).failed);
+    }
+}
+
 #[test]
 fn a_link_to_another_server_is_not_followed_and_costs_no_page() {
     let stub = Stub::start();

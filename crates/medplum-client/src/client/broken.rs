@@ -3,6 +3,8 @@
 use crate::config::Config;
 use crate::error::{Error, Sent};
 use crate::invalid::InvalidRequest;
+use crate::no_connection::NoConnection;
+use crate::proxy::Proxy;
 use crate::retry::Failure;
 
 pub(super) const NO_ANSWER: &str = "Medplum did not answer in time";
@@ -13,7 +15,7 @@ pub(super) enum Broken {
     /// The request could not even be put together.
     Unusable(Error),
     /// Nothing was sent, or the server says that it left what was sent alone.
-    NoConnection(&'static str),
+    NoConnection(NoConnection),
     /// The connection failed, or the answer did not come in time, after sending.
     Lost { reason: &'static str, sent: Sent },
     /// The answer is over the ceiling. Another would not be smaller.
@@ -32,10 +34,11 @@ impl Broken {
             return Self::unfit();
         }
         if error.is_connect() {
-            return Self::NoConnection(connect_reason(error));
+            return Self::NoConnection(NoConnection::of(error));
         }
         if is_untouched(error) {
-            return Self::NoConnection("the server closed the connection before it took the request");
+            let untaken = "the server closed the connection before it took the request";
+            return Self::NoConnection(NoConnection::Other(untaken));
         }
         let reason = if error.is_timeout() { NO_ANSWER } else { "the connection was lost" };
         Self::Lost { reason, sent: Sent::Maybe }
@@ -49,7 +52,7 @@ impl Broken {
     /// What another attempt could mend.
     pub(super) fn retryable(&self) -> Option<Failure> {
         match self {
-            Self::NoConnection(_) => Some(Failure::NoConnection),
+            Self::NoConnection(why) => (!why.is_final()).then_some(Failure::NoConnection),
             Self::Lost { .. } => Some(Failure::Lost),
             Self::Unusable(_) | Self::TooLarge { .. } | Self::TooSlow { .. } => None,
         }
@@ -67,7 +70,7 @@ impl Broken {
     pub(super) fn into_error(self, config: &Config, attempts: u32, sent: Sent) -> Error {
         match self {
             Self::Unusable(error) => error,
-            Self::NoConnection(reason) if sent == Sent::No => Error::Unreachable { reason, attempts },
+            Self::NoConnection(why) if sent == Sent::No => unreachable(config, why, attempts),
             Self::NoConnection(_) => Error::Lost { reason: "the connection was lost and cannot be made again", sent },
             Self::Lost { reason, .. } => Error::Lost { reason, sent },
             Self::TooLarge { .. } => Error::TooLarge { limit: config.max_response_bytes, sent },
@@ -88,36 +91,10 @@ fn is_untouched(error: &reqwest::Error) -> bool {
     })
 }
 
-/// What kind of trouble a failed connection was, without its address.
-fn connect_reason(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        return "the connection timed out";
-    }
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        cause = error.source();
-        if error.is::<rustls::Error>() {
-            return "the TLS handshake failed";
-        }
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                std::io::ErrorKind::ConnectionRefused => return "the connection was refused",
-                std::io::ErrorKind::InvalidData => return "the TLS handshake failed",
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => {
-                    return "the connection was closed";
-                }
-                _ => {}
-            }
-            // The source of an I/O error is that of the error it wraps, not the wrapped error itself.
-            if let Some(wrapped) = io.get_ref() {
-                cause = Some(wrapped);
-            }
-        }
-        if error.to_string().contains("dns error") {
-            return "its name cannot be resolved";
-        }
-    }
-    "no connection"
+/// No connection, with the proxy that it would have led through.
+pub(super) fn unreachable(config: &Config, why: NoConnection, attempts: u32) -> Error {
+    let proxy = Proxy::to(&config.base_url).ok().flatten();
+    Error::Unreachable { why, proxy: proxy.map(Box::new), attempts }
 }
 
 #[cfg(test)]

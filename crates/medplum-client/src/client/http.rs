@@ -11,6 +11,7 @@ use super::broken::{Broken, NO_ANSWER, STOPPED_COMING};
 use crate::config::Config;
 use crate::error::{ConfigError, Sent};
 use crate::membership::Membership;
+use crate::proxy::Proxy;
 use crate::request::{FHIR_JSON, FORM, JSON, Method, Request};
 use crate::timer::{Late, Timers, Watch};
 
@@ -213,6 +214,8 @@ fn connections(config: &Config, key_log: Option<Arc<dyn rustls::KeyLog>>) -> Res
     let failed = |reason| move |_| ConfigError::Http(reason);
     let agent = HeaderValue::from_str(&config.user_agent)
         .map_err(|_| ConfigError::Http("the user agent cannot stand in a header"))?;
+    // One that cannot be used would be passed over.
+    Proxy::to(&config.base_url)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -120,7 +120,12 @@ fn unread_json<T>(answer: Answer, look: fn(Bytes) -> Option<T>, reason: &'static
     if !is_json(&media_type) {
         return Err(not_fhir(not_json(&media_type)));
     }
-    look(mended(answer.body)).ok_or_else(|| not_fhir(reason))
+    look(mended(without_mark(answer.body))).ok_or_else(|| not_fhir(reason))
+}
+
+/// A text without the mark that some put in front of UTF-8, which JSON does not have.
+fn without_mark(text: Bytes) -> Bytes {
+    if text.starts_with(b"\xef\xbb\xbf") { text.slice(3..) } else { text }
 }
 
 fn media_type(content_type: &str) -> String {
@@ -149,12 +154,13 @@ fn body_of(
     let media_type = media_type(content_type);
     let anything = may_be_anything(interaction);
     if is_json(&media_type) {
+        let content = without_mark(content.clone());
         match serde_json::from_slice(&content) {
             Ok(value) => return Ok(Body::Json(value)),
             // What was stored or what a bot answers need not be what its type says.
             Err(_) if anything && media_type != FHIR_JSON => {}
             // Nearly all are read at once: only what cannot be is looked at again.
-            Err(_) if let Ok(value) = serde_json::from_slice(&mended(content.clone())) => return Ok(Body::Json(value)),
+            Err(_) if let Ok(value) = serde_json::from_slice(&mended(content)) => return Ok(Body::Json(value)),
             Err(_) if anything => {}
             Err(_) => return Err(Error::NotFhir { status, reason: "its JSON cannot be read", sent }),
         }

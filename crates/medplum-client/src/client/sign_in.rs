@@ -8,17 +8,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::Client;
-use super::broken::Broken;
+use super::broken::{Broken, unreachable};
 use super::exchange::{outcome_of, said};
 use super::http::Answer;
-use crate::config::Credentials;
+use crate::config::{Credentials, SHORTEST_SECRET};
 use crate::error::{ConfigError, Error, Sent};
+use crate::no_connection::NoConnection;
 use crate::own_secrets::OwnSecrets;
 use crate::retry::{Failure, Retries};
 use crate::token::{Issued, Token};
-
-/// A secret is longer than a word.
-const SHORTEST: usize = 8;
 
 impl Client {
     pub(super) async fn token(&self) -> Result<Token, Error> {
@@ -60,7 +58,9 @@ impl Client {
             return match answer {
                 Ok(answer) => issued(&answer, failure),
                 // A connection that was lost while signing in is no different from none.
-                Err(Broken::Lost { reason, .. }) => Err(Error::Unreachable { reason, attempts }),
+                Err(Broken::Lost { reason, .. }) => {
+                    Err(unreachable(&self.inner.config, NoConnection::Other(reason), attempts))
+                }
                 Err(broken) => Err(broken.into_error(&self.inner.config, attempts, Sent::No)),
             };
         }
@@ -77,7 +77,7 @@ impl Client {
 
     /// A server may repeat what it was sent: nothing that we sign in with is in a text of its.
     pub(super) fn without_our_secrets(&self, error: Error) -> Error {
-        error.without(&OwnSecrets::of(self.shown().iter().map(ExposeSecret::expose_secret)))
+        error.without(&self.own_secrets())
     }
 
     /// What we sign in with, and the tokens shown so far: what a server may repeat in an answer too. A text so short that
@@ -89,7 +89,8 @@ impl Client {
             Some((of, own)) if *of == tokens => Arc::clone(own),
             _ => {
                 let shown = self.shown();
-                let long = shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST);
+                let long =
+                    shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST_SECRET);
                 let own = Arc::new(OwnSecrets::of(long));
                 *known = Some((tokens, Arc::clone(&own)));
                 own
@@ -98,10 +99,7 @@ impl Client {
     }
 
     fn shown(&self) -> Vec<SecretString> {
-        let configured = match &self.inner.config.credentials {
-            Credentials::Client { secret, .. } => secret,
-            Credentials::AccessToken(token) => token,
-        };
+        let configured = self.inner.config.credentials.secret();
         let shown = self.inner.tokens.shown();
         let tokens = shown.iter().filter_map(|shown| {
             let header = shown.to_str().ok()?;

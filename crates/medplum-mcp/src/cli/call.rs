@@ -30,7 +30,7 @@ fn command() -> Command {
 }
 
 async fn run(invocation: &Invocation<'_>) -> Ended {
-    let place = Place::find(invocation.settings()?, invocation.sandboxed).await?;
+    let place = Place::of(invocation).await?;
     let text = |name: &str| invocation.arguments.get_one::<String>(name).cloned().unwrap_or_default();
     let given = match text("arguments").as_str() {
         "-" => std::io::read_to_string(std::io::stdin())?,

@@ -10,7 +10,6 @@ use rmcp::service::{DynService, RoleServer, RunningService, ServerInitializeErro
 use super::place::Place;
 use super::{Ended, Invocation, Subcommand, say, signals};
 use crate::server::Server;
-use crate::settings::Misspelt;
 use crate::transport::StdioTransport;
 
 pub(super) const NAME: &str = "serve";
@@ -25,12 +24,12 @@ fn command() -> Command {
 }
 
 async fn run(invocation: &Invocation<'_>) -> Ended {
-    // What is misspelt may be why the rest cannot begin.
-    for Misspelt { name, nearest } in &invocation.misspelt {
-        say(&format!("medplum-mcp: {name} is no setting, so it does nothing: {nearest} is one."));
+    let place = Place::of(invocation).await?;
+    if std::io::stdin().is_terminal() {
+        say(
+            "medplum-mcp waits for an MCP client on stdin; an agent's host starts it. To look around instead: medplum-mcp demo. Ctrl-C ends it.",
+        );
     }
-    let place = Place::find(invocation.settings()?, invocation.sandboxed).await?;
-    warn(&place);
     // Dynamic, what answers a request stands in a box: rmcp moves it several times, and it is of a few kilobytes.
     match serve_server(place.server.clone().into_dyn(), StdioTransport::of_process()?).await {
         Ok(running) => {
@@ -40,25 +39,6 @@ async fn run(invocation: &Invocation<'_>) -> Ended {
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(ExitCode::SUCCESS),
         // The error holds the message that it stumbled on, which may be a record.
         Err(_) => Err("the client did not speak MCP".into()),
-    }
-}
-
-/// What whoever starts it should know.
-fn warn(place: &Place) {
-    if place.settings.limits.writes {
-        say(
-            "medplum-mcp: writes are open (MEDPLUM_ENABLE_WRITES): the agent can change and delete patients' records and run bots. Scope the client application tightly.",
-        );
-    }
-    if place.settings.base_url.is_insecure() {
-        say(
-            "medplum-mcp: http to another machine (MEDPLUM_ALLOW_INSECURE_HTTP): tokens and records travel in the clear.",
-        );
-    }
-    if std::io::stdin().is_terminal() {
-        say(
-            "medplum-mcp waits for an MCP client on stdin; an agent's host starts it. To look around instead: medplum-mcp demo. Ctrl-C ends it.",
-        );
     }
 }
 

@@ -253,6 +253,7 @@ impl Context<'_> {
                 nearest_types(given)
             )),
             _ => match stored_elsewhere(interaction, &error)
+                .or_else(|| deleted(interaction, &error, self.fhir_path().as_str()))
                 .or_else(|| no_such_path(interaction, &error, self.fhir_path().as_str()))
             {
                 Some(means) => Failure::from(cleansed(error)).means(means),
@@ -269,6 +270,13 @@ fn stored_elsewhere(interaction: &Interaction, error: &Error) -> Option<String> 
     is_file.then(|| {
         "The content of this Binary lies in the project's storage, and this server fetches from Medplum alone. A person opens it in the Medplum app, at the resource that names it, such as a DocumentReference; the url of the attachment there leads to the storage, and is shown without its signature".to_owned()
     })
+}
+
+/// Where the versions are of what was deleted.
+fn deleted(interaction: &Interaction, error: &Error, fhir_path: &str) -> Option<String> {
+    let (of, id) = (interaction.label().resource_type?, interaction.id()?);
+    let is_deleted = matches!(error, Error::Outcome(outcome) if outcome.status == 410);
+    is_deleted.then(|| format!("It was deleted. Its earlier versions: raw_request GET {fhir_path}{of}/{id}/_history"))
 }
 
 /// What a 404 means that is about the path or a version, and not about an id alone.

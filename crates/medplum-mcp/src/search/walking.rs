@@ -3,7 +3,7 @@
 
 use medplum_client::{Interaction, Query};
 
-use super::Search;
+use super::{Search, obeyed};
 use crate::answer::cursor::Position;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -154,6 +154,8 @@ impl Search {
             let behind = behind(&link).filter(|(_, count)| !by_time && walk.matched.saturating_add(*count) < most);
             asked = link.clone();
             (page, next) = pages.follow(link, behind.map(|(page, _)| page)).await?;
+            // Neither the link nor what was made of it may have lost a filter.
+            obeyed(&self.query, page.self_link.as_deref())?;
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use medplum_client::ResourceId;
 
+use super::table::ENABLE_WRITES;
 use crate::allowed_types::AllowedTypes;
 use crate::toolset::Toolsets;
 
@@ -84,6 +85,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What closes writes where they are closed.
+    pub(crate) fn closes_writes(&self) -> &'static str {
+        if self.closed_by_flag { "--enable-writes=false" } else { ENABLE_WRITES }
+    }
+
     /// What opens writes where they are closed.
     pub(crate) fn opens_writes(&self) -> &'static str {
         if self.closed_by_flag {

@@ -1,7 +1,8 @@
 //! Any FHIR operation.
 
 use medplum_client::{
-    Body, Interaction, Level, Method, NameError, Operation, OperationName, Query, Reply, ResourceId, to_parameters,
+    Body, Interaction, Level, Method, NameError, Operation, OperationName, Query, Reply, ResourceId, ResourceType,
+    to_parameters,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -54,8 +55,8 @@ impl Run for ExecuteOperation {
 
     async fn run(self, cx: &Context<'_>) -> Result<Answer, Failure> {
         let name = self.operation.trim();
-        let name =
-            OperationName::parse(name.strip_prefix('$').unwrap_or(name)).map_err(|error| no_name(name, &error))?;
+        let name = OperationName::parse(name.strip_prefix('$').unwrap_or(name))
+            .map_err(|error| no_name(name, &error, &self, cx))?;
         let level = level(&self.resource_type, self.resource_id.as_deref())?;
         let (method, query, body) = match self.method {
             Verb::Get => (Method::Get, to_query(in_url(&name, self.params))?, None),
@@ -67,11 +68,18 @@ impl Run for ExecuteOperation {
 }
 
 /// What is no operation's name; for one that agents take for one, the path.
-fn no_name(given: &str, error: &NameError) -> Failure {
+fn no_name(given: &str, error: &NameError, asked: &ExecuteOperation, cx: &Context<'_>) -> Failure {
     match given.trim_start_matches('$') {
-        "_history" => Failure::not_sent(
-            "operation: the versions of a resource are no operation: raw_request GET fhir/R4/<Type>/<id>/_history",
-        ),
+        "_history" => {
+            let of = ResourceType::parse(&asked.resource_type);
+            let id = asked.resource_id.as_deref().and_then(|id| ResourceId::parse(id).ok());
+            Failure::not_sent(format!(
+                "operation: the versions of a resource are no operation: raw_request GET {}{}/{}/_history",
+                cx.fhir_path().as_str(),
+                of.as_ref().map_or("<Type>", ResourceType::as_str),
+                id.as_ref().map_or("<id>", ResourceId::as_str)
+            ))
+        }
         _ => Failure::not_sent(format!("operation: {error}")),
     }
 }

@@ -91,6 +91,11 @@ impl Admission {
         true
     }
 
+    /// Whether everything let in has its answer.
+    pub(super) fn none_in_flight(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     /// Whether nothing waits.
     pub(super) fn none_parked(&self) -> bool {
         self.parked.is_empty()

@@ -1,9 +1,10 @@
 //! Whether the server can be reached, and whether it is a Medplum.
 
-use medplum_client::{Error, Reached};
+use medplum_client::{ConfigError, Error, Proxy, Reached};
 use serde_json::Value;
 
 use super::report::{Report, name};
+use crate::no_connection::remedy;
 use crate::settings::Settings;
 
 /// Whether what answers is a Medplum.
@@ -32,6 +33,8 @@ pub(super) fn check_reach(report: &mut Report, settings: &Settings, reached: Res
         ..2.0 => "the clocks agree".to_owned(),
         _ => format!("clock {ahead:+.0} s"),
     }));
+    let proxy = Proxy::to(&settings.base_url).ok().flatten();
+    facts.extend(proxy.map(|proxy| format!("through the proxy {} ({})", proxy.host, proxy.named_by)));
     report.ok("reach", facts.join(", "));
     if let Some(ahead) = ahead.filter(|ahead| ahead.abs() >= SKEW) {
         let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
@@ -68,19 +71,14 @@ fn where_it_is() -> &'static str {
 fn unreached(error: &Error, settings: &Settings) -> (String, String) {
     let url = &settings.base_url;
     match error {
-        Error::Unreachable { reason, .. } => {
-            let remedy = match *reason {
-                "the connection was refused" => {
-                    "Nothing listens there: is the server running, and is the port in MEDPLUM_BASE_URL right?"
-                }
-                "its name cannot be resolved" => "Is the name in MEDPLUM_BASE_URL right, and is this machine online?",
-                "the TLS handshake failed" => {
-                    "Is its certificate valid and trusted on this machine, is this machine's clock right, and does it speak https at all?"
-                }
-                "the connection timed out" => "A firewall or a missing VPN? Behind a proxy, set HTTPS_PROXY",
-                _ => "Is MEDPLUM_BASE_URL right, and is nothing between this machine and the server?",
+        Error::Unreachable { why, proxy, .. } => {
+            let proxy = proxy.as_deref();
+            let what = match proxy.map(|proxy| &proxy.host) {
+                None => format!("{url} cannot be reached: {why}"),
+                Some(proxy) if why.is_of_the_proxy() => format!("the proxy {proxy} cannot be used: {why}"),
+                Some(proxy) => format!("{url} cannot be reached through the proxy {proxy}: {why}"),
             };
-            (format!("{url} cannot be reached: {reason}"), remedy.to_owned())
+            (what, remedy(*why, proxy))
         }
         Error::Lost { reason, .. } => (
             format!("{url} took the request, but {reason}"),
@@ -93,6 +91,10 @@ fn unreached(error: &Error, settings: &Settings) -> (String, String) {
         Error::Outcome(outcome) => (
             format!("what answers at {} is no Medplum: HTTP {}", asked(settings), outcome.status),
             where_it_is().into(),
+        ),
+        Error::Config(ConfigError::Proxy { variable, reason }) => (
+            format!("{variable} cannot be used: {reason}"),
+            format!("{variable}=http://proxy.example:3128, or name the server's host in NO_PROXY"),
         ),
         Error::Config(_) => {
             (error.to_string(), "Install this machine's CA certificates (Debian: ca-certificates)".into())
