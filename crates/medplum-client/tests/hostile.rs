@@ -247,15 +247,19 @@ async fn a_compressed_answer_that_is_broken_or_a_bomb_is_refused() {
 async fn json_that_is_none_is_no_record() {
     let of = |body: &'static [u8]| move || Answer::of(200, "application/fhir+json", body);
     let deep = |open: &str| -> &'static [u8] { open.repeat(10_000).leak().as_bytes() };
-    let whole: &'static [u8] = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)).leak().as_bytes();
+    // It is the record that was asked for, but for what is wrong.
+    let record = |rest: &[u8]| -> &'static [u8] {
+        [format!(r#"{{"resourceType":"Patient","id":"{PATIENT}""#).as_bytes(), rest].concat().leak()
+    };
+    let whole = format!(",\"x\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let cases: Vec<(&str, &'static [u8])> = vec![
-        ("not UTF-8", b"{\"resourceType\":\"Patient\",\"id\":\"\xff\xfe\"}"),
+        ("not UTF-8", record(b",\"name\":[{\"family\":\"\xff\xfe\"}]}")),
         ("ten thousand arrays", deep("[")),
         ("ten thousand objects", deep("{\"a\":")),
-        ("ten thousand arrays, whole", whole),
-        ("two records", b"{\"resourceType\":\"Patient\"}{\"resourceType\":\"Patient\"}"),
-        ("a number that is none", b"{\"resourceType\":\"Patient\",\"multipleBirthInteger\":1e999}"),
-        ("a control character in a text", b"{\"resourceType\":\"Patient\",\"id\":\"\x00\"}"),
+        ("ten thousand arrays, whole", record(whole.as_bytes())),
+        ("two records", record(b"}{\"resourceType\":\"Patient\"}")),
+        ("a number that is none", record(b",\"multipleBirthInteger\":1e999}")),
+        ("a control character in a text", record(b",\"language\":\"\x00\"}")),
         ("a page that says it is FHIR", b"<html></html>"),
     ];
     for (name, body) in cases {

@@ -173,6 +173,12 @@ async fn a_closed_type_is_written_on_no_way() {
             json!({"resource": {"resourceType": "ValueSet", "status": "draft"}}),
             "ValueSet is closed",
         ),
+        attempt(
+            "patch_resource",
+            json!({"resource_type": "ValueSet", "resource_id": "1", "operations": remove}),
+            "ValueSet is closed",
+        ),
+        attempt("delete_resource", json!({"resource_type": "ValueSet", "resource_id": "1"}), "ValueSet is closed"),
         attempt("create_resource_if_none_exist", json!({"resource": practitioner, "if_none_exist": "name=x"}), LIST),
         attempt(
             "create_resource_if_none_exist",

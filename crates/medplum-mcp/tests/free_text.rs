@@ -274,6 +274,18 @@ async fn a_write_keeps_what_was_not_shown_and_a_patch_tells_nothing_of_it() {
     let mut expected = stored.clone();
     expected["active"] = json!(false);
     assert_eq!(put.json(), expected);
+    // What holds some and is not passed stays as well, and that is said.
+    for left_out in ["maritalStatus", "contact"] {
+        let mut part = edited.clone();
+        part.as_object_mut().unwrap().remove(left_out);
+        stub.say(Says::json(200, &stored));
+        stub.say(Says::json(200, &stored));
+        let answer = pipe.call("update_resource", json!({"resource": part})).await;
+        assert!(answer.note().contains(&format!("left out for you: {left_out}.")), "{answer:?}");
+        let asked = stub.taken();
+        let put = asked.iter().find(|asked| asked.line().starts_with("PUT")).unwrap_or_else(|| panic!("{asked:?}"));
+        assert_eq!(put.json(), expected);
+    }
     for operation in [
         json!({"op": "test", "path": "/maritalStatus/text", "value": "a guess"}),
         json!({"op": "copy", "from": "/maritalStatus/text", "path": "/language"}),

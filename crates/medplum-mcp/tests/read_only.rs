@@ -240,6 +240,9 @@ fn paths_that_are_none() -> Vec<Attempt> {
         ("fhir/R4/%2e%2e/admin", "a segment is . or .."),
         ("fhir/R4/Patient/%2E%2E/Bot", "a segment is . or .."),
         ("fhir/R4/.%2e/x", "a segment is . or .."),
+        // Whatever stands behind this is a read.
+        ("fhir/R4/.well-known/../Bot/1", "a segment is . or .."),
+        (".well-known/%2e%2e/oauth2/logout", "a segment is . or .."),
         ("fhir/R4/%252e%252e/x", "may hold letters"),
         ("fhir%2FR4%2FPatient", "hides a slash"),
         ("fhir/R4/Bot%2F1%2F$execute", "hides a slash"),

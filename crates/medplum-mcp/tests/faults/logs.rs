@@ -109,6 +109,14 @@ fn no_garbled_sign_in_leaves_a_trace_of_a_secret() {
             Answer::of(429, "application/json", r#"{"access_token":"TOKEN-ITSELF"}"#).header("retry-after", "0")
         }),
         ("the secret said back", || Answer::of(500, "text/html", "client_secret=hunter2-the-secret")),
+        ("the secret in a refusal", || {
+            let said = r#"{"error":"invalid_client","error_description":"it is not hunter2-the-secret"}"#;
+            Answer::of(400, "application/json", said)
+        }),
+        ("the secret in an outcome", || {
+            let said = r#"{"resourceType":"OperationOutcome","issue":[{"details":{"text":"not hunter2-the-secret"}}]}"#;
+            Answer::of(403, "application/fhir+json", said)
+        }),
         ("a redirect with the secret", || {
             Answer::empty(302).header("location", "https://elsewhere.example/?client_secret=hunter2-the-secret")
         }),
