@@ -1,7 +1,9 @@
 //! Bots: Medplum's own functions.
 
 use bytes::Bytes;
-use medplum_client::{Interaction, Level, Method, Operation, OperationName, Outcome, Query, ResourceId, ResourceType};
+use medplum_client::{
+    Interaction, Level, Method, Operation, OperationName, Outcome, Query, Reply, ResourceId, ResourceType,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -215,21 +217,26 @@ impl Run for SaveAndDeployBot {
         let saved =
             saved.map_err(|failure| failure.first("This was about saving the source; nothing was deployed."))?;
         let saved = saved.into_json();
-        let deployed = cx.carry_out(deploy).await;
-        let deployed = deployed.map_err(|failure| match failure.may_have_acted() {
-            true => failure.hint(
-                "The source was saved. Whether the code was deployed is not known; deploying the same code again does no harm.",
-            ),
-            false => failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot."),
-        })?;
-        let outcome = Outcome::new(deployed.status, Some(deployed.json()));
-        let failed = outcome.issues.iter().find(|issue| ["error", "fatal"].contains(&issue.severity.as_str()));
-        if let Some(issue) = failed.filter(|_| !outcome.is("ok")) {
-            return Err(Failure::teach(format!(
-                "The source was saved; the deployment failed: {}. Deploy again with save_and_deploy_bot.",
-                shown::text(&issue.text, SAID)
-            )));
-        }
+        deployed(cx.carry_out(deploy).await)?;
         Ok(Answer::json(saved).note("Saved and deployed."))
+    }
+}
+
+/// Whether the code was deployed that belongs to the source which was saved.
+fn deployed(reply: Result<Reply, Failure>) -> Result<(), Failure> {
+    let reply = reply.map_err(|failure| match failure.may_have_acted() {
+        true => failure.hint(
+            "The source was saved. Whether the code was deployed is not known; deploying the same code again does no harm.",
+        ),
+        false => failure.hint("The source was saved; the deployment failed. Deploy again with save_and_deploy_bot."),
+    })?;
+    let outcome = Outcome::new(reply.status, Some(reply.json()));
+    let failed = outcome.issues.iter().find(|issue| ["error", "fatal"].contains(&issue.severity.as_str()));
+    match failed.filter(|_| !outcome.is("ok")) {
+        Some(issue) => Err(Failure::teach(format!(
+            "The source was saved; the deployment failed: {}. Deploy again with save_and_deploy_bot.",
+            shown::text(&issue.text, SAID)
+        ))),
+        None => Ok(()),
     }
 }
