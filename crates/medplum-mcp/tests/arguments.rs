@@ -268,6 +268,28 @@ async fn a_filter_of_a_document_is_looked_at_like_any_other() {
     all_pass(&[], calls.into()).await;
 }
 
+/// What the server has is asked first: it may know more.
+#[tokio::test]
+async fn an_order_is_refused_in_the_words_that_were_given() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    for (sort, says) in [
+        ("", "_sort is empty. Give it a value, or leave it out.\nNothing"),
+        (" ", "_sort is empty"),
+        (
+            "name,,birthdate",
+            "_sort: \"name,,birthdate\" has an empty part or a space. Write _sort=name,birthdate\nNothing",
+        ),
+        ("--name", "_sort takes one minus for descending: _sort=-name\nNothing"),
+    ] {
+        for tool in ["search_resources", "search_one", "search_all_resources"] {
+            let answer = pipe.call(tool, json!({"resource_type": "Patient", "sort": sort})).await;
+            assert!(answer.error().contains(says), "{tool} {sort:?}: {answer:?}");
+        }
+    }
+    assert!(stub.taken().iter().all(|asked| !asked.target.contains("Patient")));
+}
+
 #[tokio::test]
 async fn a_parameter_of_an_operation_is_never_left_out_silently() {
     let rows = ["GET", "POST"].into_iter().flat_map(|method| {

@@ -224,8 +224,10 @@ fn walk_query(mut query: Query, most: usize, by_time: bool) -> Query {
 
 /// The id behind the caller's order: without it, pages by offset repeat and lose what is equal in that order.
 pub(crate) fn in_full_order(query: Query) -> Query {
-    let ends_in_order =
-        |sort: &str| sort.split(',').any(|key| ["_id", "_lastUpdated"].contains(&key.trim_start_matches('-')));
+    // One with an empty part is refused in the caller's own words.
+    let ends_in_order = |sort: &str| {
+        sort.split(',').any(|key| ["", "_id", "_lastUpdated"].contains(&key.trim().trim_start_matches('-')))
+    };
     match query.get("_sort").map(str::to_owned) {
         Some(sort) if !ends_in_order(&sort) => query
             .iter()
