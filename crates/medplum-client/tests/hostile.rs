@@ -354,6 +354,7 @@ async fn an_entry_is_answered_with_what_it_asked_for_or_the_whole_is_no_answer()
         ("all as asked", batch("batch-response", vec![created(), read(), observations()]), None),
         ("of a transaction", batch("transaction-response", vec![created(), read(), observations()]), None),
         ("refused, with the outcome", batch("batch-response", vec![created(), refused.clone(), observations()]), None),
+        ("the id in capitals", batch("batch-response", vec![created(), patient(&PATIENT.to_uppercase())]), None),
         ("without what was stored", batch("batch-response", vec![json!({"response": {"status": "201"}})]), None),
         ("another patient", batch("batch-response", vec![created(), patient("other")]), Some("another resource")),
         ("swapped", batch("batch-response", vec![read(), created()]), Some("another resource")),

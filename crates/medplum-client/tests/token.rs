@@ -262,6 +262,18 @@ async fn wrong_credentials_are_told_in_medplums_words() {
     }
 }
 
+#[tokio::test]
+async fn a_short_secret_is_in_no_error_either() {
+    let body = json!({"error": "invalid_request", "error_description": "Invalid secret pw12"});
+    let server =
+        Server::with_tokens(move |_| Answer::of(400, "application/json", body.to_string()), |_| Answer::patient())
+            .await;
+    let credentials = Credentials::Client { id: "c".into(), secret: "pw12".to_owned().into() };
+    let client = Client::new(Config { credentials, ..server.config() }, Open);
+    let error = client.send(&call(), &read_patient()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Medplum refused the credentials: Invalid secret [secret left out]");
+}
+
 /// What refuses without OAuth's word for it may be a proxy, or a rule about something else than the credentials.
 #[tokio::test]
 async fn another_refusal_is_not_one_of_the_credentials() {

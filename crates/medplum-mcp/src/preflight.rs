@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use fhir_definitions::references::reference_to;
 use fhir_definitions::validate::{Fault, FaultKind, Report, list, validate};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use medplum_client::{Batch, Interaction, Query, ResourceId, ResourceType};
 use serde_json::Value;
 
@@ -89,28 +90,42 @@ pub(crate) async fn look(cx: &Context<'_>, interaction: &Interaction, allowed: A
 /// # Errors
 /// [`Failure`] if somebody changed or deleted it in between, or if that cannot be found out; nothing was sent.
 pub(crate) async fn still_as_looked_at(cx: &Context<'_>, looked: &[Looked]) -> Result<(), Failure> {
-    for looked in looked {
-        for change in &looked.changes {
-            let interaction = match (&looked.interaction, change.entry) {
-                (Interaction::Batch(batch), Some(index)) => batch.entries().get(index).map(|entry| &entry.interaction),
-                (one, _) => Some(one),
-            };
-            let (Some(Interaction::Delete { resource_type, id }), Some(stored)) = (interaction, &change.stored) else {
-                continue;
-            };
-            let became = match cx.look_up_now(resource_type, id).await? {
-                Stored::There(now) if version_of(&now) == version_of(stored) => continue,
-                Stored::There(_) => "was changed",
-                Stored::Unreadable => "cannot be read any more",
-                Stored::Unknown | Stored::Deleted => "was deleted",
-            };
-            let failure = Failure::teach(format!(
-                "{resource_type}/{id} {became} after it was looked at for this deletion. Nothing was sent. Read it again before you delete it."
-            ));
-            return Err(failure.in_entry(change.entry));
+    let deleted: Vec<_> = looked.iter().flat_map(deletions).map(|deletion| unchanged(cx, deletion)).collect();
+    stream::iter(deleted).buffered(AT_ONCE).try_collect().await
+}
+
+/// So many resources are looked at once more at a time.
+const AT_ONCE: usize = 8;
+
+type Deletion<'a> = (Option<usize>, &'a ResourceType, &'a ResourceId, &'a Value);
+
+/// What is deleted of what was looked at, and where in a bundle.
+fn deletions(looked: &Looked) -> impl Iterator<Item = Deletion<'_>> {
+    looked.changes.iter().filter_map(|change| {
+        let interaction = match (&looked.interaction, change.entry) {
+            (Interaction::Batch(batch), Some(index)) => &batch.entries().get(index)?.interaction,
+            (one, _) => one,
+        };
+        match interaction {
+            Interaction::Delete { resource_type, id } => {
+                Some((change.entry, resource_type, id, change.stored.as_ref()?))
+            }
+            _ => None,
         }
-    }
-    Ok(())
+    })
+}
+
+async fn unchanged(cx: &Context<'_>, (entry, resource_type, id, stored): Deletion<'_>) -> Result<(), Failure> {
+    let became = match cx.look_up_now(resource_type, id).await? {
+        Stored::There(now) if version_of(&now) == version_of(stored) => return Ok(()),
+        Stored::There(_) => "was changed",
+        Stored::Unreadable => "cannot be read any more",
+        Stored::Unknown | Stored::Deleted => "was deleted",
+    };
+    let failure = Failure::teach(format!(
+        "{resource_type}/{id} {became} after it was looked at for this deletion. Nothing was sent. Read it again before you delete it."
+    ));
+    Err(failure.in_entry(entry))
 }
 
 /// Takes down what an interaction changes; what is sent in its place, if it is not sent as it is.

@@ -154,6 +154,10 @@ async fn bytes_come_as_they_are_whatever_they_spell() {
         let read = answered(&mut pipe, &stub, "read_resource", &binary, says()).await;
         assert_eq!(read.record()["data"], STANDARD.encode(&content));
         assert_eq!(answered(&mut pipe, &stub, "raw_request", &raw, says()).await.text(), STANDARD.encode(&content));
+        // But for what the server was sent to sign in with.
+        let says = Says::bytes(200, kind, format!("\u{7}{SECRET}"));
+        let read = answered(&mut pipe, &stub, "read_resource", &binary, says).await;
+        assert_eq!(read.record()["data"], STANDARD.encode("\u{7}[secret left out]"));
     }
     for kind in
         ["text/csv", "application/json", "application/ndjson", "application/fhir+xml", "x-application/hl7-v2+er7"]

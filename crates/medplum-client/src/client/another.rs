@@ -68,7 +68,10 @@ pub(super) fn is_another(interaction: &Interaction, of_type: &str, its_id: &str)
         Interaction::Read { resource_type, id, .. }
         | Interaction::VersionRead { resource_type, id, .. }
         | Interaction::Update { resource_type, id, .. }
-        | Interaction::Patch { resource_type, id, .. } => (resource_type.as_str(), id.as_str()) != (of_type, its_id),
+        | Interaction::Patch { resource_type, id, .. } => {
+            // Medplum takes an id in letters of either case, and answers with its own.
+            resource_type.as_str() != of_type || !id.as_str().eq_ignore_ascii_case(its_id)
+        }
         _ => false,
     }
 }

@@ -18,6 +18,9 @@ use crate::own_secrets::OwnSecrets;
 use crate::retry::{Failure, Retries};
 use crate::token::{Issued, Token};
 
+/// A shorter one would be taken out of the middle of words. An error may lose more of its words than a record.
+const SHORTEST_IN_ERRORS: usize = 4;
+
 impl Client {
     pub(super) async fn token(&self) -> Result<Token, Error> {
         self.inner.tokens.get(|| self.now(), || self.fetch_token()).await
@@ -77,7 +80,10 @@ impl Client {
 
     /// A server may repeat what it was sent: nothing that we sign in with is in a text of its.
     pub(super) fn without_our_secrets(&self, error: Error) -> Error {
-        error.without(&self.own_secrets())
+        let shown = self.shown();
+        let told_apart =
+            shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST_IN_ERRORS);
+        error.without(&OwnSecrets::of(told_apart))
     }
 
     /// What we sign in with, and the tokens shown so far: what a server may repeat in an answer too. A text so short that

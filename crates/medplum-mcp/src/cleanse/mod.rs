@@ -57,8 +57,16 @@ pub(crate) fn strip_value(value: &mut Value) {
     }
 }
 
+fn strip_own(value: &mut Value) {
+    if let Value::String(text) = value {
+        strip(text);
+    }
+}
+
 fn cleanse_object(object: &mut Map<String, Value>) {
     rename(object);
+    // What a text names is told by what is seen of it.
+    object.values_mut().for_each(strip_own);
     let own = secrets::of_object(object);
     let names_a_secret = |key: &str| object.get(key).and_then(Value::as_str).is_some_and(secrets::names_a_secret);
     let url = object.get("url").and_then(Value::as_str);
@@ -166,6 +174,7 @@ mod tests {
         let given = json!({"client_secret": "hunter2", "nested": [{"X-API-Key": "hunter2"}, {"name": "Authorization", "value": "hunter2"}],
             "headers": {"Set-Cookie": "hunter2", "accept": "a"}, "se\u{200b}cret": "hunter2", "jwk": {"kty": "oct", "k": "hunter2"},
             "parameter": [{"name": "dbPassword", "valueString": "hunter2"}, {"name": "display", "valueString": "kept"}],
+            "key": {"resourceType": "\u{200b}JsonWebKey", "d": "hunter2"}, "header": {"name": "Author\u{ad}ization", "value": "hunter2"},
             "mfaSecret": true, "accessTokenLifetime": "1h"});
         let clean = cleansed(given);
         assert!(!clean.to_string().contains("hunter2"), "{clean}");

@@ -81,6 +81,11 @@ impl Sieve {
                     leave_out_own(&mut text, &self.own);
                     cleanse_text(&mut text);
                     *content = text.into();
+                } else if let Some(clean) =
+                    std::str::from_utf8(content).ok().and_then(|text| self.own.left_out_of(text))
+                {
+                    // Any other file stays as it is.
+                    *content = clean.into();
                 }
             }
             Body::Empty => {}

@@ -14,7 +14,7 @@ use crate::server::Server;
 use crate::settings::{AUDIT_LOG, Misspelt, SettingError, Settings};
 
 /// A short secret cannot be told from the words of a record, and taking it out would spoil them.
-const SHORT_SECRET: &str = "medplum-mcp: the client secret or token has fewer than 8 characters: should the server repeat it, it is not taken out of what an agent reads. Give the ClientApplication a longer one.";
+const SHORT_SECRET: &str = "medplum-mcp: the client secret or token has fewer than 8 characters: should the server repeat it in a success, it is not taken out of what an agent reads. Give the ClientApplication a longer one.";
 
 /// The server, and the sandbox that it works on, if it does.
 pub(super) struct Place {

@@ -226,7 +226,8 @@ impl Context<'_> {
                 };
             }
         };
-        if !stored.is_object() {
+        // A Binary is answered with the file itself, which may hold any resource.
+        if !stored.is_object() || resource_type.as_str() == "Binary" {
             return Ok(Stored::Unreadable);
         }
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(name, stored.clone());

@@ -244,7 +244,7 @@ async fn not_there(cx: &Context<'_>, resource_type: &ResourceType, id: &Resource
 
 fn no_version(resource_type: &ResourceType, id: &ResourceId, stored: Option<&Value>) -> Failure {
     let now = stored.and_then(|stored| {
-        let at = stored.pointer("/meta/lastUpdated").and_then(Value::as_str).unwrap_or("an unknown time");
+        let at = changed_at(stored).unwrap_or("an unknown time");
         version_of(stored).map(|version| format!(" Now: {version} of {at}."))
     });
     Failure::teach(format!(
@@ -278,6 +278,13 @@ async fn stale(
     Err(Failure::teach(format!(
         "{resource_type}/{id} changed {since} ({read} → {now}){changed}. Nothing was written. Read it again and reapply your change."
     )))
+}
+
+/// When a resource was changed, as Medplum writes it: anything else is no time, and is not said.
+fn changed_at(stored: &Value) -> Option<&str> {
+    let is_of_a_time = |c: char| c.is_ascii_digit() || "-:.TZ+".contains(c);
+    let at = stored.pointer("/meta/lastUpdated")?.as_str()?;
+    (at.len() <= 35 && at.chars().all(is_of_a_time)).then_some(at)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -399,9 +406,13 @@ impl Run for DeleteResource {
         let stored = match cx.stored(&resource_type, &id).await? {
             Some(stored) => stored,
             // Deleted, unknown or not permitted: Medplum says which.
-            None => cx.send(&Interaction::read(resource_type.clone(), id.clone())).await?.into_json(),
+            None => match cx.send(&Interaction::read(resource_type.clone(), id.clone())).await?.into_json() {
+                // It is what stands in the file.
+                _ if resource_type.as_str() == "Binary" => Value::Null,
+                stored => stored,
+            },
         };
-        let at = stored.pointer("/meta/lastUpdated").and_then(Value::as_str);
+        let at = changed_at(&stored);
         let version = version_of(&stored)
             .map(|version| format!(", version {version}{}", at.map(|at| format!(" of {at}")).unwrap_or_default()));
         let allowed = Allowed { referred: self.confirm_references == Some(true), ..Allowed::default() };
