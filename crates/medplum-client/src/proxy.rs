@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::base_url::BaseUrl;
 use crate::error::ConfigError;
@@ -16,6 +16,8 @@ pub struct Proxy {
     pub host: String,
     /// Where it is named: a variable, or the system's settings.
     pub named_by: &'static str,
+    /// Whether a user and a password for it are named.
+    pub signs_in: bool,
 }
 
 const HTTPS: &[&str] = &["HTTPS_PROXY", "https_proxy"];
@@ -34,19 +36,38 @@ impl Proxy {
             return Ok(None);
         }
         let named = named(&uri, |name| std::env::var_os(name))?;
-        let taken = Matcher::from_system().intercept(&uri);
-        Ok(taken.and_then(|proxy| Self::at(proxy.uri(), named.unwrap_or("the system's settings"))))
+        let taken = match &named {
+            Some(Named { trimmed: Some(url), .. }) => Matcher::builder().all(url.as_str()).build().intercept(&uri),
+            _ => Matcher::from_system().intercept(&uri),
+        };
+        let named_by = named.map_or("the system's settings", |named| named.variable);
+        Ok(taken.and_then(|proxy| Self::at(&proxy, named_by)))
     }
 
-    fn at(uri: &Uri, named_by: &'static str) -> Option<Self> {
-        let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-        Some(Self { host: format!("{}{port}", uri.host()?), named_by })
+    /// The URL of the proxy to a server where it stands between spaces, which who connects would not take away.
+    pub(crate) fn trimmed(server: &BaseUrl) -> Option<String> {
+        let uri = server.as_str().parse::<Uri>().ok().filter(|_| !server.is_loopback())?;
+        named(&uri, |name| std::env::var_os(name)).ok()??.trimmed
     }
+
+    fn at(proxy: &Intercept, named_by: &'static str) -> Option<Self> {
+        let uri = proxy.uri();
+        let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        let signs_in = proxy.basic_auth().is_some();
+        Some(Self { host: format!("{}{port}", uri.host()?), named_by, signs_in })
+    }
+}
+
+/// Where the proxy to a server is named.
+struct Named {
+    variable: &'static str,
+    /// Its value without the spaces around it, if there are any.
+    trimmed: Option<String>,
 }
 
 /// The variable that names the proxy to a server. One whose value cannot be used would be passed over in silence by who
 /// connects, and the server asked without a proxy.
-fn named(server: &Uri, environment: impl Fn(&str) -> Option<OsString>) -> Result<Option<&'static str>, ConfigError> {
+fn named(server: &Uri, environment: impl Fn(&str) -> Option<OsString>) -> Result<Option<Named>, ConfigError> {
     // Of two spellings the first that is there counts, be it empty.
     let first = |names: &'static [&'static str]| names.iter().find_map(|&name| Some((name, environment(name)?)));
     let own = if server.scheme_str() == Some("https") { HTTPS } else { HTTP };
@@ -58,10 +79,11 @@ fn named(server: &Uri, environment: impl Fn(&str) -> Option<OsString>) -> Result
     }
     let wrong = |reason| ConfigError::Proxy { variable, reason };
     let value = value.to_str().ok_or(wrong("it is not UTF-8"))?;
-    let proxy = Matcher::builder().all(value).build().intercept(server);
+    let url = value.trim();
+    let proxy = Matcher::builder().all(url).build().intercept(server);
     let proxy = proxy.ok_or(wrong("it is not the URL of a proxy"))?;
     match proxy.uri().scheme_str() {
-        Some("http" | "https") => Ok(Some(variable)),
+        Some("http" | "https") => Ok(Some(Named { variable, trimmed: (url != value).then(|| url.to_owned()) })),
         _ => Err(wrong("SOCKS is not spoken here")),
     }
 }
@@ -72,7 +94,8 @@ mod tests {
 
     fn to(server: &'static str, variables: &[(&str, &str)]) -> Result<Option<&'static str>, String> {
         let value = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value));
-        named(&Uri::from_static(server), value).map_err(|error| error.to_string())
+        let named = named(&Uri::from_static(server), value).map_err(|error| error.to_string())?;
+        Ok(named.map(|named| named.variable))
     }
 
     const SERVER: &str = "https://medplum.test/";
@@ -85,6 +108,7 @@ mod tests {
         assert_eq!(to("http://medplum.test/", &both), Ok(Some("HTTP_PROXY")));
         assert_eq!(to(SERVER, &[("HTTP_PROXY", "p.test:1")]), Ok(None));
         assert_eq!(to(SERVER, &[("HTTPS_PROXY", ""), ("all_proxy", "p.test:1")]), Ok(Some("all_proxy")));
+        assert_eq!(to(SERVER, &[("HTTPS_PROXY", " http://p.test:1 ")]), Ok(Some("HTTPS_PROXY")));
         assert_eq!(to(SERVER, &[]), Ok(None));
     }
 
@@ -109,7 +133,7 @@ mod tests {
     fn its_user_and_password_are_not_shown() {
         for spelled in ["http://us:pw@p.test:1", "us:pw@p.test:1", "http://us:p@w@p.test:1"] {
             let proxy = Matcher::builder().all(spelled).build().intercept(&Uri::from_static(SERVER)).unwrap();
-            assert_eq!(Proxy::at(proxy.uri(), "ALL_PROXY").unwrap().host, "p.test:1", "{spelled}");
+            assert_eq!(Proxy::at(&proxy, "ALL_PROXY").unwrap().host, "p.test:1", "{spelled}");
         }
     }
 }

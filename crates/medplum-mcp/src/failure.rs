@@ -319,6 +319,9 @@ fn client(error: &Error, cx: &Context<'_>) -> String {
             let remedy = remedy(*why, proxy.as_deref());
             format!("{error}. For the operator: MEDPLUM_BASE_URL is {}. {remedy}", cx.base_url())
         }
+        Error::NotFhir { status: 202, reason, .. } if error.may_have_acted() => format!(
+            "It was accepted (HTTP 202), to be carried out later, and the answer does not say what became of it: {reason}. The request may have been carried out"
+        ),
         Error::NotFhir { .. } | Error::Redirect { .. } => {
             format!(
                 "{}. Is MEDPLUM_BASE_URL ({}) the Medplum API and MEDPLUM_FHIR_URL_PATH its FHIR path?{}",
@@ -350,7 +353,7 @@ fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
         return format!("{said} {}", wait(outcome));
     }
     let advice = match outcome.status {
-        407 => PROXY_PASSWORD.to_owned(),
+        407 => proxy_password(cx),
         // Where nobody speaks Medplum's words, it may well not be Medplum.
         status if status == 404 || outcome.issues.is_empty() => {
             format!("Is MEDPLUM_BASE_URL ({}) the Medplum API?{}", cx.base_url(), between(cx))
@@ -361,8 +364,16 @@ fn sign_in(outcome: &Outcome, cx: &Context<'_>) -> String {
     format!("{said} Nothing was sent. {advice}")
 }
 
-/// What a proxy says that is asked without a user, or with another.
-const PROXY_PASSWORD: &str = "The operator puts the user name and password that the proxy asks for into the URL of HTTP_PROXY, in front of its host";
+/// What is done for a proxy that is asked without a user, or with another.
+fn proxy_password(cx: &Context<'_>) -> String {
+    match cx.proxy() {
+        Some(proxy) if proxy.signs_in => format!(
+            "For the operator: the user name and password in the URL of {} are not those that the proxy takes",
+            proxy.named_by
+        ),
+        _ => "The operator puts the user name and password that the proxy asks for into the URL of HTTP_PROXY, in front of its host".to_owned(),
+    }
+}
 
 /// The proxy that may have answered in Medplum's place, if there is one.
 fn between(cx: &Context<'_>) -> String {
@@ -401,7 +412,7 @@ fn from_medplum(outcome: &Outcome, means: Option<&str>, cx: &Context<'_>) -> Str
             cx.base_url(),
             between(cx)
         ),
-        (407, _) => PROXY_PASSWORD.into(),
+        (407, _) => proxy_password(cx),
         (403, _) if cx.acts_on_behalf() => "The membership on whose behalf this is asked may not do that, or this client may not act for it (it must be a project admin)".into(),
         (403, _) => "This client's access policy does not permit it. Another id or type may be permitted; the same call will not be".into(),
         (404, None) if outcome.issues.is_empty() => format!(

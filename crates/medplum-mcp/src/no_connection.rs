@@ -5,7 +5,11 @@ use medplum_client::{NoConnection, Proxy};
 /// What to look at, or to do.
 pub(crate) fn remedy(why: NoConnection, proxy: Option<&Proxy>) -> String {
     let own = |text: &str| text.to_owned();
+    let signs_in = proxy.is_some_and(|proxy| proxy.signs_in);
     match (why, proxy.map(|proxy| proxy.named_by)) {
+        (NoConnection::ProxyPassword, Some(by)) if signs_in => {
+            format!("{by} names the proxy: the user name and password in its URL are not those that it takes")
+        }
         (NoConnection::ProxyPassword, Some(by)) => {
             format!("{by} names the proxy: both stand in its URL, in front of the host")
         }

@@ -36,7 +36,7 @@ const ACTING: &[&str] = &[
 ];
 
 /// What a 404 to it means, where the id may be right and the operation is not there.
-pub(crate) fn not_found(operation: &Operation) -> Option<String> {
+pub(crate) fn not_found(operation: &Operation, fhir_path: &str) -> Option<String> {
     let name = operation.name.as_str();
     if operation.effect().is_read() || ACTING.contains(&name) {
         return None;
@@ -45,7 +45,7 @@ pub(crate) fn not_found(operation: &Operation) -> Option<String> {
     Some(format!(
         "There is no ${name} that is called like this{}, neither Medplum's own nor a bot's{or_no_id}. {}",
         on(operation.resource_type()),
-        those(operation)
+        those(operation, Some(fhir_path))
     ))
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn no_read(operation: &Operation) -> Option<String> {
     Some(format!(
         "${name} called like this{} is none of Medplum's reads, and a bot could be bound to it. {} Nothing was sent.",
         on(operation.resource_type()),
-        those(operation)
+        those(operation, None)
     ))
 }
 
@@ -68,16 +68,22 @@ fn on(resource_type: Option<&ResourceType>) -> String {
 }
 
 /// The operations that there are to read with; for what is no operation, its path.
-fn those(operation: &Operation) -> String {
+fn those(operation: &Operation, fhir_path: Option<&str>) -> String {
     let of = operation.resource_type().map_or("<Type>", ResourceType::as_str);
     if operation.name.as_str() == "history" {
         let id = match &operation.level {
             Level::Instance(_, id) => id.as_str(),
             Level::Type(_) | Level::System => "<id>",
         };
-        return format!(
-            "The versions of a resource are no operation: raw_request GET, of {of}/{id}/_history behind the FHIR base."
-        );
+        return match fhir_path {
+            Some(base) => {
+                format!("The versions of a resource are no operation: raw_request GET {base}{of}/{id}/_history.")
+            }
+            // In a bundle no base stands before it.
+            None => format!(
+                "The versions of a resource are no operation: execute_batch {{\"bundle\":{{\"type\":\"batch\",\"entry\":[{{\"request\":{{\"method\":\"GET\",\"url\":\"{of}/{id}/_history\"}}}}]}}}}."
+            ),
+        };
     }
     let reads: Vec<String> = match operation.resource_type() {
         Some(of) => Operation::reads_of(of.as_str()).collect(),

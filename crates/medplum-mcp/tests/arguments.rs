@@ -248,9 +248,16 @@ async fn a_filter_of_a_document_is_looked_at_like_any_other() {
         ),
         ("value_quantity: \"7.0,7.2\"", "which Medplum does not take in a quantity"),
         ("date: \"yesterday\"", "is not a date"),
-        ("date: \"2025-03-03\"", "date=2025-03-03 means date=ge2025-03-03 and date=lt2025-03-04, and only one"),
-        ("date: \"le2025-03-03\"", "Write date=lt2025-03-04. Nothing was sent."),
-        ("date: \"2025-03-03T10:00Z\"", "means date=ge2025-03-03T10:00:00Z and date=lt2025-03-03T10:01:00Z"),
+        (
+            "date: \"2025-03-03\"",
+            "date: \"2025-03-03\" means \"ge2025-03-03\" and \"lt2025-03-04\", and only one of them can be asked here",
+        ),
+        ("date: \"le2025-03-03\"", "Write date: \"lt2025-03-04\". Nothing was sent."),
+        ("date: \"2025-03-03T10:00Z\"", "means \"ge2025-03-03T10:00:00Z\" and \"lt2025-03-03T10:01:00Z\""),
+        (
+            "value_date: \"ge2025-01-01,le2025-02-01\"",
+            "ObservationList: value_date: \"ge2025-01-01,le2025-02-01\" lists several dates, which Medplum refuses, and an argument stands once. search_resources asks for a range; here each is asked in a field of its own, with an alias, such as a: …(value_date: \"ge2025-01-01\"). Nothing was sent.",
+        ),
         ("subject: \"Pateint/1\"", "Nearest: Patient"),
     ];
     let documents = rows.into_iter().flat_map(|(filter, says)| {
@@ -276,10 +283,7 @@ async fn an_order_is_refused_in_the_words_that_were_given() {
     for (sort, says) in [
         ("", "_sort is empty. Give it a value, or leave it out.\nNothing"),
         (" ", "_sort is empty"),
-        (
-            "name,,birthdate",
-            "_sort: \"name,,birthdate\" has an empty part or a space. Write _sort=name,birthdate\nNothing",
-        ),
+        ("name,,birthdate", "_sort: \"name,,birthdate\" has an empty part. Write _sort=name,birthdate\nNothing"),
         ("--name", "_sort takes one minus for descending: _sort=-name\nNothing"),
     ] {
         for tool in ["search_resources", "search_one", "search_all_resources"] {
@@ -288,6 +292,50 @@ async fn an_order_is_refused_in_the_words_that_were_given() {
         }
     }
     assert!(stub.taken().iter().all(|asked| !asked.target.contains("Patient")));
+}
+
+#[tokio::test]
+async fn a_space_between_the_parts_of_an_order_says_nothing() {
+    let given = json!({"resource_type": "Patient", "sort": "-birthdate, name"});
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "searchset"})));
+    pipe.call("search_resources", given).await.record();
+    let asked = last(&stub).target.replace("%2C", ",");
+    assert!(asked.contains("_sort=-birthdate,name,_id"), "{asked}");
+}
+
+/// What is accepted is neither done nor refused.
+#[tokio::test]
+async fn what_is_accepted_has_not_failed() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, WRITES).await;
+    let create = json!({"request": {"method": "POST", "url": "Basic"}, "resource": {"resourceType": "Basic", "code": {"text": "x"}}});
+    let bundle = |entries: Value| json!({"bundle": {"type": "batch", "entry": entries}});
+    let entry = |status: &str| json!({"response": {"status": status}});
+    stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": [entry("202")]})));
+    let answer = pipe.call("execute_batch", bundle(json!([create]))).await;
+    assert!(answer.note().starts_with("Accepted, to be carried out later: [0] 202: search_resources"), "{answer:?}");
+    let both = json!([entry("202"), entry("400")]);
+    stub.say(Says::json(200, &json!({"resourceType": "Bundle", "type": "batch-response", "entry": both})));
+    let answer = pipe.call("execute_batch", bundle(json!([create, create]))).await;
+    let said = "1 of 2 entries failed. Refused: [1] 400. Accepted, to be carried out later: [0] 202: search_resources";
+    assert!(answer.note().starts_with(said) && !answer.note().contains("None was"), "{answer:?}");
+    // The whole of it.
+    stub.say(Says::json(202, &json!({"resourceType": "OperationOutcome", "id": "accepted", "issue": [{"severity": "information", "code": "informational", "details": {"text": "Accepted"}}]})));
+    let answer = pipe.call("execute_batch", bundle(json!([create]))).await;
+    let said = "It was accepted (HTTP 202), to be carried out later, and the answer does not say what became of it: it is no Bundle";
+    assert!(answer.error().contains(said) && !answer.error().contains("MEDPLUM_BASE_URL"), "{answer:?}");
+    assert!(answer.error().contains("Look before you try again: [0] search_resources"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn bytes_of_no_named_type_are_said_to_be_so() {
+    let stub = Stub::start();
+    let mut pipe = Pipe::open(&stub, &[]).await;
+    stub.say(Says::bytes(200, "", [0, 159, 146, 150, 255]));
+    let answer = pipe.call("raw_request", json!({"method": "GET", "path": "fhir/R4/Binary/1"})).await;
+    assert_eq!(answer.note(), "5 bytes without a Content-Type, as base64.");
 }
 
 #[tokio::test]

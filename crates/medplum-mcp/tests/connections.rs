@@ -66,7 +66,7 @@ fn a_proxy_that_lets_nothing_through_is_named_without_its_password() {
             "407 Proxy Authentication Required",
             "it asks for a user name and password",
             "",
-            "HTTPS_PROXY names the proxy: both stand in its URL, in front of the host",
+            "HTTPS_PROXY names the proxy: the user name and password in its URL are not those that it takes",
         ),
         (
             "502 Bad Gateway",
@@ -115,6 +115,10 @@ fn a_proxy_that_answers_itself_is_told_of() {
     let host = proxy("407 Proxy Authentication Required");
     let (agent, _) = told(base, &[open, ("HTTP_PROXY", &host)]);
     assert!(agent.contains("The operator puts the user name and password that the proxy asks for"), "{agent}");
+    // It is asked through one that stands between spaces too.
+    let (agent, _) = told(base, &[open, ("HTTP_PROXY", &format!(" http://us-er:pw-of-the-proxy@{host} "))]);
+    let said = "the user name and password in the URL of HTTP_PROXY are not those that the proxy takes";
+    assert!(agent.contains(said), "{agent}");
 }
 
 /// Who connects would pass it over in silence, and ask the server without a proxy.

@@ -219,7 +219,11 @@ fn a_wrong_path_or_operation_is_not_taken_for_a_wrong_id() {
             (
                 "execute_operation",
                 operation("Patient", "history", Some(MARIA), "GET"),
-                "raw_request GET, of Patient/5a4d0b0c-0000-4000-8000-000000000201/_history behind the FHIR base",
+                if writes == "true" {
+                    "raw_request GET fhir/R4/Patient/5a4d0b0c-0000-4000-8000-000000000201/_history."
+                } else {
+                    "\"url\":\"Patient/5a4d0b0c-0000-4000-8000-000000000201/_history\""
+                },
             ),
             (
                 "execute_operation",
@@ -869,7 +873,11 @@ fn a_larger_binary_read_by_its_path_says_which_call_reads_on() {
         let id = host.call("create_resource", binary).record()["id"].as_str().unwrap().to_owned();
         for budget in [1_000, 40_000] {
             let raw = json!({"method": "GET", "path": format!("fhir/R4/Binary/{id}"), "budget": budget});
-            let mut call = named_call(host.call("raw_request", raw).note(), "read_resource");
+            let answer = host.call("raw_request", raw);
+            let said = answer.note();
+            assert!(!said.contains("All of it"), "a part is no whole: {said}");
+            let mut call = named_call(said, "read_resource");
+            assert_eq!(said.contains("As text, its first "), kind == "application/json", "{said}");
             call["budget"] = budget.into();
             let field = call["fields"][0].as_str().unwrap().trim_start_matches("data.substring(").to_owned();
             let from: usize = field.split(',').next().unwrap().parse().unwrap();
@@ -877,6 +885,34 @@ fn a_larger_binary_read_by_its_path_says_which_call_reads_on() {
             assert!(part.len() > 100 && expected.get(from..).unwrap().starts_with(&part), "{kind} {field}: {part}");
         }
     }
+}
+
+/// What is valid is answered with no resource, and no record is asked for in it.
+#[test]
+fn a_valid_resource_in_a_batch_is_not_told_as_failed() {
+    for writes in ["false", "true"] {
+        let mut host = Host::sandboxed(&[("MEDPLUM_ENABLE_WRITES", writes)]);
+        let validate = |resource: Value| {
+            let entry = json!({"request": {"method": "POST", "url": "Observation/$validate"}, "resource": resource});
+            json!({"bundle": {"resourceType": "Bundle", "type": "batch", "entry": [entry]}})
+        };
+        let valid = json!({"resourceType": "Observation", "status": "final", "code": {"text": "Weight"}});
+        let answer = host.call("execute_batch", validate(valid));
+        assert_eq!(answer.note(), "");
+        assert!(answer.record()["entry"][0].get("resource").is_none(), "{answer:?}");
+        let answer = host.call("execute_batch", validate(json!({"resourceType": "Observation", "status": "final"})));
+        assert!(answer.note().starts_with("1 of 1 entries failed: [0] 400"), "{answer:?}");
+    }
+}
+
+/// Wherever it is called as an operation, the call that is named for it works.
+#[test]
+fn a_history_called_as_an_operation_is_read_by_the_call_that_is_named() {
+    let mut host = Host::sandboxed(&[]);
+    let path = format!("fhir/R4/Patient/{MARIA}/$history");
+    let said = host.call("raw_request", json!({"method": "GET", "path": path})).error().to_owned();
+    let versions = host.call("execute_batch", named_call(&said, "execute_batch")).record();
+    assert_eq!(versions["entry"][0]["resource"]["type"], "history", "{said}");
 }
 
 /// A file is read part by part, by what its answer says.

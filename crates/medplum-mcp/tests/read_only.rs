@@ -315,13 +315,7 @@ fn operations() -> Vec<Attempt> {
         operation("Observation", "csv", id, "GET", NO_READ),
         operation("Observation", "validate", None, "GET", NO_READ),
         operation("Observation", "validate", id, "POST", NO_READ),
-        operation(
-            "Patient",
-            "history",
-            id,
-            "GET",
-            "raw_request GET, of Patient/2758b284-b8c2-4a6a-a3cd-373d94953408/_history",
-        ),
+        operation("Patient", "history", id, "GET", "\"url\":\"Patient/2758b284-b8c2-4a6a-a3cd-373d94953408/_history\""),
         operation(
             "Patient",
             "_history",

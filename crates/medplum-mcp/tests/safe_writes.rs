@@ -807,6 +807,22 @@ async fn the_look_for_another_with_the_identifier_fails_no_write() {
     assert_eq!((told.note(), world.acts()), (NOT_LOOKED, 1));
 }
 
+/// Who may not search is not sent to search.
+#[tokio::test]
+async fn who_may_not_search_is_told_so() {
+    let world = World::new();
+    world
+        .sandbox
+        .faults()
+        .add(FaultRule::new(Fault::Status(403)).path_contains("identifier=").method("GET".parse().unwrap()));
+    let patient = json!({"resource": {"resourceType": "Patient", "identifier": [{"system": "http://a.example/mrn", "value": "1"}]}});
+    let told = world.call("create_resource", patient).await;
+    assert_eq!(
+        told.note(),
+        "Whether another Patient has the same identifier is not known: this client may not search for it."
+    );
+}
+
 /// A host that waits too long makes the call again, which is the very double that is looked for.
 #[tokio::test]
 async fn the_answer_to_a_write_that_is_done_waits_for_no_look() {

@@ -128,6 +128,7 @@ fn open_writes_are_warned_of_on_stderr_and_nothing_else_is() {
     let ended = host.end();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("writes are open (MEDPLUM_ENABLE_WRITES)"), "{ended:?}");
+    assert!(!ended.stderr.contains("patients' records"), "those of the sandbox are nobody's: {ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
 
     let mut host = Host::sandboxed(&[]);

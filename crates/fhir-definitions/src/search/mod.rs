@@ -88,23 +88,31 @@ pub fn no_such_code(info: &TypeInfo, parameter: &str, value: &str) -> Option<Str
     values::no_such_code_in(defs, parameter, value)
 }
 
-/// What is wrong with the value of a filter where only one can be asked; none for a parameter that is not known here. A
-/// date that means a range is two.
+/// What is wrong with the value of a filter of a GraphQL document, where an argument stands once; none for a parameter that
+/// is not known here. A date that means a range is two.
 pub fn fault_of_one(info: &TypeInfo, parameter: &str, value: &str) -> Option<String> {
     let defs = Definitions::get();
     let kind = defs.search_parameter(info, parameter)?.kind;
+    let quoted = |value: &str| Value::from(value).to_string();
+    let argument = |value: &str| format!("{}: {}", parameter.replace('-', "_"), quoted(value));
+    let given = argument(&clipped(value));
+    if let (ParameterKind::Date, Some((first, _))) = (kind, value.split_once(',')) {
+        return Some(format!(
+            "{given} lists several dates, which Medplum refuses, and an argument stands once. search_resources asks for a range; here each is asked in a field of its own, with an alias, such as a: …({}).",
+            argument(&clipped(first.trim()))
+        ));
+    }
     let mut checker = Checker { defs, info, statement: None, out: Rewritten::default() };
     if let Err(fault) = checker.filter(info, parameter, value, "", true) {
         return Some(fault);
     }
-    let meant: Vec<String> = checker.out.params.iter().map(|(_, value)| format!("{parameter}={value}")).collect();
-    let (same, value) = (meant == [format!("{parameter}={value}")], clipped(value));
+    let meant: Vec<&str> = checker.out.params.iter().map(|(_, value)| value.as_str()).collect();
     match meant.as_slice() {
-        _ if kind != ParameterKind::Date || same => None,
-        [only] => Some(format!("{parameter}={value} would be compared with its first instant. Write {only}")),
+        _ if kind != ParameterKind::Date || meant == [value] => None,
+        [only] => Some(format!("{given} would be compared with its first instant. Write {}", argument(only))),
         several => Some(format!(
-            "{parameter}={value} means {}, and only one of them can be asked here. search_resources asks for both.",
-            several.join(" and ")
+            "{given} means {}, and only one of them can be asked here. search_resources asks for both.",
+            several.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(" and ")
         )),
     }
 }
@@ -158,7 +166,9 @@ impl Checker<'_> {
         if self.defs.result_parameters().contains(&name) {
             let note = shaping::check(self.defs, self.info, key, value)?;
             self.out.notes.extend(note);
-            return self.keep(key, value);
+            // Medplum takes a space for a part of the name.
+            let parts = value.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+            return self.keep(key, if name == "_sort" { &parts } else { value });
         }
         if value.trim().is_empty() {
             return Err(self.empty(key, name));

@@ -61,13 +61,10 @@ fn one_of(name: &str, value: &str, allowed: &[&str]) -> Result<(), String> {
 
 /// `-date,_id`. Medplum takes `date:desc` for `date` and says nothing.
 fn sort(defs: &Definitions, info: &TypeInfo, value: &str) -> Result<(), String> {
-    let meant: Vec<&str> = value.split(',').map(str::trim).filter(|rule| !rule.is_empty()).collect();
-    if meant.join(",") != value {
-        return Err(format!(
-            "_sort: \"{}\" has an empty part or a space. Write _sort={}",
-            clipped(value),
-            meant.join(",")
-        ));
+    let parts = value.split(',').map(str::trim);
+    let meant: Vec<&str> = parts.clone().filter(|rule| !rule.is_empty()).collect();
+    if meant.len() < parts.count() {
+        return Err(format!("_sort: \"{}\" has an empty part. Write _sort={}", clipped(value), meant.join(",")));
     }
     for rule in meant {
         let code = rule.trim_start_matches(['-', '+']);

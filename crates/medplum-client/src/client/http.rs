@@ -242,6 +242,9 @@ fn connections(config: &Config, key_log: Option<Arc<dyn rustls::KeyLog>>) -> Res
         .default_headers(HeaderMap::from_iter([(USER_AGENT, agent)]));
     if config.base_url.is_loopback() {
         builder = builder.no_proxy();
+    } else if let Some(url) = Proxy::trimmed(&config.base_url) {
+        let proxy = reqwest::Proxy::all(url).map_err(|_| ConfigError::Http("the proxy's URL cannot be used"))?;
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|_| ConfigError::Http("the HTTP client cannot be built"))
 }

@@ -160,9 +160,11 @@ fn body_of(
             // What was stored or what a bot answers need not be what its type says.
             Err(_) if anything && media_type != FHIR_JSON => {}
             // Nearly all are read at once: only what cannot be is looked at again.
-            Err(_) if let Ok(value) = serde_json::from_slice(&mended(content)) => return Ok(Body::Json(value)),
-            Err(_) if anything => {}
-            Err(_) => return Err(Error::NotFhir { status, reason: "its JSON cannot be read", sent }),
+            Err(_) => match serde_json::from_slice(&mended(content)) {
+                Ok(value) => return Ok(Body::Json(value)),
+                Err(_) if anything => {}
+                Err(_) => return Err(Error::NotFhir { status, reason: "its JSON cannot be read", sent }),
+            },
         }
     }
     if anything {

@@ -273,7 +273,10 @@ fn json_block(
     let ask = cut.first().filter(|left| is_resource && !left.ask.is_empty());
     let rest = match (ask, &view.content_of) {
         (Some(left), _) => format!("The rest: fields, such as {}", left.ask),
-        (None, Some(binary)) => format!("All of it, as text: {}", part_of(binary, 0, room / 2)),
+        (None, Some(binary)) => {
+            let length = room / 2;
+            format!("As text, its first {length} characters: {}", part_of(binary, 0, length))
+        }
         (None, None) => "Ask for less at once".to_owned(),
     };
     let note = format!("{} {rest}{}.", left_out(&cut), or_raise(limits));

@@ -20,7 +20,7 @@ const SHORT_SECRET: &str = "medplum-mcp: the client secret or token has fewer th
 pub(super) struct Place {
     pub(super) server: Server,
     pub(super) settings: Settings,
-    _sandbox: Option<Sandbox>,
+    sandbox: Option<Sandbox>,
 }
 
 impl Place {
@@ -36,7 +36,9 @@ impl Place {
     }
 
     fn warn(&self) {
-        if self.settings.limits.writes {
+        if self.settings.limits.writes && self.sandbox.is_some() {
+            say("medplum-mcp: writes are open (MEDPLUM_ENABLE_WRITES), to the made-up records of the sandbox alone.");
+        } else if self.settings.limits.writes {
             say(
                 "medplum-mcp: writes are open (MEDPLUM_ENABLE_WRITES): the agent can change and delete patients' records and run bots. Scope the client application tightly.",
             );
@@ -68,7 +70,7 @@ impl Place {
                 Server::recorded_by(recorder, client, settings.limits.clone())?
             }
         };
-        Ok(Self { server, settings, _sandbox: sandbox })
+        Ok(Self { server, settings, sandbox })
     }
 }
 

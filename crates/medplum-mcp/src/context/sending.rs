@@ -144,9 +144,10 @@ impl Context<'_> {
 
     /// A page of what an answer can do without, because what it was for is done: asked for once, and not waited for. None
     /// if it does not come at once.
-    pub(crate) async fn page_at_once(&self, interaction: &Interaction) -> Option<Found> {
+    pub(crate) async fn page_at_once(&self, interaction: &Interaction) -> Option<Result<Found, Failure>> {
         let call = self.call.clone().once();
-        self.within(AT_ONCE, self.page_of(&call, interaction)).await?.ok().map(|(found, _)| found)
+        let page = self.within(AT_ONCE, self.page_of(&call, interaction)).await?;
+        Some(page.map(|(found, _)| found))
     }
 
     /// What is looked at to explain a write's refusal. None where that takes longer than an explanation is worth.
@@ -289,7 +290,7 @@ fn no_such_path(interaction: &Interaction, error: &Error, fhir_path: &str) -> Op
         Interaction::VersionRead { resource_type, id, version } => Some(format!(
             "{resource_type}/{id} has no version {version}, or there is no {resource_type}/{id} that may be read here. Its versions: raw_request GET {fhir_path}{resource_type}/{id}/_history"
         )),
-        Interaction::Operation(operation) => operations::not_found(operation),
+        Interaction::Operation(operation) => operations::not_found(operation, fhir_path),
         Interaction::Raw(raw) if !raw.is_fhir() => {
             Some("There is nothing at that path, or what it names is unknown or not visible to this client".to_owned())
         }

@@ -108,6 +108,8 @@ fn fields_of(cx: &Context<'_>, batch: &Batch, given: Option<Vec<String>>) -> Res
 /// An entry, as far as what became of it must be told.
 struct Asked {
     acts: bool,
+    /// Whether it is answered with a resource wherever it goes well.
+    brings: bool,
     may_be_unchanged: bool,
     /// How to see whether it was carried out.
     look: String,
@@ -120,7 +122,16 @@ impl Asked {
             format!("{} {}, which no call shows", request.method.as_str(), request.path)
         });
         let acts = !entry.interaction.effect().is_read();
-        Self { acts, may_be_unchanged: entry.may_be_unchanged(), look }
+        // An operation, such as $validate, may have nothing to bring.
+        let brings = matches!(
+            &entry.interaction,
+            Interaction::Read { .. }
+                | Interaction::VersionRead { .. }
+                | Interaction::History { .. }
+                | Interaction::Search(_)
+                | Interaction::GraphQl(_)
+        );
+        Self { acts, brings, may_be_unchanged: entry.may_be_unchanged(), look }
     }
 }
 
@@ -129,6 +140,8 @@ enum Fate {
     Done,
     /// Medplum refused it, or a read failed: nothing came of it.
     Refused(String),
+    /// Medplum took it on, and need not have done it yet.
+    Accepted(String),
     /// It may have been carried out.
     Unknown(String),
 }
@@ -190,35 +203,39 @@ fn explain(failure: Failure, kind: BatchKind, missing: Option<String>) -> Failur
 fn report(asked: &[Asked], reply: &Value, kind: BatchKind) -> String {
     let fates: Vec<Fate> =
         asked.iter().enumerate().map(|(index, asked)| fate(index, asked, entries(reply).get(index))).collect();
-    let (mut done, mut refused, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut done, mut refused, mut accepted, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, fate) in fates.into_iter().enumerate() {
         match fate {
             Fate::Done => done.push(format!("[{index}]")),
             Fate::Refused(why) => refused.push(why),
+            Fate::Accepted(why) => accepted.push(why),
             Fate::Unknown(why) => unknown.push(why),
         }
     }
-    if refused.is_empty() && unknown.is_empty() {
+    if refused.is_empty() && accepted.is_empty() && unknown.is_empty() {
         return String::new();
     }
     let throttled = entries(reply).iter().any(|entry| status_of(entry).starts_with("429"));
-    let unknown_count = unknown.len();
-    let failed = refused.len().saturating_add(unknown_count);
+    let open = !unknown.is_empty() || !accepted.is_empty();
+    let failed = refused.len().saturating_add(unknown.len());
     let head = format!("{failed} of {} entries failed", asked.len());
     if !asked.iter().any(|asked| asked.acts) {
         return format!("{head}: {}.{}", listed(refused), if throttled { format!(" {WAIT}") } else { String::new() });
     }
-    let mut said = vec![head];
+    let mut said = if failed > 0 { vec![head] } else { Vec::new() };
     if !refused.is_empty() {
         said.push(format!("Refused: {}", listed(refused)));
     }
     if !unknown.is_empty() {
         said.push(format!("Unknown, each may have been carried out: {}", listed(unknown)));
     }
+    if !accepted.is_empty() {
+        said.push(format!("Accepted, to be carried out later: {}", listed(accepted)));
+    }
     let kept = !done.is_empty() && kind == BatchKind::Transaction;
     if !done.is_empty() {
         said.push(format!("Done: {}", listed(done)));
-    } else if unknown_count == 0 {
+    } else if !open {
         said.push("None was carried out".to_owned());
     }
     if kept {
@@ -239,10 +256,11 @@ fn fate(index: usize, asked: &Asked, entry: Option<&Value>) -> Fate {
     let status = entry.map_or("no answer", status_of);
     let done = match (status.get(..3), asked.acts) {
         (Some("304"), _) => asked.may_be_unchanged,
-        // It is accepted, and need not be done.
         (Some("202"), true) => false,
         (_, true) => status.starts_with('2'),
-        (_, false) => status.starts_with('2') && entry.is_some_and(|entry| entry.get("resource").is_some()),
+        (_, false) => {
+            status.starts_with('2') && (!asked.brings || entry.is_some_and(|entry| entry.get("resource").is_some()))
+        }
     };
     if done {
         return Fate::Done;
@@ -253,7 +271,9 @@ fn fate(index: usize, asked: &Asked, entry: Option<&Value>) -> Fate {
     let empty = if status.starts_with('2') && !asked.acts { " without a resource" } else { "" };
     let (said, at) = (said.unwrap_or_default(), at.unwrap_or_default());
     let word = format!("[{index}] {}{empty}{said}{at}", shown::status(status));
-    if asked.acts && !status.starts_with('4') {
+    if asked.acts && status.starts_with("202") {
+        Fate::Accepted(format!("{word}: {}", asked.look))
+    } else if asked.acts && !status.starts_with('4') {
         Fate::Unknown(format!("{word}: {}", asked.look))
     } else {
         Fate::Refused(word)

@@ -128,7 +128,8 @@ pub(super) fn any_answer(reply: Reply, cx: &Context<'_>) -> Answer {
             Some(text) => Answer::text(text).note(format!("Answered as {kind}.")),
             None => {
                 let bytes = content.len();
-                Answer::text(content::base64(&content)).note(format!("{bytes} bytes of {kind}, as base64."))
+                let of = if kind.is_empty() { "without a Content-Type".to_owned() } else { format!("of {kind}") };
+                Answer::text(content::base64(&content)).note(format!("{bytes} bytes {of}, as base64."))
             }
         },
     };

@@ -59,6 +59,10 @@ impl Run for CreateResource {
 /// What is said where the search for a double has no answer in time.
 const NOT_LOOKED: &str = "Whether another Patient has the same identifier was not found out: a search by it tells.";
 
+/// What is said where the client may not search for it.
+const MAY_NOT_LOOK: &str =
+    "Whether another Patient has the same identifier is not known: this client may not search for it.";
+
 /// Who else has an identifier of a patient that was created. What was asked for is done by then, so this is asked once and
 /// not waited for; and two that are created at once are seen by the later look at least.
 async fn double(cx: &Context<'_>, stored: &Value) -> Option<String> {
@@ -71,8 +75,10 @@ async fn double(cx: &Context<'_>, stored: &Value) -> Option<String> {
         return None;
     }
     let query = Query::new().with("identifier", tokens.join(",")).with("_fields", "id").with("_count", "5");
-    let Some(found) = cx.page_at_once(&Interaction::search(patient, query)).await else {
-        return Some(NOT_LOOKED.to_owned());
+    let found = match cx.page_at_once(&Interaction::search(patient, query)).await {
+        Some(Ok(found)) => found,
+        Some(Err(failure)) if failure.status() == Some(403) => return Some(MAY_NOT_LOOK.to_owned()),
+        Some(Err(_)) | None => return Some(NOT_LOOKED.to_owned()),
     };
     let others: Vec<String> = found.matches().map(Entry::name).filter(|name| *name != own).collect();
     let have = match others.as_slice() {
