@@ -18,7 +18,8 @@ use serde_json::Value;
 
 pub(crate) use fault::clipped;
 pub use fault::{Fault, FaultKind};
-pub(crate) use primitive::{day_of, days_in, is_instant};
+pub use primitive::is_instant;
+pub(crate) use primitive::{day_of, days_in};
 pub use render::list;
 pub(crate) use repair::day_from as date_from;
 

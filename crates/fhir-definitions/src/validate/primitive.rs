@@ -75,8 +75,8 @@ enum Needs {
     Instant,
 }
 
-/// Whether a text is an instant.
-pub(crate) fn is_instant(text: &str) -> bool {
+/// Whether a text is an instant (<https://hl7.org/fhir/R4/datatypes.html#instant>).
+pub fn is_instant(text: &str) -> bool {
     calendar(text, Needs::Instant).is_ok()
 }
 

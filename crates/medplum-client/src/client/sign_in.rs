@@ -80,10 +80,7 @@ impl Client {
 
     /// A server may repeat what it was sent: nothing that we sign in with is in a text of its.
     pub(super) fn without_our_secrets(&self, error: Error) -> Error {
-        let shown = self.shown();
-        let told_apart =
-            shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST_IN_ERRORS);
-        error.without(&OwnSecrets::of(told_apart))
+        error.without(&self.secrets_of(SHORTEST_IN_ERRORS))
     }
 
     /// What we sign in with, and the tokens shown so far: what a server may repeat in an answer too. A text so short that
@@ -94,14 +91,17 @@ impl Client {
         match &*known {
             Some((of, own)) if *of == tokens => Arc::clone(own),
             _ => {
-                let shown = self.shown();
-                let long =
-                    shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST_SECRET);
-                let own = Arc::new(OwnSecrets::of(long));
+                let own = Arc::new(self.secrets_of(SHORTEST_SECRET));
                 *known = Some((tokens, Arc::clone(&own)));
                 own
             }
         }
+    }
+
+    /// What was shown to the server, but for what has fewer characters.
+    fn secrets_of(&self, shortest: usize) -> OwnSecrets {
+        let shown = self.shown();
+        OwnSecrets::of(shown.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= shortest))
     }
 
     fn shown(&self) -> Vec<SecretString> {

@@ -1,5 +1,6 @@
 //! One resource, changed.
 
+use fhir_definitions::validate::is_instant;
 use medplum_client::{Interaction, JsonPatch, Query, ResourceId, ResourceType};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -286,11 +287,9 @@ async fn stale(
     )))
 }
 
-/// When a resource was changed, as Medplum writes it: anything else is no time, and is not said.
+/// When a resource was changed: what is no time is not said.
 fn changed_at(stored: &Value) -> Option<&str> {
-    let is_of_a_time = |c: char| c.is_ascii_digit() || "-:.TZ+".contains(c);
-    let at = stored.pointer("/meta/lastUpdated")?.as_str()?;
-    (at.len() <= 35 && at.chars().all(is_of_a_time)).then_some(at)
+    stored.pointer("/meta/lastUpdated")?.as_str().filter(|at| is_instant(at))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
